@@ -1,0 +1,52 @@
+"""How a storage daemon reads and writes a Hive: packs and other objects, and heads.
+
+All requests carry `Authorization: Bearer <session token>` and are made with
+the Device's session. Object names are 1–160 characters of [a-z0-9._-]; objects
+are immutable and at most 64 MiB.
+
+| request | answer |
+|---|---|
+| PUT /api/volumes/{volume}/objects/{name} (octets) | 201; 200 if these very bytes are there; 409 `object-exists` if others are |
+| GET /api/volumes/{volume}/objects/{name} (Range allowed) | 200 or 206 octets; 404 |
+| GET /api/volumes/{volume}/objects?prefix=&after=&limit= | ObjectList, sorted by name |
+| POST /api/volumes/{volume}/heads (octets: a signed head) | HeadAccepted; 409 `fenced` or `head-stale` with the newest head |
+| GET /api/volumes/{volume}/heads/newest | HeadAnswer |
+| GET /api/volumes/{volume}/heads/{hash} | HeadAnswer; 404 |
+
+A head is accepted when its signature is the volume's, its epoch and the
+session are the lease's, and its `previous` is the newest head. The head that
+is the newest already is accepted again (a lost reply). A problem's body is
+`mosaic.wire.problem.Problem`.
+"""
+
+import msgspec
+
+OBJECT_NAME = r"[a-z0-9][a-z0-9._-]{0,159}"
+MAX_OBJECT_BYTES = 64 * 1024 * 1024
+
+
+class ObjectEntry(msgspec.Struct, frozen=True):
+    """One stored object."""
+
+    name: str
+    size: int
+
+
+class ObjectList(msgspec.Struct, frozen=True):
+    """A page of names; `next` is the `after` of the next page, None at the end."""
+
+    objects: list[ObjectEntry]
+    next: str | None
+
+
+class HeadAccepted(msgspec.Struct, frozen=True):
+    """The head is in the Hive's database for good. `head` is its hash."""
+
+    head: str
+
+
+class HeadAnswer(msgspec.Struct, frozen=True):
+    """The newest head: its hash and its signed bytes (hex). Both None when the volume has none."""
+
+    head: str | None
+    signed: str | None

@@ -1,0 +1,200 @@
+"""What the storage daemon is asked, and what it answers, over its UNIX socket.
+
+Every request is `POST /v1/<verb>` with a JSON body of the struct of that
+name; every answer is 200 with a JSON body, or a `Failure` with 4xx/5xx. Verbs
+that take long (restore, replicate) start the work and return at once; `state`
+tells how it goes. Every verb may be sent again after a lost reply.
+
+| verb | request | answer |
+|---|---|---|
+| upstream | Upstream | Done |
+| hold | Hold | VolumeState |
+| prefetch | Prefetch | VolumeState |
+| snapshot | SnapshotNow | VolumeState |
+| release | Release | VolumeState |
+| set-aside | SetAside | VolumeState |
+| discard | Discard | Done |
+| state | StateRequest | State |
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why something was refused or failed: an error's code, sentence and hint."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """It is so now."""
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """Where heads and packs go from now on. Sent after every (re)connection of the Device to its Hive.
+
+    `token` is the bearer token of the Device's session. `hive_machine` names
+    the machine that the Hive's blobs lie on, `machine` the one we are on: when
+    they are equal the Hive's store is not a replica. `ca_pem` is the CA to
+    trust for an https URL, None for plain HTTP on loopback or a public CA.
+    """
+
+    url: str
+    token: str
+    device: str
+    hive_machine: str
+    machine: str
+    ca_pem: str | None = None
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """The Device was granted `epoch` for this volume: make it mountable.
+
+    `base` is the head (hash) that the grant froze; None when the volume has
+    never had one. What happens, in order:
+
+    1. local data whose newest accepted head is `base`, or that descends from
+       it in an epoch of this lease (a head whose reply was lost): kept.
+    2. no local data and `base` is None: an empty subvolume is made, unless
+       `expect_data` (G4: an empty volume where data is expected is an error).
+    3. otherwise local data, if any, is set aside as a conflict snapshot, and
+       `base` is restored (state `restoring`, then `ready`).
+
+    A lower epoch than the ledger knows is refused (code `fenced`). `seed` is
+    the volume's Ed25519 seed, 64 hex characters. `envelope` is what every
+    store receives for a restore without any Hive (hex, opaque here).
+    """
+
+    volume: str
+    installation: str
+    kind: str
+    seed: str
+    epoch: str
+    base: str | None
+    app_digest: str | None
+    config_revision: int
+    envelope: str | None = None
+    expect_data: bool = False
+
+
+class Prefetch(msgspec.Struct, frozen=True):
+    """Restore `head` beside whatever is there, so that a coming `hold` has little left to fetch. No lease needed."""
+
+    volume: str
+    installation: str
+    kind: str
+    seed: str
+    head: str
+
+
+class SnapshotNow(msgspec.Struct, frozen=True):
+    """Cut a snapshot now and replicate it. `final`: the app is stopped and nothing may be mounted."""
+
+    volume: str
+    epoch: str
+    final: bool = False
+
+
+class Release(msgspec.Struct, frozen=True):
+    """Stop holding the volume: no mount is accepted any more. Refused while mounted, or while not replicated."""
+
+    volume: str
+    epoch: str
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """We were fenced: keep what is here as a conflict snapshot and stop holding. Mounts are refused at once."""
+
+    volume: str
+    why: str
+
+
+class Discard(msgspec.Struct, frozen=True):
+    """Remove the live subvolume and local snapshots of a released volume (conflicts stay).
+
+    Refused unless the store was seen to have `replaced_by` (a head hash) or a
+    descendant as its newest head: nothing is deleted until its replacement is
+    verified (G3).
+    """
+
+    volume: str
+    replaced_by: str
+
+
+class StateRequest(msgspec.Struct, frozen=True):
+    """Ask for everything; with `after` wait up to `wait_seconds` for a state newer than that version."""
+
+    after: int = -1
+    wait_seconds: float = 0.0
+
+
+ReplicaState = Literal["pending", "replicating", "replicated", "error"]
+Phase = Literal["absent", "restoring", "ready", "releasing", "released", "failed", "set-aside"]
+
+
+class Replica(msgspec.Struct, frozen=True):
+    """One store's copy. `instant_ns` is the snapshot's instant in the newest acknowledged head, None before."""
+
+    store: str
+    same_machine: bool
+    state: ReplicaState
+    instant_ns: int | None
+    head: str | None
+
+
+class ConflictSnapshot(msgspec.Struct, frozen=True):
+    """Unreplicated state that a fence set aside. Never deleted by itself."""
+
+    name: str
+    epoch: str
+    instant_ns: int
+    path: str
+
+
+class VolumeState(msgspec.Struct, frozen=True):
+    """One volume as the daemon sees it now.
+
+    `mounts` counts the engine's mounts; `waiting_bytes` estimates what is not
+    replicated yet; `moved_bytes` of `total_bytes` is the progress of the
+    restore or upload under way (None when idle or unknown); `local_head` is
+    the newest head that the local data descends from.
+    """
+
+    volume: str
+    installation: str
+    kind: str
+    phase: Phase
+    epoch: str | None
+    local_head: str | None
+    clean: bool
+    replicas: list[Replica]
+    waiting_bytes: int
+    mounts: int
+    moved_bytes: int | None = None
+    total_bytes: int | None = None
+    problem: Failure | None = None
+    conflicts: list[ConflictSnapshot] = []
+
+
+class PoolState(msgspec.Struct, frozen=True):
+    """The file system that volumes lie on."""
+
+    path: str
+    kind: Literal["native", "image"]
+    total_bytes: int
+    free_bytes: int
+    problem: Failure | None = None
+
+
+class State(msgspec.Struct, frozen=True):
+    """Everything. `version` grows with every change and starts anew with the daemon (`run` tells which run)."""
+
+    run: str
+    version: int
+    driver: str
+    pool: PoolState
+    volumes: list[VolumeState]
