@@ -105,8 +105,8 @@ def parse(signed: bytes) -> tuple[Head, bytes]:
     """
     if len(signed) != HEAD_BYTES:
         raise HeadUnreadable(f"{len(signed)} bytes, and a head has {HEAD_BYTES}")
-    (magic, version, volume, term, n, seq, previous, instant, device, app, config, root, pack, flags) = (
-        _LAYOUT.unpack(signed[:BODY_BYTES])
+    (magic, version, volume, term, n, seq, previous, instant, device, app, config, root, pack, flags) = _LAYOUT.unpack(
+        signed[:BODY_BYTES]
     )
     if magic != MAGIC:
         raise HeadUnreadable("the magic is wrong")
