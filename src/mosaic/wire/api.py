@@ -1,0 +1,243 @@
+"""The Hive's API as people, the CLI and the Console use it.
+
+Authorization: `Bearer <API token>`, or the Console's session cookie with the
+header `X-Mosaic-CSRF` on every request that changes something. Instants are ns
+since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
+
+| request | body | answer |
+|---|---|---|
+| GET /api/hive?nonce= | | enrol.HiveIdentity (no authorization) |
+| GET /api/setup | | SetupState (no authorization) |
+| POST /api/setup | Setup | LoggedIn (once; needs the set-up code that `mosaic up` prints) |
+| POST /api/login | Login | LoggedIn |
+| POST /api/logout | | 204 |
+| GET /api/account | | Account |
+| PUT /api/account/keys | SetKeys | Account |
+| GET /api/devices | | list of Device |
+| POST /api/devices/join-tokens | NewJoinToken | 201 |
+| POST /api/devices/{device}/admit | Admit | Device |
+| DELETE /api/devices/{device} | | 204; refused while installations belong on it |
+| GET /api/catalog | | list of CatalogApp |
+| GET /api/installations | | list of Installation |
+| POST /api/installations | Install | Installation |
+| GET /api/installations/{id or name} | | Installation |
+| POST /api/installations/{id}/start, /stop, /restart | | Installation |
+| POST /api/installations/{id}/open | Open | Installation |
+| POST /api/installations/{id}/move | Move | Installation |
+| GET /api/installations/{id}/move-forecast?to= | | MoveForecast |
+| DELETE /api/installations/{id} | | TrashEntry (uninstall: the data stays in the trash for 30 days) |
+| GET /api/installations/{id}/logs?service=&lines= | | Logs |
+| GET /api/trash | | list of TrashEntry |
+| POST /api/trash/{id}/restore | RestoreFromTrash | Installation |
+| GET /api/volumes | | list of Volume |
+| GET /api/events | | text/event-stream of Event; `Last-Event-ID` goes on where it was |
+"""
+
+from typing import Literal
+
+import msgspec
+
+from mosaic.wire.account import AccountKeys, NewAccountKeys, OwnerAdmission
+from mosaic.wire.report import InstallationReport, MachineState, VolumeReport
+from mosaic.wire.storage import PoolState
+
+
+class SetupState(msgspec.Struct, frozen=True):
+    """Whether the Hive has its account yet."""
+
+    needed: bool
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """The first account. `code` was printed by `mosaic up` on the Hive's machine."""
+
+    code: str
+    name: str
+    password: str
+    keys: NewAccountKeys | None = None
+
+
+class Login(msgspec.Struct, frozen=True):
+    """`label` names the token in the list of tokens, for instance the machine's host name."""
+
+    name: str
+    password: str
+    label: str = ""
+
+
+class LoggedIn(msgspec.Struct, frozen=True):
+    """`token` is shown once; the Hive keeps its hash."""
+
+    token: str
+    account: str
+    name: str
+
+
+class Account(msgspec.Struct, frozen=True):
+    """`keys` is None until a passphrase was set."""
+
+    account: str
+    name: str
+    keys: AccountKeys | None
+
+
+class SetKeys(msgspec.Struct, frozen=True):
+    """Set (no keys yet) or replace the keys' wrappings; `previous_auth_key` proves the old passphrase."""
+
+    new: NewAccountKeys
+    previous_auth_key: str | None = None
+
+
+class NewJoinToken(msgspec.Struct, frozen=True):
+    """`secret_hash` is SHA-256 (hex) of a secret that the Hive never sees. `admission` by the owner, if given."""
+
+    secret_hash: str
+    name: str = ""
+    admission: OwnerAdmission | None = None
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """The owner lets a Device in. `root_for_device` (hex) is the root key wrapped to its X25519 key."""
+
+    admission: OwnerAdmission
+    root_for_device: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """A circle's colour, with the cause and the remedy in words."""
+
+    colour: Literal["green", "amber", "red", "grey"]
+    word: str
+    cause: str
+    remedy: str
+
+
+class Device(msgspec.Struct, frozen=True):
+    """One machine. `last_report_ns` is by the Hive's clock; None before the first."""
+
+    device: str
+    name: str
+    admitted: bool
+    has_root_key: bool
+    wrapping_key: str
+    connected: bool
+    last_report_ns: int | None
+    health: Health
+    version: str
+    engine_version: str | None
+    machine: MachineState | None
+    pool: PoolState | None
+    installations: list[str]
+
+
+class CatalogApp(msgspec.Struct, frozen=True):
+    """An app that can be installed. `problem` says why not, when it can't."""
+
+    app: str
+    title: str
+    summary: str
+    digest: str
+    services: list[str]
+    problem: str | None = None
+
+
+class Install(msgspec.Struct, frozen=True):
+    """`name` defaults to the app's, `device` (id or name) to the only one."""
+
+    app: str
+    name: str | None = None
+    device: str | None = None
+    config: dict[str, str] = {}
+    dry_run: bool = False
+
+
+class Installation(msgspec.Struct, frozen=True):
+    """An installed app. `phase` is the Hive's: settled, or where a move or uninstall is.
+
+    `reports` has each Device's newest report on it, by Device id.
+    """
+
+    installation: str
+    name: str
+    app: str
+    app_digest: str
+    wanted: Literal["run", "stop"]
+    phase: str
+    device: str
+    target: str | None
+    epoch: str
+    failover: Literal["manual", "automatic"]
+    open: bool
+    health: Health
+    created_ns: int
+    reports: dict[str, InstallationReport]
+    volumes: list[VolumeReport]
+    problem: str | None = None
+
+
+class Open(msgspec.Struct, frozen=True):
+    """Whether the installation's ports are bound beyond loopback."""
+
+    open: bool
+
+
+class Move(msgspec.Struct, frozen=True):
+    """`force` takes the lease without the holder's answer; `lose_seconds` is what the owner was shown and accepted."""
+
+    to: str
+    force: bool = False
+    lose_seconds: float | None = None
+
+
+class MoveForecast(msgspec.Struct, frozen=True):
+    """What a forced move would lose: seconds since the newest replicated instant; None when nothing is replicated."""
+
+    holder_connected: bool
+    newest_replicated_ns: int | None
+    lose_seconds: float | None
+    problems: list[str]
+
+
+class TrashEntry(msgspec.Struct, frozen=True):
+    """An uninstalled app whose data is kept until `until_ns`."""
+
+    installation: str
+    name: str
+    app: str
+    uninstalled_ns: int
+    until_ns: int
+    last_replicated_ns: int | None
+
+
+class RestoreFromTrash(msgspec.Struct, frozen=True):
+    """`device` (id or name) defaults to the only one."""
+
+    device: str | None = None
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """A volume, what its newest head says, and the reports on it."""
+
+    volume: str
+    installation: str
+    name: str
+    kind: str
+    newest_head: str | None
+    newest_instant_ns: int | None
+    reports: list[VolumeReport]
+
+
+class Logs(msgspec.Struct, frozen=True):
+    """Text as the app wrote it. Never stored by the Hive."""
+
+    text: str
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something happened: `subject` is an id, `kind` one of the documented events, `text` a sentence."""
+
+    id: int
+    at_ns: int
+    kind: str
+    subject: str
+    text: str

@@ -1,0 +1,68 @@
+"""What the Hive asks of a Device for one installation: a goal, and all it needs to reach it."""
+
+from typing import Literal
+
+import msgspec
+
+Goal = Literal["run", "stop", "prepare", "leave", "drop"]
+"""
+run      hold `epoch`, app running
+stop     hold `epoch`, app stopped, volumes replicated
+prepare  no epoch: check architecture, space, images and ports, and restore ahead of a coming move
+leave    stop the app, replicate the last snapshot, release `epoch`; keep the local data
+drop     another Device has it, healthy and replicated: the local data may go
+"""
+
+
+class VolumeAssignment(msgspec.Struct, frozen=True):
+    """One volume of the installation.
+
+    `wrapped_seed` (hex) is the seed's envelope under the account's root key.
+    `base` is the head that the grant froze (hash), None when there is none;
+    `newest` the newest accepted head now, for `prepare` and `drop`.
+    """
+
+    volume: str
+    kind: Literal["data", "link"]
+    wrapped_seed: str
+    base: str | None
+    newest: str | None
+    store_envelope: str | None = None
+
+
+class PortWish(msgspec.Struct, frozen=True):
+    """A port that this installation was given before, so that it keeps it where it can."""
+
+    service: str
+    container_port: int
+    protocol: str
+    host_port: int
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """One installation and what this Device should do about it.
+
+    `epoch` is the lease's (`term.n`), None for `prepare` and `drop`. `volumes`
+    is empty until a Device made the keys. `images` pins services to image ids
+    once a Device resolved them. `open` services' ports are bound beyond
+    loopback. `config` are values for the compose file's variables; `grants`
+    are what the owner granted beyond the policy.
+    """
+
+    installation: str
+    name: str
+    app: str
+    app_digest: str
+    config_revision: int
+    goal: Goal
+    epoch: str | None
+    failover: Literal["manual", "automatic"]
+    volumes: list[VolumeAssignment] = []
+    images: dict[str, str] = {}
+    config: dict[str, str] = {}
+    grants: list[str] = []
+    ports: list[PortWish] = []
+    open: bool = False
+    domain: str = ""
+    link_token: str = ""
+    restart_count: int = 0

@@ -1,0 +1,112 @@
+"""The messages between a Device and its Hive, over one outbound WebSocket.
+
+Frames are JSON text. The order at the start:
+
+    Device  Hello        who, which session, which versions, a nonce
+    Hive    Challenge    its key, a nonce, and a signature over ours
+    Device  Proof        a signature over the Hive's nonce
+    Hive    Welcome      the session's bearer token      (or Goodbye, and the connection ends)
+    Hive    Assignments  everything that this Device should hold, now and on every change
+    Device  Report       on every change and every `report_seconds`
+
+What is signed (contexts of `mosaic.crypto.signing`): the Hive signs
+`nonce + device + session` under HIVE_CONTEXT, the Device signs
+`nonce + hive_key + session` under DEVICE_CONTEXT (text, joined by newlines).
+The Device goes on only if the Hive's key is the one that it pinned.
+
+Level-triggered: Assignments and Report always carry the whole picture, so that
+losing any message never matters. `revision` lets a Device ignore an older one.
+"""
+
+import msgspec
+
+from mosaic.wire.assignment import Assignment
+from mosaic.wire.command import Command, CommandResult
+from mosaic.wire.report import Report
+
+PROTOCOL_MIN = 1
+PROTOCOL_MAX = 1
+HIVE_CONTEXT = b"mosaic channel hive v1\0"
+DEVICE_CONTEXT = b"mosaic channel device v1\0"
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The first frame. `device` and `session` are ids; `nonce` is 32 random bytes as hex."""
+
+    device: str
+    session: str
+    nonce: str
+    protocol_min: int
+    protocol_max: int
+    version: str
+
+
+class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
+    """`hive_key` is the Hive's Ed25519 public key (hex); `signature` (hex) is over the Device's nonce."""
+
+    protocol: int
+    hive_key: str
+    nonce: str
+    signature: str
+
+
+class Proof(msgspec.Struct, frozen=True, tag="proof"):
+    """`signature` (hex) by the Device's key over the Hive's nonce."""
+
+    signature: str
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    """The session is the newest of this Device. `token` is good for the blob endpoint while it stays so.
+
+    `admitted` is False until the owner has admitted the Device; it gets no
+    work before. `hive_machine` names the machine that the Hive's blobs lie on.
+    """
+
+    token: str
+    admitted: bool
+    report_seconds: float
+    hive_machine: str
+    term: int
+
+
+class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
+    """The Hive ends the connection for a reason that trying again does not mend, unless `retry`.
+
+    Codes: `device-unknown`, `device-removed`, `session-superseded`,
+    `protocol-unknown`, `proof-wrong`, `hive-busy` (retry).
+    """
+
+    code: str
+    message: str
+    hint: str
+    retry: bool = False
+
+
+class Assignments(msgspec.Struct, frozen=True, tag="assignments"):
+    """Everything that this Device should hold. An installation that is missing is not this Device's (any more)."""
+
+    revision: int
+    items: list[Assignment]
+
+
+class Reported(msgspec.Struct, frozen=True, tag="report"):
+    """A Report, framed."""
+
+    report: Report
+
+
+class Ordered(msgspec.Struct, frozen=True, tag="command"):
+    """A Command, framed."""
+
+    command: Command
+
+
+class Answered(msgspec.Struct, frozen=True, tag="command-result"):
+    """A CommandResult, framed."""
+
+    result: CommandResult
+
+
+FromHive = Challenge | Welcome | Goodbye | Assignments | Ordered
+FromDevice = Hello | Proof | Reported | Answered

@@ -1,0 +1,119 @@
+"""How a Device joins: the join token, what it sends with it, and what the Hive answers.
+
+The join token is one line: `mosaic-join-1.` and base64url (no padding) of the
+JSON of JoinToken. It works once and for 15 minutes. The Hive keeps only the
+SHA-256 of `secret`. `hive_fingerprint` is SHA-256 (hex) of the Hive's Ed25519
+public key; the Device pins it.
+
+| request | answer |
+|---|---|
+| GET /api/hive | HiveIdentity (no authorization) |
+| POST /api/enrol: Enrol | Enrolled; 401 `join-token-unknown`; 409 `join-token-used`, `join-token-expired`, `device-name-taken`; 403 `passphrase-differs` |
+
+With the bearer token of its session a Device also uses:
+
+| request | answer |
+|---|---|
+| PUT /api/device/installations/{id}/volumes/{kind}: NewVolume | VolumeAssignment that counts (the first one registered wins) |
+| GET /api/device/bundles/{digest} | the app's bundle, an uncompressed reproducible tar |
+"""
+
+import base64
+import binascii
+
+import msgspec
+
+from mosaic.core.errors import Refused
+from mosaic.wire.account import AccountKeys, OwnerAdmission
+
+PREFIX = "mosaic-join-1."
+ADMISSION_CONTEXT = b"mosaic admission v1\0"
+"""The owner signs `account + join token's secret hash` or `account + device id` (text, joined by a newline)."""
+
+IDENTITY_CONTEXT = b"mosaic hive identity v1\0"
+"""The Hive signs `nonce + sha256 of the CA certificate's PEM` (hex, joined by a newline; empty without a CA)."""
+
+
+class JoinTokenUnreadable(Refused):
+    """The line is not a join token."""
+
+    code = "join-token-unreadable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is not a join token: one starts with `mosaic-join-1.` and is a single line",
+            hint="copy the whole line that `mosaic device add` or the Console shows",
+        )
+
+
+class JoinToken(msgspec.Struct, frozen=True):
+    """Where the Hive is, which key it has, and the secret that lets one Device in."""
+
+    url: str
+    hive_fingerprint: str
+    secret: str
+    name: str = ""
+
+
+def write(token: JoinToken) -> str:
+    """Return the token as the one line that people paste."""
+    return PREFIX + base64.urlsafe_b64encode(msgspec.json.encode(token)).rstrip(b"=").decode()
+
+
+def read(line: str) -> JoinToken:
+    """Read what `write` wrote. Raises JoinTokenUnreadable."""
+    text = line.strip()
+    if not text.startswith(PREFIX):
+        raise JoinTokenUnreadable
+    encoded = text.removeprefix(PREFIX)
+    try:
+        raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        return msgspec.json.decode(raw, type=JoinToken)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise JoinTokenUnreadable from None
+
+
+class HiveIdentity(msgspec.Struct, frozen=True):
+    """`key` is the Hive's Ed25519 public key (hex); `ca_pem` what to trust for https; `signature` by `key`."""
+
+    key: str
+    nonce: str
+    ca_pem: str | None
+    signature: str
+    version: str
+
+
+class Enrol(msgspec.Struct, frozen=True):
+    """What a new Device says. Keys are hex. `auth_key` proves the passphrase when the Device was given it."""
+
+    secret: str
+    name: str
+    signing_key: str
+    wrapping_key: str
+    architecture: str
+    version: str
+    auth_key: str | None = None
+    admission: OwnerAdmission | None = None
+
+
+class Enrolled(msgspec.Struct, frozen=True):
+    """The Device exists. `owner_key` is the account's Ed25519 public key, pinned from now on.
+
+    `root_for_device` (hex) is the root key wrapped to the Device's X25519 key,
+    once the owner has admitted it that way.
+    """
+
+    device: str
+    account: str
+    name: str
+    owner_key: str
+    admitted: bool
+    keys: AccountKeys
+    root_for_device: str | None = None
+
+
+class NewVolume(msgspec.Struct, frozen=True):
+    """A key pair that a Device made: the public key, and the seed's envelope under the root key (hex)."""
+
+    volume: str
+    wrapped_seed: str
