@@ -1,0 +1,40 @@
+"""What a Hive is told when it starts. The command line builds this; nothing else reads an option."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class HiveConfig:
+    """Everything under `state` belongs to this Hive alone.
+
+    `listen` is an address, `port` 0 takes a free one. `url` is how people and
+    Devices reach the Hive; None means `http(s)://<listen>:<port>`. With
+    `certificate` and `key` (PEM files) the Hive serves HTTPS by them; else,
+    beyond loopback, by a certificate of its own CA, and on loopback by plain
+    HTTP. `machine` names the machine that the blobs lie on, as Devices on the
+    same machine name it. `database_url` None is an SQLite file in `state`.
+    `setup_code` None makes a random one; either way it is in `setup_code_file`
+    while the Hive has no account.
+    """
+
+    state: Path
+    machine: str
+    listen: str = "127.0.0.1"
+    port: int = 8930
+    url: str | None = None
+    catalogs: tuple[Path, ...] = ()
+    certificate: Path | None = None
+    key: Path | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+    setup_code: str | None = field(default=None, repr=False)
+
+    @property
+    def setup_code_file(self) -> Path:
+        """The 0600 file that `mosaic up` reads the set-up code from. Gone once the Hive has its account."""
+        return self.state / "setup-code"
+
+    @property
+    def address_file(self) -> Path:
+        """Written when the Hive accepts connections: one line, the URL that this machine reaches it at."""
+        return self.state / "address"
