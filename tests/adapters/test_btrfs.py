@@ -1,0 +1,85 @@
+"""Subvolumes on a real btrfs."""
+
+from pathlib import Path
+
+import pytest
+
+from mosaic.adapters import btrfs
+
+pytestmark = pytest.mark.btrfs
+
+
+def test_a_snapshot_keeps_what_was_there_at_its_instant(btrfs_path: Path) -> None:
+    live, cut = btrfs_path / "live", btrfs_path / "cut"
+    btrfs.create(live)
+    (live / "page").write_text("one")
+    btrfs.snapshot(live, cut)
+    (live / "page").write_text("two")
+    assert (cut / "page").read_text() == "one"
+    with pytest.raises(OSError, match="Read-only"):
+        (cut / "page").write_text("three")
+
+
+def test_the_generation_tells_whether_anything_changed_since_a_snapshot(btrfs_path: Path) -> None:
+    live, cut = btrfs_path / "live", btrfs_path / "cut"
+    btrfs.create(live)
+    (live / "page").write_text("one")
+    btrfs.snapshot(live, cut)
+    btrfs.sync(btrfs_path)
+    before, snapshot = _look(live), _look(cut)
+    assert before.generation == snapshot.created_at
+    btrfs.create(btrfs_path / "another")
+    btrfs.sync(btrfs_path)
+    assert _look(live).generation == before.generation
+    (live / "page").write_text("two")
+    btrfs.sync(btrfs_path)
+    assert _look(live).generation > before.generation
+
+
+def test_a_uuid_survives_a_rename_and_is_not_shared(btrfs_path: Path) -> None:
+    btrfs.create(btrfs_path / "a")
+    uuid = _look(btrfs_path / "a").uuid
+    btrfs.snapshot(btrfs_path / "a", btrfs_path / "c")
+    (btrfs_path / "a").rename(btrfs_path / "b")
+    assert _look(btrfs_path / "b").uuid == uuid
+    assert _look(btrfs_path / "c").uuid != uuid
+
+
+def test_read_only_is_set_and_unset(btrfs_path: Path) -> None:
+    btrfs.create(btrfs_path / "a")
+    btrfs.set_read_only(btrfs_path / "a", read_only=True)
+    assert _look(btrfs_path / "a").read_only
+    btrfs.set_read_only(btrfs_path / "a", read_only=False)
+    (btrfs_path / "a" / "file").touch()
+
+
+def test_deleting_takes_all_and_may_be_done_twice(btrfs_path: Path) -> None:
+    btrfs.create(btrfs_path / "a")
+    (btrfs_path / "a" / "folder").mkdir()
+    btrfs.delete(btrfs_path / "a")
+    btrfs.delete(btrfs_path / "a")
+    assert btrfs.look(btrfs_path / "a") is None
+    assert not (btrfs_path / "a").exists()
+
+
+def test_what_cannot_be_done_is_refused_by_name(btrfs_path: Path, tmp_path: Path) -> None:
+    btrfs.create(btrfs_path / "a")
+    with pytest.raises(btrfs.SubvolumeExists):
+        btrfs.create(btrfs_path / "a")
+    with pytest.raises(btrfs.NotASubvolume):
+        btrfs.snapshot(btrfs_path / "missing", btrfs_path / "b")
+    with pytest.raises(btrfs.NotBtrfs):
+        btrfs.create(tmp_path / "elsewhere")
+    assert btrfs.is_btrfs(btrfs_path)
+    assert not btrfs.is_btrfs(tmp_path)
+
+
+def test_a_plain_folder_is_no_subvolume(btrfs_path: Path) -> None:
+    (btrfs_path / "plain").mkdir()
+    assert not btrfs.exists(btrfs_path / "plain")
+
+
+def _look(path: Path) -> btrfs.Subvolume:
+    found = btrfs.look(path)
+    assert found is not None
+    return found

@@ -1,0 +1,69 @@
+"""Markers that need something from the machine, and the fixtures that everybody shares.
+
+A test whose need is missing is skipped with the reason, and fails instead
+when MOSAIC_REQUIRE_ALL=1: CI must not skip anything.
+"""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.btrfs_pool import btrfs_folder
+
+ENGINE_SOCKET = Path("/var/run/docker.sock")
+
+
+def _lacks_engine() -> str | None:
+    if os.environ.get("DOCKER_HOST") or ENGINE_SOCKET.exists():
+        return None
+    return f"no Docker engine listens on {ENGINE_SOCKET}"
+
+
+def _lacks_btrfs() -> str | None:
+    if os.geteuid() != 0:
+        return "mounting btrfs needs root"
+    missing = [tool for tool in ("mkfs.btrfs", "losetup", "mount") if shutil.which(tool) is None]
+    if missing:
+        return f"{', '.join(missing)} not installed"
+    return None if "btrfs" in Path("/proc/filesystems").read_text() else "this kernel does not know btrfs"
+
+
+def _lacks_postgres() -> str | None:
+    return None if os.environ.get("MOSAIC_TEST_POSTGRES") else "MOSAIC_TEST_POSTGRES names no PostgreSQL server"
+
+
+def _lacks_browser() -> str | None:
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed"
+    found = any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    return None if found else "Chromium is not installed"
+
+
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "engine": _lacks_engine,
+    "btrfs": _lacks_btrfs,
+    "postgres": _lacks_postgres,
+    "browser": _lacks_browser,
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail, a test whose marker names something that this machine lacks."""
+    for marker, lacks in NEEDS.items():
+        if item.get_closest_marker(marker) is None or (reason := lacks()) is None:
+            continue
+        if os.environ.get("MOSAIC_REQUIRE_ALL") == "1":
+            pytest.fail(f"{marker}: {reason}, and MOSAIC_REQUIRE_ALL=1 forbids skipping", pytrace=False)
+        pytest.skip(f"{marker}: {reason}")
+
+
+@pytest.fixture
+def btrfs_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a btrfs of this test's own."""
+    with btrfs_folder(tmp_path) as folder:
+        yield folder
