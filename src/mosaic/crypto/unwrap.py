@@ -1,0 +1,162 @@
+"""Opening what `mosaic.crypto.envelope` sealed.
+
+Everything that turns ciphertext into a key is here and nowhere else, so that
+one import rule says who can: the Hive never imports this module (G6). An
+envelope is checked whole before a byte of it is believed.
+"""
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mosaic.core.errors import Corrupt, Refused
+from mosaic.core.ids import VolumeId
+from mosaic.crypto import recovery
+from mosaic.crypto.account import Opened, owner_key_of
+from mosaic.crypto.envelope import (
+    DEVICE_ROOT_CONTEXT,
+    FOR_DEVICE_BYTES,
+    NONCE_BYTES,
+    SEALED_FOR_DEVICE_BYTES,
+    SYMMETRIC_BYTES,
+    VERSION,
+    Kind,
+    additional_data,
+    device_envelope_key,
+    label,
+)
+from mosaic.crypto.passphrase import derive, expand
+from mosaic.crypto.secret import Secret
+from mosaic.wire.account import AccountKeys
+
+
+class PassphraseWrong(Refused):
+    """The passphrase does not open the account's keys."""
+
+    code = "passphrase-wrong"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is not the passphrase of this account",
+            hint="check the words and their order; `mosaic recovery-kit` says what a recovery code can do",
+        )
+
+
+class RecoveryCodeWrong(Refused):
+    """The recovery code is well-formed, but another account's or an older one."""
+
+    code = "recovery-code-wrong"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this recovery code does not open this account",
+            hint="look for the newest printed kit; making a new one ended the older ones",
+        )
+
+
+class EnvelopeDamaged(Corrupt):
+    """An envelope does not open with the key that it was made for."""
+
+    code = "envelope-damaged"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the envelope of {what} does not open",
+            hint="its bytes were changed, or it belongs to something else; restore the Hive's database from a backup",
+        )
+
+
+class _Unopened(Exception):
+    """Not an envelope of this kind, or not under this key."""
+
+
+def unlock(keys: AccountKeys, passphrase: str) -> Opened:
+    """Open both account keys with the passphrase.
+
+    Raises:
+        PassphraseWrong: it is not this account's passphrase.
+        EnvelopeDamaged: one of the two opens and the other does not.
+        KdfRefused: the Hive's parameters are weaker than allowed.
+    """
+    kek = derive(passphrase, keys.kdf).kek
+    return Opened(root=unlock_root(keys, kek), owner_seed=_owner_seed(keys, kek), owner_key=keys.owner_key)
+
+
+def unlock_root(keys: AccountKeys, kek: Secret) -> Secret:
+    """Open the root key alone; all that a Device ever does with a KEK. Raises PassphraseWrong."""
+    try:
+        return _open(Kind.ROOT_UNDER_KEK, keys.wrapped_root, kek, bytes.fromhex(keys.owner_key))
+    except (_Unopened, ValueError):
+        raise PassphraseWrong from None
+
+
+def recover_root(keys: AccountKeys, code: str) -> Secret:
+    """Open the root key with a printed recovery code. Raises RecoveryCodeUnreadable, RecoveryCodeWrong."""
+    try:
+        return _open(Kind.ROOT_UNDER_RECOVERY, keys.recovery_root, recovery.read(code), bytes.fromhex(keys.owner_key))
+    except (_Unopened, ValueError):
+        raise RecoveryCodeWrong from None
+
+
+def open_volume_seed(wrapped_seed: str, root: Secret, *, volume: VolumeId) -> Secret:
+    """Open a volume's Ed25519 seed and check that it is this volume's. Raises EnvelopeDamaged."""
+    what = f"volume {volume[:12]}"
+    try:
+        seed = _open(Kind.SEED_UNDER_ROOT, wrapped_seed, root, bytes.fromhex(volume))
+    except (_Unopened, ValueError):
+        raise EnvelopeDamaged(what) from None
+    if owner_key_of(seed) != volume:
+        raise EnvelopeDamaged(what)
+    return seed
+
+
+def open_root_for_device(envelope: str, device_private: Secret, *, owner_key: str) -> Secret:
+    """Open the root key that the owner wrapped to this Device's X25519 key.
+
+    `owner_key` is the one that the Device pinned: without the owner's
+    signature a Hive could hand out a root key of its own and read all that is
+    encrypted from then on.
+
+    Raises:
+        EnvelopeDamaged: not signed by that owner, or not for this Device.
+    """
+    try:
+        return _open_for_device(bytes.fromhex(envelope), device_private, bytes.fromhex(owner_key))
+    except (_Unopened, InvalidSignature, InvalidTag, ValueError):
+        raise EnvelopeDamaged("the root key for this Device") from None
+
+
+def _owner_seed(keys: AccountKeys, kek: Secret) -> Secret:
+    try:
+        seed = _open(Kind.OWNER_UNDER_KEK, keys.wrapped_owner, kek, bytes.fromhex(keys.owner_key))
+    except (_Unopened, ValueError):
+        raise EnvelopeDamaged("the owner key") from None
+    if owner_key_of(seed) != keys.owner_key:
+        raise EnvelopeDamaged("the owner key")
+    return seed
+
+
+def _open(kind: Kind, envelope: str, wrapping: Secret, subject: bytes) -> Secret:
+    raw = bytes.fromhex(envelope)
+    if len(raw) != SYMMETRIC_BYTES or raw[:2] != bytes([VERSION, kind]):
+        raise _Unopened
+    nonce, sealed = raw[2 : 2 + NONCE_BYTES], raw[2 + NONCE_BYTES :]
+    try:
+        opened = AESGCM(expand(wrapping.reveal(), label(kind))).decrypt(nonce, sealed, additional_data(kind, subject))
+    except InvalidTag:
+        raise _Unopened from None
+    return Secret(opened)
+
+
+def _open_for_device(raw: bytes, device_private: Secret, owner_key: bytes) -> Secret:
+    if len(raw) != FOR_DEVICE_BYTES or raw[:2] != bytes([VERSION, Kind.ROOT_FOR_DEVICE]):
+        raise _Unopened
+    private = X25519PrivateKey.from_private_bytes(device_private.reveal())
+    device = private.public_key().public_bytes_raw()
+    body, signature = raw[:SEALED_FOR_DEVICE_BYTES], raw[SEALED_FOR_DEVICE_BYTES:]
+    Ed25519PublicKey.from_public_bytes(owner_key).verify(signature, DEVICE_ROOT_CONTEXT + device + body)
+    ephemeral, sealed = body[2:34], body[34:]
+    shared = private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
+    key = device_envelope_key(shared, ephemeral, device)
+    return Secret(AESGCM(key).decrypt(bytes(NONCE_BYTES), sealed, additional_data(Kind.ROOT_FOR_DEVICE, device)))

@@ -1,0 +1,96 @@
+"""The frozen vectors that every implementation of docs/keys.md must reproduce, the browser's included."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from mosaic.core.ids import VolumeId
+from mosaic.crypto import account, admission, passphrase, recovery, unwrap, x25519
+from mosaic.crypto.envelope import Kind, label, seal, seal_for_device
+from mosaic.crypto.secret import Secret
+from mosaic.wire.account import AccountKeys, KdfParameters, OwnerAdmission
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "crypto.json").read_text())
+ENVELOPES = VECTORS["envelopes"]
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text)
+
+
+def _keys() -> AccountKeys:
+    by_kind = {entry["kind"]: entry["envelope"] for entry in ENVELOPES}
+    kdf = KdfParameters(**VECTORS["passphrase"]["kdf"])
+    return AccountKeys(1, kdf, by_kind[1], by_kind[2], by_kind[3], VECTORS["owner"]["public"])
+
+
+def test_the_passphrase_gives_the_frozen_keys() -> None:
+    frozen = VECTORS["passphrase"]
+    derived = passphrase.derive(frozen["typed"], KdfParameters(**frozen["kdf"]))
+    assert passphrase.normalise(frozen["typed"]) == frozen["normalised"]
+    assert derived.auth_key.reveal().hex() == frozen["auth_key"]
+    assert derived.kek.reveal().hex() == frozen["kek"]
+
+
+@pytest.mark.parametrize("kdf", VECTORS["refused_kdf"])
+def test_parameters_outside_the_bounds_are_refused(kdf: dict[str, int | str]) -> None:
+    with pytest.raises(passphrase.KdfRefused):
+        passphrase.derive("any words", KdfParameters(**kdf))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("frozen", ENVELOPES, ids=lambda entry: entry["label"])
+def test_every_envelope_is_sealed_to_the_frozen_bytes(frozen: dict[str, str]) -> None:
+    kind = Kind(int(frozen["kind"]))
+    sealed = seal(
+        kind,
+        _bytes(frozen["key"]),
+        _bytes(frozen["wrapping_key"]),
+        subject=_bytes(frozen["subject"]),
+        nonce=_bytes(frozen["nonce"]),
+    )
+    assert label(kind).decode() == frozen["label"]
+    assert sealed.hex() == frozen["envelope"]
+
+
+def test_the_passphrase_opens_the_frozen_account() -> None:
+    opened = unwrap.unlock(_keys(), VECTORS["passphrase"]["typed"])
+    assert opened.root.reveal().hex() == VECTORS["root_for_device"]["root"]
+    assert opened.owner_seed.reveal().hex() == VECTORS["owner"]["seed"]
+
+
+def test_the_recovery_code_opens_the_frozen_root() -> None:
+    frozen = VECTORS["recovery"]
+    assert recovery.write(Secret(_bytes(frozen["code_bytes"]))) == frozen["printed"]
+    assert unwrap.recover_root(_keys(), frozen["printed"]).reveal().hex() == VECTORS["root_for_device"]["root"]
+
+
+def test_the_root_opens_the_frozen_volume() -> None:
+    volume = VECTORS["volume"]
+    root = Secret(_bytes(VECTORS["root_for_device"]["root"]))
+    seed = unwrap.open_volume_seed(ENVELOPES[3]["envelope"], root, volume=VolumeId(volume["id"]))
+    assert seed.reveal().hex() == volume["seed"]
+    assert account.owner_key_of(seed) == volume["id"]
+
+
+def test_the_device_opens_the_frozen_root() -> None:
+    frozen = VECTORS["root_for_device"]
+    device = x25519.of(Secret(_bytes(frozen["device_private"])))
+    sealed = seal_for_device(
+        Secret(_bytes(frozen["root"])),
+        device.public,
+        Secret(_bytes(frozen["owner_seed"])),
+        ephemeral=X25519PrivateKey.from_private_bytes(_bytes(frozen["ephemeral_private"])),
+    )
+    opened = unwrap.open_root_for_device(sealed, device.private, owner_key=frozen["owner_public"])
+    assert device.public == frozen["device_public"]
+    assert sealed == frozen["envelope"]
+    assert opened.reveal().hex() == frozen["root"]
+
+
+def test_the_owner_signs_the_frozen_admission() -> None:
+    frozen = VECTORS["admission"]
+    signed = admission.admit(Secret(_bytes(frozen["owner_seed"])), account=frozen["account"], subject=frozen["subject"])
+    assert signed == OwnerAdmission(frozen["subject"], frozen["signature"])
+    admission.check(signed, owner_key=VECTORS["owner"]["public"], account=frozen["account"])
