@@ -1,0 +1,82 @@
+"""The words of `docker compose` commands. Pure: `mosaic.adapters.process` runs them.
+
+Every word that comes from outside is checked here, so that no value can be
+read as an option, whoever calls (G8). The file is always a rendered one: it
+is complete, so neither the environment nor an `.env` file may change it.
+"""
+
+import re
+from pathlib import Path
+
+from mosaic.core.errors import Refused
+
+Argv = list[str]
+
+MAX_LOG_LINES = 2000
+
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,80}")
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_ENGINE = re.compile(r"(unix|tcp|ssh|npipe)://[^\s]+")
+
+
+class WordRefused(Refused):
+    """A value cannot be a word of a command."""
+
+    code = "word-refused"
+
+    def __init__(self, what: str, value: str) -> None:
+        super().__init__(
+            f"{value[:80]!r} cannot be {what}",
+            hint="names are letters, digits, `.`, `_` and `-`, and start with a letter or digit",
+        )
+
+
+def up(engine: str, project: str, file: Path) -> Argv:
+    """Create and start the containers. Nothing is built or pulled: images were pinned before."""
+    return [*_compose(engine, project, file), "up", "--detach", "--no-build", "--pull", "never", "--remove-orphans"]
+
+
+def stop(engine: str, project: str, file: Path, *, grace_seconds: int) -> Argv:
+    """Stop the containers and keep them."""
+    return [*_compose(engine, project, file), "stop", "--timeout", str(int(grace_seconds))]
+
+
+def down(engine: str, project: str, file: Path, *, grace_seconds: int) -> Argv:
+    """Stop and remove the containers and networks. Volumes stay: they hold the only copy of recent data."""
+    words = ["down", "--timeout", str(int(grace_seconds)), "--remove-orphans"]
+    return [*_compose(engine, project, file), *words]
+
+
+def logs(engine: str, project: str, file: Path, *, service: str | None, lines: int) -> Argv:
+    """Print the last lines of one service, or of all."""
+    bounded = max(1, min(int(lines), MAX_LOG_LINES))
+    words = [*_compose(engine, project, file), "logs", "--no-color", "--tail", str(bounded)]
+    return words if service is None else [*words, "--", _checked("a service", service, _SERVICE)]
+
+
+def version(engine: str) -> Argv:
+    """Print the version of the compose plugin."""
+    return ["docker", "--host", _checked("an engine's address", engine, _ENGINE), "compose", "version", "--short"]
+
+
+def project_name(device: str, installation: str) -> str:
+    """Return the project of an installation on a Device, so that two Devices on one engine never meet."""
+    return _checked("a project", f"mosaic-{device[:8]}-{installation}", _PROJECT)
+
+
+def _compose(engine: str, project: str, file: Path) -> Argv:
+    host = _checked("an engine's address", engine, _ENGINE)
+    if not file.is_absolute():
+        raise WordRefused("the path of a compose file", str(file))
+    name = _checked("a project", project, _PROJECT)
+    # `--env-file` ends the search for an `.env` beside the file.
+    return [
+        *("docker", "--host", host, "compose", "--ansi", "never", "--progress", "quiet"),
+        *("--env-file", "/dev/null", "--project-name", name, "--file", str(file)),
+    ]
+
+
+def _checked(what: str, value: str, pattern: re.Pattern[str]) -> str:
+    if not pattern.fullmatch(value):
+        raise WordRefused(what, value)
+    return value

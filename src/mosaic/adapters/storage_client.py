@@ -1,0 +1,141 @@
+"""Asking the storage daemon, over its UNIX socket (contract: `mosaic.wire.storage`).
+
+Synchronous and light: one connection per request, so that any thread may ask
+and a daemon that was restarted in between is nothing special. Every request
+has a deadline, and every verb may be sent again after `StorageSilent`.
+"""
+
+import http.client
+import socket
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from mosaic.core.errors import Fenced, MosaicError, Unavailable
+from mosaic.wire.storage import (
+    Discard,
+    Done,
+    Failure,
+    Hold,
+    Prefetch,
+    Release,
+    SetAside,
+    SnapshotNow,
+    State,
+    StateRequest,
+    Upstream,
+    VolumeState,
+)
+
+Answer = TypeVar("Answer", Done, VolumeState, State)
+
+DEADLINE_SECONDS = 30.0
+"""Verbs that take long start their work and return at once, so this is for a daemon that hangs."""
+
+
+class StorageSilent(Unavailable):
+    """The daemon did not answer. Whether it did what was asked is unknown: ask again."""
+
+    code = "storage-silent"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"the storage daemon at {path} does not answer: {reason}",
+            hint="start it with `mosaic storage serve`; running apps keep their volumes meanwhile",
+        )
+
+
+class StorageRefused(MosaicError):
+    """The daemon said no, or failed. `failure` is its own answer, to be shown as it is."""
+
+    code = "storage-refused"
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, hint=failure.hint)
+        self.failure = failure
+
+
+class StorageFenced(Fenced):
+    """The daemon knows a later epoch of this volume."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, hint=failure.hint)
+        self.failure = failure
+
+
+class StorageClient:
+    """One storage daemon. Has no state, so it may be shared."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self.path = socket_path
+
+    def upstream(self, request: Upstream) -> Done:
+        """Tell where heads and packs go from now on."""
+        return self._ask("upstream", request, Done)
+
+    def hold(self, request: Hold) -> VolumeState:
+        """Make a volume mountable under a granted epoch; restores first when it must."""
+        return self._ask("hold", request, VolumeState)
+
+    def prefetch(self, request: Prefetch) -> VolumeState:
+        """Restore a head ahead of a coming `hold`."""
+        return self._ask("prefetch", request, VolumeState)
+
+    def snapshot(self, request: SnapshotNow) -> VolumeState:
+        """Cut a snapshot now and replicate it."""
+        return self._ask("snapshot", request, VolumeState)
+
+    def release(self, request: Release) -> VolumeState:
+        """Stop holding a volume."""
+        return self._ask("release", request, VolumeState)
+
+    def set_aside(self, request: SetAside) -> VolumeState:
+        """Keep what is here as a conflict snapshot and stop holding."""
+        return self._ask("set-aside", request, VolumeState)
+
+    def discard(self, request: Discard) -> Done:
+        """Remove the local copy of a released volume."""
+        return self._ask("discard", request, Done)
+
+    def state(self, request: StateRequest) -> State:
+        """Return everything; with `after`, wait for something newer."""
+        return self._ask("state", request, State, extra_seconds=request.wait_seconds)
+
+    def _ask(self, verb: str, request: msgspec.Struct, answer: type[Answer], *, extra_seconds: float = 0) -> Answer:
+        connection = _UnixConnection(self.path, DEADLINE_SECONDS + extra_seconds)
+        try:
+            connection.request(
+                "POST", f"/v1/{verb}", msgspec.json.encode(request), {"Content-Type": "application/json"}
+            )
+            response = connection.getresponse()
+            status, body = response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise StorageSilent(self.path, str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+        try:
+            if status != 200:
+                raise _refusal(msgspec.json.decode(body, type=Failure))
+            return msgspec.json.decode(body, type=answer)
+        except msgspec.MsgspecError as error:
+            raise StorageSilent(self.path, f"it answered {status} with something else ({error})") from error
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a UNIX socket."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("storage", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _refusal(failure: Failure) -> MosaicError:
+    if failure.code == Fenced.code:
+        return StorageFenced(failure)
+    return StorageRefused(failure)
