@@ -1,0 +1,382 @@
+"""Deciding what a Device must do next.
+
+`plan` compares the installations that a Device was assigned with what it sees
+in its engine, its storage daemon and its ledger, and returns the steps that
+close the gap in an order that is safe to stop after any one of them. The
+Device carries the steps out, looks again, and plans again until nothing is
+left. A step that fails ends its own installation's steps, never another's.
+
+Every stop comes first and every departure second: another Device may be
+waiting for the last snapshot of an app that is leaving this one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias, assert_never
+
+from mosaic.core.epoch import Epoch
+from mosaic.core.goal import Goal
+from mosaic.core.ids import AppDigest, HeadHash, InstallationId, VolumeId
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What an app is run from: one bundle, one revision of its config, one count of asked restarts."""
+
+    app_digest: AppDigest
+    config_revision: int
+    restart_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One assignment. `volumes` has each volume's base head (for `prepare` its newest); empty: no keys were made yet."""
+
+    goal: Goal
+    epoch: Epoch | None
+    release: Release
+    volumes: Mapping[VolumeId, HeadHash | None]
+
+
+class VolumePhase(StrEnum):
+    """How a volume is in the storage daemon's eyes. The values are those of the wire."""
+
+    ABSENT = "absent"
+    RESTORING = "restoring"
+    READY = "ready"
+    RELEASING = "releasing"
+    RELEASED = "released"
+    FAILED = "failed"
+    SET_ASIDE = "set-aside"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenVolume:
+    """One volume here. `epoch` is the one that it is, or last was, held under.
+
+    `local_head` is the newest accepted head that the local data descends
+    from. `clean` says that all local data is in that head. `proved` says that
+    a head of `epoch` was accepted. `prefetched` says that a restore ahead was
+    done for the coming hold.
+    """
+
+    phase: VolumePhase
+    epoch: Epoch | None = None
+    local_head: HeadHash | None = None
+    clean: bool = True
+    proved: bool = False
+    prefetched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One installation as it is here.
+
+    `containers` is the release that containers exist of, None when there are
+    none; `running` says that each service that should be up is up (one that
+    finished with 0 and was not to be restarted counts). `bundle` is the
+    bundle that is here and verified; `checked` the release that passed its
+    check here; `images` that all images of `bundle` are here.
+    """
+
+    containers: Release | None = None
+    running: bool = False
+    bundle: AppDigest | None = None
+    checked: Release | None = None
+    images: bool = False
+    volumes: Mapping[VolumeId, SeenVolume] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchBundle:
+    """Fetch, verify and extract the bundle beside the one in use. Fetching what is there again does nothing."""
+
+    installation: InstallationId
+    app_digest: AppDigest
+
+
+@dataclass(frozen=True, slots=True)
+class CheckApp:
+    """Render, and check policy, architecture, space and ports. Changes nothing but the note that it passed."""
+
+    installation: InstallationId
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class PullImages:
+    """Get every image that the bundle pins. Images that are here are not pulled again."""
+
+    installation: InstallationId
+    app_digest: AppDigest
+
+
+@dataclass(frozen=True, slots=True)
+class MakeKeys:
+    """Make the volumes' keys and register them, wrapped, with the Hive; the next assignment names the volumes.
+
+    The keys are kept in the ledger before they are registered, so that doing it twice registers the same ones.
+    """
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetch:
+    """Restore the newest heads beside whatever is here. Needs no lease and disturbs nothing."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class HoldVolumes:
+    """Ask the storage daemon to hold every volume under `epoch`, each from its base. Returns before restores end."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForVolumes:
+    """Wait until no volume is restoring. Fails when one failed: the app never starts on nothing (G4)."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class StartApp:
+    """Write the rendered compose file and bring it up. Services that run as rendered are left alone.
+
+    Also how a service that crashed is started again: the caller spaces out repetitions.
+    """
+
+    installation: InstallationId
+    release: Release
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class StopApp:
+    """Stop and remove the containers. Volumes stay: they hold the only copy of recent data."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Cut a snapshot now and wait until it is accepted: the proof that this Device can replicate."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class FinalSnapshot:
+    """Cut the last snapshot of a stopped app and wait until it is accepted. Doing it twice costs an empty snapshot."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseVolumes:
+    """Stop holding the volumes. The report that follows tells the Hive; nothing is deleted."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Keep what is not replicated as a conflict snapshot, and stop holding (G5)."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardData:
+    """Remove subvolumes, bundle and ledger rows of an installation that lives elsewhere. Conflict snapshots stay."""
+
+    installation: InstallationId
+
+
+Step: TypeAlias = (
+    FetchBundle
+    | CheckApp
+    | PullImages
+    | MakeKeys
+    | Prefetch
+    | HoldVolumes
+    | WaitForVolumes
+    | StartApp
+    | StopApp
+    | Snapshot
+    | FinalSnapshot
+    | ReleaseVolumes
+    | SetAside
+    | DiscardData
+)
+
+_HELD = (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.RELEASING)
+
+
+def plan(desired: Mapping[InstallationId, Desired], observed: Mapping[InstallationId, Observed]) -> list[Step]:
+    """Return the steps that turn `observed` into `desired`.
+
+    An installation that is here and was not assigned is stopped and set
+    aside, and its data kept: only the goal `drop` lets data go.
+    """
+    stops: list[Step] = []
+    departures: list[Step] = []
+    arrivals: list[Step] = []
+    for installation in sorted({*desired, *observed}):
+        wanted = desired.get(installation)
+        seen = observed.get(installation, Observed())
+        if _must_stop(wanted, seen):
+            stops.append(StopApp(installation))
+            seen = _stopped(seen)
+        departures += _depart(installation, wanted, seen)
+        arrivals += _bring_up(installation, wanted, seen)
+    return [*stops, *departures, *arrivals]
+
+
+def _stopped(seen: Observed) -> Observed:
+    return Observed(None, False, seen.bundle, seen.checked, seen.images, seen.volumes)
+
+
+def _must_stop(wanted: Desired | None, seen: Observed) -> bool:
+    if seen.containers is None:
+        return False
+    if wanted is None or wanted.goal is not Goal.RUN:
+        return True
+    if wanted.epoch is None:
+        return False
+    # A new epoch may come with somebody else's data: what runs must be standing on the very head it was granted.
+    return seen.containers != wanted.release or not _stands_on_base(wanted, wanted.epoch, seen)
+
+
+def _stands_on_base(wanted: Desired, epoch: Epoch, seen: Observed) -> bool:
+    for volume, base in wanted.volumes.items():
+        local = seen.volumes.get(volume)
+        if local is None or local.phase is not VolumePhase.READY:
+            return False
+        if local.epoch != epoch and local.local_head != base:
+            return False
+    return True
+
+
+def _depart(installation: InstallationId, wanted: Desired | None, seen: Observed) -> list[Step]:
+    if wanted is None:
+        return _set_aside(installation, seen)
+    match wanted.goal:
+        case Goal.RUN | Goal.STOP:
+            return []
+        case Goal.PREPARE:
+            return _set_aside(installation, seen)
+        case Goal.LEAVE:
+            return _leave(installation, wanted, seen) if wanted.epoch else _set_aside(installation, seen)
+        case Goal.DROP:
+            rest = [DiscardData(installation)] if seen.volumes or seen.bundle or seen.checked else []
+            return [*_set_aside(installation, seen), *rest]
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _set_aside(installation: InstallationId, seen: Observed) -> list[Step]:
+    held = any(_at_risk(volume) for volume in seen.volumes.values())
+    return [SetAside(installation)] if held else []
+
+
+def _at_risk(volume: SeenVolume) -> bool:
+    return volume.phase in _HELD or (volume.phase is VolumePhase.FAILED and not volume.clean)
+
+
+def _leave(installation: InstallationId, wanted: Desired, seen: Observed) -> list[Step]:
+    epoch = wanted.epoch
+    local = [volume for name, volume in seen.volumes.items() if name in wanted.volumes and _at_risk(volume)]
+    if epoch is None or not local:
+        return []
+    steps: list[Step] = []
+    writable = [volume for volume in local if volume.phase is not VolumePhase.RESTORING]
+    if any(volume.epoch != epoch or volume.phase is VolumePhase.FAILED for volume in local):
+        steps += [HoldVolumes(installation, epoch), WaitForVolumes(installation, epoch)]
+    if writable:
+        steps.append(FinalSnapshot(installation, epoch))
+    return [*steps, ReleaseVolumes(installation, epoch)]
+
+
+def _bring_up(installation: InstallationId, wanted: Desired | None, seen: Observed) -> list[Step]:
+    if wanted is None:
+        return []
+    match wanted.goal:
+        case Goal.RUN:
+            return _run(installation, wanted, seen, wanted.epoch) if wanted.epoch else []
+        case Goal.STOP:
+            return _hold_stopped(installation, wanted, seen, wanted.epoch) if wanted.epoch else []
+        case Goal.PREPARE:
+            return _prepare(installation, wanted, seen)
+        case Goal.LEAVE | Goal.DROP:
+            return []
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _prepare(installation: InstallationId, wanted: Desired, seen: Observed) -> list[Step]:
+    steps = _provide(installation, wanted.release, seen)
+    local = (seen.volumes.get(volume) for volume, newest in wanted.volumes.items() if newest is not None)
+    if any(volume is None or not volume.prefetched for volume in local):
+        steps.append(Prefetch(installation))
+    return steps
+
+
+def _provide(installation: InstallationId, release: Release, seen: Observed) -> list[Step]:
+    """Bundle, check and images: all that can be wrong with an app before its data is touched."""
+    steps: list[Step] = []
+    fresh = seen.bundle != release.app_digest
+    if fresh:
+        steps.append(FetchBundle(installation, release.app_digest))
+    if seen.checked != release:
+        steps.append(CheckApp(installation, release))
+    if fresh or not seen.images:
+        steps.append(PullImages(installation, release.app_digest))
+    return steps
+
+
+def _run(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
+    steps = _provide(installation, wanted.release, seen)
+    if not wanted.volumes:
+        return [*steps, MakeKeys(installation, epoch)]
+    steps += _hold(installation, wanted, seen, epoch)
+    if not seen.running or seen.containers != wanted.release:
+        steps.append(StartApp(installation, wanted.release, epoch))
+    return [*steps, *_prove(installation, wanted, seen, epoch)]
+
+
+def _hold_stopped(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
+    if not wanted.volumes:
+        return []
+    return [*_hold(installation, wanted, seen, epoch), *_prove(installation, wanted, seen, epoch)]
+
+
+def _hold(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
+    local = [seen.volumes.get(volume) for volume in wanted.volumes]
+    if all(volume is not None and volume.epoch == epoch and volume.phase is VolumePhase.READY for volume in local):
+        return []
+    held = all(volume is not None and volume.epoch == epoch and volume.phase in _HELD for volume in local)
+    wait = WaitForVolumes(installation, epoch)
+    return [wait] if held else [HoldVolumes(installation, epoch), wait]
+
+
+def _prove(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
+    local = (seen.volumes.get(volume) for volume in wanted.volumes)
+    proved = all(volume is not None and volume.epoch == epoch and volume.proved for volume in local)
+    return [] if proved else [Snapshot(installation, epoch)]
+
+
+def has_left(wanted: Desired, seen: Observed) -> bool:
+    """Whether a Device that should leave has: nothing runs, and nothing here is unreplicated or held."""
+    local = (seen.volumes.get(volume) for volume in wanted.volumes)
+    return seen.containers is None and not any(volume is not None and _at_risk(volume) for volume in local)
