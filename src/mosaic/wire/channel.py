@@ -24,6 +24,9 @@ from mosaic.wire.assignment import Assignment
 from mosaic.wire.command import Command, CommandResult
 from mosaic.wire.report import Report
 
+PATH = "/api/device/channel"
+"""Where the Hive answers the WebSocket; no authorization but the handshake."""
+
 PROTOCOL_MIN = 1
 PROTOCOL_MAX = 1
 HIVE_CONTEXT = b"mosaic channel hive v1\0"

@@ -8,12 +8,14 @@ public key; the Device pins it.
 | request | answer |
 |---|---|
 | GET /api/hive | HiveIdentity (no authorization) |
+| POST /api/enrol/keys: JoinSecret | AccountKeys (the token stays good: a passphrase is checked before it is used); 401, 409 as below |
 | POST /api/enrol: Enrol | Enrolled; 401 `join-token-unknown`; 409 `join-token-used`, `join-token-expired`, `device-name-taken`; 403 `passphrase-differs` |
 
 With the bearer token of its session a Device also uses:
 
 | request | answer |
 |---|---|
+| GET /api/device | Enrolled, as it is now: `root_for_device` is there once the owner has admitted the Device |
 | PUT /api/device/installations/{id}/volumes/{kind}: NewVolume | VolumeAssignment that counts (the first one registered wins) |
 | GET /api/device/bundles/{digest} | the app's bundle, an uncompressed reproducible tar |
 """
@@ -81,6 +83,12 @@ class HiveIdentity(msgspec.Struct, frozen=True):
     ca_pem: str | None
     signature: str
     version: str
+
+
+class JoinSecret(msgspec.Struct, frozen=True):
+    """The join token's secret."""
+
+    secret: str
 
 
 class Enrol(msgspec.Struct, frozen=True):
