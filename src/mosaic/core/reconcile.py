@@ -13,25 +13,34 @@ waiting for the last snapshot of an app that is leaving this one.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from mosaic.core.epoch import Epoch
 from mosaic.core.goal import Goal
 from mosaic.core.ids import AppDigest, HeadHash, InstallationId, VolumeId
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """What an app is run from: one bundle, one revision of its config, one count of asked restarts."""
-
-    app_digest: AppDigest
-    config_revision: int
-    restart_count: int = 0
+from mosaic.core.steps import (
+    CheckApp,
+    DiscardData,
+    FetchBundle,
+    FinalSnapshot,
+    HoldVolumes,
+    MakeKeys,
+    Prefetch,
+    PullImages,
+    Release,
+    ReleaseVolumes,
+    SetAside,
+    Snapshot,
+    StartApp,
+    Step,
+    StopApp,
+    WaitForVolumes,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One assignment. `volumes` has each volume's base head (for `prepare` its newest); empty: no keys were made yet."""
+    """One assignment. `volumes` has each volume's base head (for `prepare` its newest); empty: no keys yet."""
 
     goal: Goal
     epoch: Epoch | None
@@ -87,138 +96,6 @@ class Observed:
     images: bool = False
     volumes: Mapping[VolumeId, SeenVolume] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class FetchBundle:
-    """Fetch, verify and extract the bundle beside the one in use. Fetching what is there again does nothing."""
-
-    installation: InstallationId
-    app_digest: AppDigest
-
-
-@dataclass(frozen=True, slots=True)
-class CheckApp:
-    """Render, and check policy, architecture, space and ports. Changes nothing but the note that it passed."""
-
-    installation: InstallationId
-    release: Release
-
-
-@dataclass(frozen=True, slots=True)
-class PullImages:
-    """Get every image that the bundle pins. Images that are here are not pulled again."""
-
-    installation: InstallationId
-    app_digest: AppDigest
-
-
-@dataclass(frozen=True, slots=True)
-class MakeKeys:
-    """Make the volumes' keys and register them, wrapped, with the Hive; the next assignment names the volumes.
-
-    The keys are kept in the ledger before they are registered, so that doing it twice registers the same ones.
-    """
-
-    installation: InstallationId
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True)
-class Prefetch:
-    """Restore the newest heads beside whatever is here. Needs no lease and disturbs nothing."""
-
-    installation: InstallationId
-
-
-@dataclass(frozen=True, slots=True)
-class HoldVolumes:
-    """Ask the storage daemon to hold every volume under `epoch`, each from its base. Returns before restores end."""
-
-    installation: InstallationId
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True)
-class WaitForVolumes:
-    """Wait until no volume is restoring. Fails when one failed: the app never starts on nothing (G4)."""
-
-    installation: InstallationId
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True)
-class StartApp:
-    """Write the rendered compose file and bring it up. Services that run as rendered are left alone.
-
-    Also how a service that crashed is started again: the caller spaces out repetitions.
-    """
-
-    installation: InstallationId
-    release: Release
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True)
-class StopApp:
-    """Stop and remove the containers. Volumes stay: they hold the only copy of recent data."""
-
-    installation: InstallationId
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Cut a snapshot now and wait until it is accepted: the proof that this Device can replicate."""
-
-    installation: InstallationId
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True)
-class FinalSnapshot:
-    """Cut the last snapshot of a stopped app and wait until it is accepted. Doing it twice costs an empty snapshot."""
-
-    installation: InstallationId
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseVolumes:
-    """Stop holding the volumes. The report that follows tells the Hive; nothing is deleted."""
-
-    installation: InstallationId
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """Keep what is not replicated as a conflict snapshot, and stop holding (G5)."""
-
-    installation: InstallationId
-
-
-@dataclass(frozen=True, slots=True)
-class DiscardData:
-    """Remove subvolumes, bundle and ledger rows of an installation that lives elsewhere. Conflict snapshots stay."""
-
-    installation: InstallationId
-
-
-Step: TypeAlias = (
-    FetchBundle
-    | CheckApp
-    | PullImages
-    | MakeKeys
-    | Prefetch
-    | HoldVolumes
-    | WaitForVolumes
-    | StartApp
-    | StopApp
-    | Snapshot
-    | FinalSnapshot
-    | ReleaseVolumes
-    | SetAside
-    | DiscardData
-)
 
 _HELD = (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.RELEASING)
 

@@ -1,0 +1,153 @@
+"""The steps that a Device can take, and what each one owes.
+
+Every step may be carried out again, whole or from the middle: a Device that
+was killed in a step plans anew and usually meets the same one.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mosaic.core.epoch import Epoch
+from mosaic.core.ids import AppDigest, InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What an app is run from: one bundle, one revision of its config, one count of asked restarts."""
+
+    app_digest: AppDigest
+    config_revision: int
+    restart_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FetchBundle:
+    """Fetch, verify and extract the bundle beside the one in use. Fetching what is there again does nothing."""
+
+    installation: InstallationId
+    app_digest: AppDigest
+
+
+@dataclass(frozen=True, slots=True)
+class CheckApp:
+    """Render, and check policy, architecture, space and ports. Changes nothing but the note that it passed."""
+
+    installation: InstallationId
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class PullImages:
+    """Get every image that the bundle pins. Images that are here are not pulled again."""
+
+    installation: InstallationId
+    app_digest: AppDigest
+
+
+@dataclass(frozen=True, slots=True)
+class MakeKeys:
+    """Make the volumes' keys and register them, wrapped, with the Hive; the next assignment names the volumes.
+
+    The keys are kept in the ledger before they are registered, so that doing it twice registers the same ones.
+    """
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetch:
+    """Restore the newest heads beside whatever is here. Needs no lease and disturbs nothing."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class HoldVolumes:
+    """Ask the storage daemon to hold every volume under `epoch`, each from its base. Returns before restores end."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForVolumes:
+    """Wait until no volume is restoring. Fails when one failed: the app never starts on nothing (G4)."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class StartApp:
+    """Write the rendered compose file and bring it up. Services that run as rendered are left alone.
+
+    Also how a service that crashed is started again: the caller spaces out repetitions.
+    """
+
+    installation: InstallationId
+    release: Release
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class StopApp:
+    """Stop and remove the containers. Volumes stay: they hold the only copy of recent data."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Cut a snapshot now and wait until it is accepted: the proof that this Device can replicate."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class FinalSnapshot:
+    """Cut the last snapshot of a stopped app and wait until it is accepted. Doing it twice costs an empty snapshot."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseVolumes:
+    """Stop holding the volumes. The report that follows tells the Hive; nothing is deleted."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Keep what is not replicated as a conflict snapshot, and stop holding (G5)."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardData:
+    """Remove subvolumes, bundle and ledger rows of an installation that lives elsewhere. Conflict snapshots stay."""
+
+    installation: InstallationId
+
+
+Step: TypeAlias = (
+    FetchBundle
+    | CheckApp
+    | PullImages
+    | MakeKeys
+    | Prefetch
+    | HoldVolumes
+    | WaitForVolumes
+    | StartApp
+    | StopApp
+    | Snapshot
+    | FinalSnapshot
+    | ReleaseVolumes
+    | SetAside
+    | DiscardData
+)
