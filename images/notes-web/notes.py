@@ -58,7 +58,7 @@ def migrate() -> None:
         sql.execute("SELECT coalesce(max(number), 0) AS number FROM schema_version")
         found = sql.fetchone()["number"]
         if found > VERSION:
-            sys.exit(f"this data was written by release {found} of notes, and this is release {VERSION}: update the app")
+            sys.exit(f"release {found} of notes wrote this data, and this is release {VERSION}: update the app")
         for number in range(found + 1, VERSION + 1):
             sql.execute((HERE / "migrations" / f"{number}.sql").read_text())
             sql.execute("INSERT INTO schema_version (number) VALUES (%s)", (number,))
@@ -119,10 +119,11 @@ def write_durably(path: Path, content: bytes) -> None:
 
 def list_notes() -> list[dict[str, Any]]:
     """Newest first; from release 2 on, pinned notes before the others."""
-    pinned = "pinned, " if VERSION >= 2 else ""
-    order = "pinned DESC, id DESC" if VERSION >= 2 else "id DESC"
     with transaction() as sql:
-        sql.execute(f"SELECT id, text, {pinned}written_at FROM notes ORDER BY {order} LIMIT 1000")
+        if VERSION >= 2:
+            sql.execute("SELECT id, text, pinned, written_at FROM notes ORDER BY pinned DESC, id DESC LIMIT 1000")
+        else:
+            sql.execute("SELECT id, text, written_at FROM notes ORDER BY id DESC LIMIT 1000")
         notes = [{**row, "written_at": row["written_at"].isoformat(timespec="seconds")} for row in sql.fetchall()]
         sql.execute("SELECT note_id, id, name, size_bytes, sha256 FROM files ORDER BY name")
         files: dict[int, list[dict[str, Any]]] = {}
@@ -208,7 +209,8 @@ def main() -> None:
     app.error_handler = dict.fromkeys((400, 404, 413), handler)
     migrate_when_the_database_answers()
     print(f"notes, release {VERSION}, on port 8000", flush=True)
-    waitress.serve(app, host="0.0.0.0", port=8000, threads=4, ident="notes")
+    # Inside a container every interface means the app's own network.
+    waitress.serve(app, host="0.0.0.0", port=8000, threads=4, ident="notes")  # noqa: S104
 
 
 if __name__ == "__main__":
