@@ -1,0 +1,55 @@
+"""What happened, in order, per account. Old events go; the newest 10,000 stay."""
+
+import msgspec
+from sqlalchemy import delete, func, select
+
+from mosaic.adapters.sql import schema
+from mosaic.adapters.sql.engine import Tx
+from mosaic.core.ids import AccountId
+from mosaic.wire.api import Event
+
+_events = schema.events.c
+KEPT = 10_000
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """An event before it has its number."""
+
+    account: AccountId
+    kind: str
+    subject: str
+    text: str
+
+
+def add(tx: Tx, happened: Happened, *, now_ns: int) -> None:
+    """Append one event.
+
+    The account's row is locked, so that events become visible in the order of
+    their numbers and a reader that goes on after one misses none. Take other
+    locks first.
+    """
+    tx.execute(select(schema.accounts.c.id).where(schema.accounts.c.id == happened.account).with_for_update())
+    inserted = tx.execute(
+        schema.events.insert().values(
+            account=happened.account,
+            at_ns=now_ns,
+            kind=happened.kind,
+            subject=happened.subject,
+            text=happened.text,
+        )
+    ).inserted_primary_key
+    number = inserted[0] if inserted else 0
+    if number % 1000 == 0:
+        tx.execute(delete(schema.events).where(_events.id <= number - KEPT))
+
+
+def after(tx: Tx, account: AccountId, number: int, *, limit: int = 500) -> list[Event]:
+    """Return the account's events after that number, the oldest first."""
+    query = select(schema.events).where(_events.account == account, _events.id > number)
+    rows = tx.execute(query.order_by(_events.id).limit(limit))
+    return [Event(row.id, row.at_ns, row.kind, row.subject, row.text) for row in rows]
+
+
+def newest(tx: Tx, account: AccountId) -> int:
+    """Return the number of the account's newest event, 0 without one."""
+    return tx.scalar(select(func.max(_events.id)).where(_events.account == account)) or 0

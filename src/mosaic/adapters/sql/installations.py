@@ -1,0 +1,143 @@
+"""Installations: what is installed, apart from where it is (see `placements`)."""
+
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import select, update
+
+from mosaic.adapters.sql import schema
+from mosaic.adapters.sql.engine import Tx
+from mosaic.core.ids import AccountId, AppDigest, DeviceId, InstallationId
+from mosaic.core.placement import Phase
+from mosaic.wire.assignment import PortWish
+
+_installations = schema.installations.c
+_Texts = dict[str, str]
+_Ports = list[PortWish]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """`images` and `ports` are what a Device found first, so that the next one uses the same."""
+
+    id: InstallationId
+    account: AccountId
+    name: str
+    app: str
+    app_digest: AppDigest
+    config: dict[str, str]
+    config_revision: int
+    open: bool
+    images: dict[str, str]
+    ports: list[PortWish]
+    restart_count: int
+    created_ns: int
+
+
+def get(tx: Tx, installation: InstallationId) -> Installation | None:
+    """Return one installation, one in the trash too."""
+    row = tx.execute(select(schema.installations).where(_installations.id == installation)).one_or_none()
+    return read(row) if row else None
+
+
+def of_account(tx: Tx, account: AccountId) -> list[Installation]:
+    """Return all installations of the account by name, those in the trash too."""
+    query = select(schema.installations).where(_installations.account == account)
+    return [read(row) for row in tx.execute(query.order_by(_installations.name, _installations.created_ns))]
+
+
+def find(tx: Tx, account: AccountId, wanted: str, *, trashed: bool) -> Installation | None:
+    """Return the account's installation of that id or name; of several in the trash the newest."""
+    named = (_installations.id == wanted) | (_installations.name == wanted)
+    where = _installations.phase == Phase.TRASHED if trashed else _installations.phase != Phase.TRASHED
+    query = select(schema.installations).where(_installations.account == account, named, where)
+    row = tx.execute(query.order_by(_installations.since_ns.desc()).limit(1)).one_or_none()
+    return read(row) if row else None
+
+
+def name_taken(tx: Tx, account: AccountId, name: str) -> bool:
+    """Say whether an installation outside the trash has the name."""
+    query = select(_installations.id).where(
+        _installations.account == account, _installations.name == name, _installations.phase != Phase.TRASHED
+    )
+    return tx.execute(query.limit(1)).one_or_none() is not None
+
+
+def concerning(tx: Tx, device: DeviceId) -> list[InstallationId]:
+    """Return the installations that are on the Device or on their way to it."""
+    query = select(_installations.id).where((_installations.home == device) | (_installations.other == device))
+    return [InstallationId(found) for found in tx.scalars(query)]
+
+
+def every(tx: Tx) -> list[InstallationId]:
+    """Return all installations of all accounts."""
+    return [InstallationId(found) for found in tx.scalars(select(_installations.id))]
+
+
+def remember_images(tx: Tx, installation: InstallationId, images: _Texts) -> None:
+    """Keep which images the services are pinned to."""
+    _set(tx, installation, images=_json(images))
+
+
+def remember_ports(tx: Tx, installation: InstallationId, ports: _Ports) -> None:
+    """Keep which ports people reach it at."""
+    _set(tx, installation, ports=_json(ports))
+
+
+def set_open(tx: Tx, installation: InstallationId, *, open_ports: bool) -> None:
+    """Keep whether its ports are bound beyond loopback."""
+    _set(tx, installation, open=open_ports)
+
+
+def set_name(tx: Tx, installation: InstallationId, name: str) -> None:
+    """Give it another name."""
+    _set(tx, installation, name=name)
+
+
+def count_restart(tx: Tx, installation: InstallationId) -> None:
+    """Ask for one more restart."""
+    _set(tx, installation, restart_count=_installations.restart_count + 1)
+
+
+def values(installation: Installation) -> dict[str, schema.Value]:
+    """Return the columns of a new installation, apart from its placement."""
+    return {
+        "id": installation.id,
+        "account": installation.account,
+        "name": installation.name,
+        "app": installation.app,
+        "app_digest": installation.app_digest,
+        "config": _json(installation.config),
+        "config_revision": installation.config_revision,
+        "open": installation.open,
+        "images": _json(installation.images),
+        "ports": _json(installation.ports),
+        "restart_count": installation.restart_count,
+        "created_ns": installation.created_ns,
+    }
+
+
+def read(row: schema.Row) -> Installation:
+    """Return what a row of the table says."""
+    return Installation(
+        id=InstallationId(row.id),
+        account=AccountId(row.account),
+        name=row.name,
+        app=row.app,
+        app_digest=AppDigest(row.app_digest),
+        config=msgspec.json.decode(row.config, type=_Texts),
+        config_revision=row.config_revision,
+        open=row.open,
+        images=msgspec.json.decode(row.images, type=_Texts),
+        ports=msgspec.json.decode(row.ports, type=_Ports),
+        restart_count=row.restart_count,
+        created_ns=row.created_ns,
+    )
+
+
+def _set(tx: Tx, installation: InstallationId, **columns: schema.Value) -> None:
+    tx.execute(update(schema.installations).where(_installations.id == installation).values(**columns))
+
+
+def _json(value: _Texts | _Ports) -> str:
+    return msgspec.json.encode(value).decode()

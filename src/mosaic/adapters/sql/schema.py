@@ -1,0 +1,210 @@
+"""The tables as they are now.
+
+Instants are nanoseconds since 1970 UTC, byte strings are hex, documents are
+the JSON of a struct in `mosaic.wire`. No column holds a passphrase, a private
+key or a token in clear: verifiers, hashes and ciphertext only (G6).
+A change here needs a migration; a test compares the two.
+"""
+
+from typing import Any, TypeAlias
+
+import sqlalchemy
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)  # fmt: skip
+
+Condition: TypeAlias = sqlalchemy.ColumnElement[bool]
+Row: TypeAlias = "sqlalchemy.Row[*tuple[Any, ...]]"
+"""A row of a whole table; its columns have no types, so each module turns it into its own dataclass at once."""
+Value: TypeAlias = "str | int | bool | ColumnElement[int] | None"
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column that is declared INTEGER.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+hive = Table(
+    "hive",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("password", Text, nullable=False),
+    Column("keys", Text),
+    Column("keys_version", Integer, nullable=False, default=0),
+    Column("auth_verifier", Text),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("account", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("browser", Boolean, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+
+join_tokens = Table(
+    "join_tokens",
+    metadata,
+    Column("secret_hash", Text, primary_key=True),
+    Column("account", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("admission", Text),
+    Column("expires_ns", BigInteger, nullable=False),
+    Column("used_by", Text),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("signing_key", Text, nullable=False),
+    Column("wrapping_key", Text, nullable=False),
+    Column("architecture", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("admission", Text),
+    Column("root_for_device", Text),
+    Column("proved_passphrase", Boolean, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("removed_ns", BigInteger),
+    Column("reported_ns", BigInteger),
+    Column("report", Text),
+    Index(
+        "uq_devices_name",
+        "account",
+        "name",
+        unique=True,
+        sqlite_where=text("removed_ns IS NULL"),
+        postgresql_where=text("removed_ns IS NULL"),
+    ),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("device", Text, ForeignKey("devices.id"), primary_key=True),
+    Column("session", Text, primary_key=True),
+    Column("newest", Boolean, nullable=False),
+    Column("token_hash", Text, unique=True),
+    Column("started_ns", BigInteger, nullable=False),
+)
+
+installations = Table(
+    "installations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("app_digest", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("config_revision", Integer, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("images", Text, nullable=False),
+    Column("ports", Text, nullable=False),
+    Column("restart_count", Integer, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    # Where it is (mosaic.core.placement.Placement)
+    Column("home", Text, ForeignKey("devices.id"), nullable=False, index=True),
+    Column("other", Text, ForeignKey("devices.id")),
+    Column("phase", Text, nullable=False),
+    Column("wish", Text, nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("goes_back", Boolean, nullable=False),
+    Column("arrival_term", BigInteger),
+    Column("arrival_n", BigInteger),
+    Column("problem", Text),
+    Index(
+        "uq_installations_name",
+        "account",
+        "name",
+        unique=True,
+        sqlite_where=text("phase <> 'trashed'"),
+        postgresql_where=text("phase <> 'trashed'"),
+    ),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("installation", Text, ForeignKey("installations.id"), primary_key=True),
+    Column("term", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("holder_device", Text),
+    Column("holder_session", Text),
+    Column("released", Boolean, nullable=False),
+    Column("policy", Text, nullable=False),
+)
+
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("installation", Text, ForeignKey("installations.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("wrapped_seed", Text, nullable=False),
+    Column("base", Text),
+    Column("newest", Text),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("installation", "kind"),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("volume", Text, ForeignKey("volumes.id"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("term", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("instant_ns", BigInteger, nullable=False),
+    Column("signed", LargeBinary, nullable=False),
+    Column("accepted_ns", BigInteger, nullable=False),
+    # Two heads of one number would be two histories (G1): the database refuses them by itself.
+    UniqueConstraint("volume", "seq"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("account", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_events_account", "account", "id"),
+    sqlite_autoincrement=True,
+)
