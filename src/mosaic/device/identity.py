@@ -1,13 +1,16 @@
 """Who this Device is: its keys, the Hive that it pinned, and the account's root key once it has it.
 
-One JSON file, 0600, written whole. It holds secrets: nothing of it is logged.
+One JSON file, 0600, replaced whole. It holds secrets: nothing of it is
+logged, and printing an Identity shows the Device's name only.
 """
 
+import os
 from pathlib import Path
 
 import msgspec
 
-from mosaic.core.errors import Refused
+from mosaic.core.errors import Corrupt, Refused
+from mosaic.crypto.secret import Secret
 
 
 class NotEnrolled(Refused):
@@ -22,6 +25,18 @@ class NotEnrolled(Refused):
         )
 
 
+class IdentityUnreadable(Corrupt):
+    """The identity's file is not what this program wrote."""
+
+    code = "identity-unreadable"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"the identity in {path} cannot be read",
+            hint="it is kept as it is; restore it from a backup, or join again from an empty state folder",
+        )
+
+
 class Identity(msgspec.Struct, frozen=True):
     """Keys are hex. `ca_pem` is what to trust for https. `root_key` is None until the Device has it."""
 
@@ -33,13 +48,46 @@ class Identity(msgspec.Struct, frozen=True):
     ca_pem: str | None
     owner_key: str
     signing_seed: str
-    wrapping_seed: str
+    wrapping_private: str
     root_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Identity({self.name!r}, …)"
+
+    @property
+    def root(self) -> Secret | None:
+        """The account's root key; None until the Device has it."""
+        return Secret(bytes.fromhex(self.root_key)) if self.root_key else None
 
 
 def load(path: Path) -> Identity:
-    """Read the identity. Raises NotEnrolled when there is none."""
+    """Read the identity. Raises NotEnrolled when there is none, IdentityUnreadable when it is damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Identity)
     except FileNotFoundError:
         raise NotEnrolled(path) from None
+    except msgspec.MsgspecError:
+        # The cause is dropped: its text could repeat a key.
+        raise IdentityUnreadable(path) from None
+
+
+def store(path: Path, identity: Identity) -> None:
+    """Replace the file; a kill between any two lines leaves the old one or the new one."""
+    write_secret(path, msgspec.json.encode(identity))
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a 0600 file whole and durably, in place of an older one."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
