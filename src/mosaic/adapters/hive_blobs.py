@@ -1,0 +1,276 @@
+"""Reading and writing a volume's objects and heads at a Hive, over HTTP.
+
+`HiveStore` is a `Store` (its obligations are in `mosaic.storage.engine.store`)
+and `HiveHeads` commits and reads heads. Each request is tried again when the
+Hive did not answer, with growing, jittered pauses, until its deadline; what
+is worth another try is decided by the error's type alone. What to make of a
+head's unknown outcome is not decided here: that is the committer's.
+"""
+
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import msgspec
+
+from mosaic.adapters.blobs import (
+    ObjectDamaged,
+    ObjectExists,
+    ObjectMissing,
+    ObjectRefused,
+    StoreFull,
+    StoreUnavailable,
+    check_name,
+)
+from mosaic.core.errors import MosaicError, NotFound, Refused, Unavailable
+from mosaic.core.ids import HeadHash, VolumeId
+from mosaic.wire.blobs import MAX_OBJECT_BYTES, HeadAnswer, ObjectEntry, ObjectList
+from mosaic.wire.head import HEAD_BYTES
+from mosaic.wire.problem import Problem
+
+if TYPE_CHECKING:
+    import httpx2
+
+T = TypeVar("T")
+CommitAnswer = Literal["accepted", "fenced", "stale"]
+
+_CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = 60.0
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 10.0
+_BUSY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_FULL_STATUS = 507
+_PAGE = 1000
+
+
+class SessionOver(Refused):
+    """The Hive does not accept the session's token (any more)."""
+
+    code = "session-over"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"the Hive at {url} does not accept this Device's session",
+            hint="it is tried again when the Device has connected; look with `mosaic doctor`",
+        )
+
+
+class HeadUnknown(NotFound):
+    """The Hive has no head of this hash."""
+
+    code = "head-unknown"
+
+    def __init__(self, head: HeadHash) -> None:
+        super().__init__(f"the Hive has no head {head[:12]}", hint="look with `mosaic volume snapshots NAME`")
+
+
+class HiveConnection:
+    """A Hive and a Device's session there. Threads may share it. Close it when another one replaces it.
+
+    `deadline_seconds` bounds all tries of one request together.
+    """
+
+    def __init__(self, url: str, token: str, *, ca_pem: str | None = None, deadline_seconds: float = 30.0) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._ca_pem = ca_pem
+        self._deadline_seconds = deadline_seconds
+        self._client: httpx2.Client | None = None
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+
+    def heads(self, volume: VolumeId) -> "HiveHeads":
+        """Return the heads of one volume."""
+        return HiveHeads(self, volume)
+
+    def store(self, volume: VolumeId) -> "HiveStore":
+        """Return the objects of one volume."""
+        return HiveStore(self, volume)
+
+    def close(self) -> None:
+        """Close all connections. A request that waits for its next try gives up."""
+        self._closed.set()
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        params: dict[str, str | int] | None = None,
+    ) -> "httpx2.Response":
+        """Make a request until it is answered. Raises Unavailable at the deadline, and SessionOver."""
+        import httpx2
+
+        def once() -> httpx2.Response:
+            try:
+                answer = self._http().request(method, path, content=content, headers=headers, params=params)
+            except httpx2.HTTPError as error:
+                raise StoreUnavailable(self.url, str(error) or type(error).__name__) from error
+            except RuntimeError as error:  # the client was closed under us
+                raise StoreUnavailable(self.url, str(error)) from error
+            if answer.status_code in _BUSY_STATUSES:
+                raise StoreUnavailable(self.url, f"it answered {answer.status_code}")
+            if answer.status_code in (401, 403):
+                raise SessionOver(self.url)
+            return answer
+
+        return self._retried(once)
+
+    def _retried(self, once: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self._deadline_seconds
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return once()
+            except Unavailable:
+                # Jitter keeps Devices that lost one Hive from coming back in step.
+                wait = pause * random.uniform(0.5, 1.0)  # noqa: S311
+                if time.monotonic() + wait > deadline or self._closed.wait(wait):
+                    raise
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _http(self) -> "httpx2.Client":
+        import httpx2  # a third of the daemon's memory, and not needed before the first request
+
+        with self._lock:
+            if self._client is None:
+                context = ssl.create_default_context(cadata=self._ca_pem) if self._ca_pem else None
+                self._client = httpx2.Client(
+                    base_url=self.url,
+                    headers={"Authorization": f"Bearer {self._token}"},
+                    timeout=httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+                    verify=context if context is not None else self.url.startswith("https:"),
+                    trust_env=False,
+                )
+            return self._client
+
+
+class HiveHeads:
+    """The heads of one volume at a Hive."""
+
+    def __init__(self, connection: HiveConnection, volume: VolumeId) -> None:
+        self._connection = connection
+        self._path = f"/api/volumes/{volume}/heads"
+
+    def commit(self, signed: bytes) -> CommitAnswer:
+        """Send a signed head: `accepted`, or lost to a later epoch (`fenced`) or another head (`stale`).
+
+        Raises:
+            Unavailable: whether it was accepted is unknown; read `newest` before deciding.
+        """
+        answer = self._connection.ask("POST", self._path, content=signed)
+        if answer.is_success:
+            return "accepted"
+        problem = _problem(answer)
+        if answer.status_code == 409 and problem.code in ("fenced", "head-stale"):
+            return "fenced" if problem.code == "fenced" else "stale"
+        raise _refusal(self._connection.url, problem)
+
+    def newest(self) -> tuple[HeadHash, bytes] | None:
+        """Return the newest head and its signed bytes (unchecked); None when the volume has none."""
+        return self._read(f"{self._path}/newest")
+
+    def get(self, head: HeadHash) -> bytes:
+        """Return a head's signed bytes (unchecked). Raises HeadUnknown."""
+        found = self._read(f"{self._path}/{head}")
+        if found is None:
+            raise HeadUnknown(head)
+        return found[1]
+
+    def _read(self, path: str) -> tuple[HeadHash, bytes] | None:
+        answer = self._connection.ask("GET", path)
+        if answer.status_code == 404:
+            return None
+        if not answer.is_success:
+            raise _refusal(self._connection.url, _problem(answer))
+        found = msgspec.json.decode(answer.content, type=HeadAnswer)
+        if found.head is None or found.signed is None or len(found.signed) != 2 * HEAD_BYTES:
+            return None
+        return HeadHash(found.head), bytes.fromhex(found.signed)
+
+
+class HiveStore:
+    """The objects of one volume at a Hive: a `Store`."""
+
+    def __init__(self, connection: HiveConnection, volume: VolumeId) -> None:
+        self._connection = connection
+        self._path = f"/api/volumes/{volume}/objects"
+
+    def put(self, name: str, data: bytes) -> None:
+        """Store an object durably; see `Store.put`."""
+        check_name(name)
+        if len(data) > MAX_OBJECT_BYTES:
+            raise ObjectRefused(f"{name} is {len(data)} bytes, and an object has at most {MAX_OBJECT_BYTES}")
+        answer = self._connection.ask("PUT", f"{self._path}/{name}", content=data)
+        if not answer.is_success:
+            raise self._meaning(name, answer)
+
+    def get(self, name: str) -> bytes:
+        """Return a whole object; see `Store.get`."""
+        answer = self._connection.ask("GET", f"{self._path}/{check_name(name)}")
+        if not answer.is_success:
+            raise self._meaning(name, answer)
+        return answer.content
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        """Return part of an object; see `Store.get_range`."""
+        wanted = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        answer = self._connection.ask("GET", f"{self._path}/{check_name(name)}", headers=wanted)
+        if not answer.is_success:
+            raise self._meaning(name, answer)
+        found = answer.content if answer.status_code == 206 else answer.content[offset : offset + length]
+        if len(found) != length:
+            raise ObjectDamaged(name, f"it ends {length - len(found)} bytes before the end of the range that was asked")
+        return found
+
+    def list(self, prefix: str) -> Iterator[ObjectEntry]:
+        """Yield objects sorted by name; see `Store.list`."""
+        after: str | None = ""
+        while after is not None:
+            params: dict[str, str | int] = {"prefix": prefix, "after": after, "limit": _PAGE}
+            answer = self._connection.ask("GET", self._path, params=params)
+            if not answer.is_success:
+                raise self._meaning(prefix, answer)
+            page = msgspec.json.decode(answer.content, type=ObjectList)
+            yield from page.objects
+            after = page.next
+
+    def _meaning(self, name: str, answer: "httpx2.Response") -> MosaicError:
+        if answer.status_code == 416:
+            return ObjectDamaged(name, "it ends before the range that was asked")
+        if answer.status_code == _FULL_STATUS:
+            return StoreFull(self._connection.url)
+        problem = _problem(answer)
+        match problem.code:
+            case "object-exists":
+                return ObjectExists(name)
+            case "object-missing" | "not-found":
+                return ObjectMissing(name)
+            case "object-damaged":
+                return ObjectDamaged(name, problem.detail)
+            case "store-full":
+                return StoreFull(self._connection.url)
+            case _:
+                return _refusal(self._connection.url, problem)
+
+
+def _problem(answer: "httpx2.Response") -> Problem:
+    try:
+        return msgspec.json.decode(answer.content, type=Problem)
+    except msgspec.MsgspecError:
+        # Something in between answered, a proxy for instance.
+        known = {404: "not-found", 409: "conflict"}
+        code = known.get(answer.status_code, "refused")
+        return Problem(f"/errors/{code}", code, answer.status_code, f"it answered {answer.status_code}", code, "")
+
+
+def _refusal(url: str, problem: Problem) -> MosaicError:
+    return ObjectRefused(f"the Hive at {url} refused: {problem.detail} ({problem.code})")

@@ -1,0 +1,30 @@
+"""The buckets of the daemon's ledger, `<state>/storage.db`."""
+
+from pathlib import Path
+
+from mosaic.adapters.ledger import Ledger
+from mosaic.storage.records import DockerVolume, VolumeRecord
+from mosaic.wire.storage import Upstream
+
+_ONLY = "only"
+
+
+class Books:
+    """All that the daemon remembers. Seeds lie in a bucket of their own, so that no record can leak one."""
+
+    def __init__(self, path: Path) -> None:
+        self._ledger = Ledger(path)
+        self.volumes = self._ledger.bucket("volumes", VolumeRecord)
+        self.docker_volumes = self._ledger.bucket("docker-volumes", DockerVolume)
+        self.seeds = self._ledger.bucket("seeds", str)
+        self._upstreams = self._ledger.bucket("upstream", Upstream)
+        self.transaction = self._ledger.transaction
+        self.close = self._ledger.close
+
+    def upstream(self) -> Upstream | None:
+        """Return the newest upstream that the Device named, None before the first."""
+        return self._upstreams.get(_ONLY)
+
+    def put_upstream(self, upstream: Upstream) -> None:
+        """Remember where heads and packs go from now on."""
+        self._upstreams.put(_ONLY, upstream)

@@ -1,0 +1,38 @@
+"""What a storage daemon is told when it starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PLUGIN_DIR = Path("/run/docker/plugins")
+"""Where Docker engines look for plugins."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """One daemon. Everything it keeps lies under `state`, which must exist.
+
+    `driver` is the volume driver's name; daemons that share an engine need
+    names of their own. `pool` is a folder on btrfs; None means an image under
+    `state` of `image_bytes` (None: 8 GiB, or a quarter of the free space if
+    that is less; an image that exists keeps its size). `interval_seconds` is
+    the time between two snapshots of a busy volume. Snapshots stop when less
+    than `reserve_bytes` of the pool is free (None: 5 % of it, at most 1 GiB).
+    """
+
+    state: Path
+    driver: str = "mosaic"
+    plugin_dir: Path = PLUGIN_DIR
+    pool: Path | None = None
+    image_bytes: int | None = None
+    interval_seconds: float = 15.0
+    reserve_bytes: int | None = None
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the verbs of `mosaic.wire.storage` are answered."""
+        return self.state / "storage.sock"
+
+    @property
+    def plugin_socket(self) -> Path:
+        """Where the engine finds the volume driver."""
+        return self.plugin_dir / f"{self.driver}.sock"

@@ -1,0 +1,67 @@
+"""Deciding what a record means when the daemon starts again.
+
+The daemon may have been killed between any two lines, the machine may have
+lost power, and somebody may have removed a subvolume by hand. `after_restart`
+compares what the ledger says with the subvolumes that are there, and returns
+the record to go on with and what to do on the disk first. Doing it twice is
+the same as doing it once.
+"""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from mosaic.storage.records import VolumeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """The uuids of the live and the incoming subvolume, None where there is none, and this boot's id."""
+
+    live: str | None
+    incoming: str | None
+    boot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The record to go on with. `finish_rename`: incoming is live already by the ledger's word."""
+
+    record: VolumeRecord
+    finish_rename: bool = False
+    clear_incoming: bool = False
+
+
+def after_restart(record: VolumeRecord, disk: OnDisk) -> Resume:
+    """Return how to go on with a volume."""
+    finish = record.live_uuid is not None and disk.live is None and disk.incoming == record.live_uuid
+    live = disk.incoming if finish else disk.live
+    if record.boot != disk.boot:
+        record = _unheld(record)
+    if record.live_uuid is not None and live != record.live_uuid:
+        record = _without_data(record)
+    promotable = record.incoming is not None and record.incoming.uuid in (disk.incoming, disk.live)
+    if record.incoming is not None and not promotable:
+        record = replace(record, incoming=None)
+    known = record.incoming is not None and record.incoming.uuid == disk.incoming
+    return Resume(record, finish, clear_incoming=disk.incoming is not None and not finish and not known)
+
+
+def _unheld(record: VolumeRecord) -> VolumeRecord:
+    """After a reboot nothing is held until the Device holds it again."""
+    if record.lease is None:
+        return record
+    phase = record.phase if record.phase in ("failed", "set-aside") else "released"
+    return replace(record, lease=None, boot=None, phase=phase if record.live_uuid else "absent")
+
+
+def _without_data(record: VolumeRecord) -> VolumeRecord:
+    """The subvolume that the ledger speaks of is gone: never call this ready (G4)."""
+    return replace(
+        record,
+        phase="restoring" if record.phase == "restoring" else "failed",
+        live_uuid=None,
+        data_lease=None,
+        accepted=None,
+        pending=None,
+    )

@@ -1,0 +1,104 @@
+"""What the daemon's ledger says about each volume.
+
+The ledger never says what is on the disk: a record names a subvolume by its
+uuid, and is believed about the subvolume that has it, wherever it lies. So
+a rename and the record of it need not happen at once.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from mosaic.core.epoch import Epoch, parse
+from mosaic.core.ids import HeadHash, InstallationId, VolumeId
+
+Phase = Literal["absent", "restoring", "ready", "releasing", "released", "failed", "set-aside"]
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A head that the Hive acknowledged, and how the local data relates to it.
+
+    `signed` are its bytes in hex. `snapshot` is the local read-only snapshot
+    with the same content, None when there is none. `generation` is the live
+    subvolume's at that snapshot: as long as it stays, nothing has changed.
+    """
+
+    head: HeadHash
+    signed: str
+    snapshot: str | None
+    generation: int
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A signed head that is on its way to the Hive; whether it was accepted is unknown."""
+
+    head: HeadHash
+    signed: str
+    snapshot: str
+    generation: int
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """A complete, verified restore of `head` that lies beside the live subvolume."""
+
+    head: HeadHash
+    signed: str
+    uuid: str
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """An epoch that was granted to this Device, and the head that the grant froze."""
+
+    epoch: str
+    base: HeadHash | None
+
+
+class VolumeRecord(msgspec.Struct, frozen=True):
+    """One volume.
+
+    `lease` is held since the boot `boot`; None when not held. `data_lease` is
+    the newest lease under which the live subvolume `live_uuid` was writable.
+    `highest` is the highest epoch ever seen and `fenced` the newest one that
+    we lost. `final` asks for a last snapshot of a stopped app; `prefetch` is a
+    head to restore beside. `mirrored` is the newest head whose copy lies in
+    the store. `aside_generation` is the live subvolume's when its conflict
+    snapshot was made. `discarded` says that the Device gave the data up.
+    """
+
+    volume: VolumeId
+    installation: InstallationId
+    kind: str
+    phase: Phase = "absent"
+    lease: Lease | None = None
+    boot: str | None = None
+    highest: str = "0.0"
+    fenced: str | None = None
+    data_lease: Lease | None = None
+    live_uuid: str | None = None
+    accepted: Accepted | None = None
+    pending: Pending | None = None
+    incoming: Incoming | None = None
+    prefetch: HeadHash | None = None
+    app_digest: str | None = None
+    config_revision: int = 0
+    expect_data: bool = False
+    envelope: str | None = None
+    mirrored: HeadHash | None = None
+    aside_generation: int | None = None
+    aside_reason: str | None = None
+    discarded: bool = False
+
+    @property
+    def epoch(self) -> Epoch | None:
+        """The epoch held now, None when none is."""
+        return parse(self.lease.epoch) if self.lease else None
+
+
+class DockerVolume(msgspec.Struct, frozen=True):
+    """A volume as the Docker engine knows it: a folder of a volume, or the guard of an installation."""
+
+    name: str
+    volume: VolumeId | None = None
+    folder: str | None = None
+    guard: InstallationId | None = None
+    mount_ids: tuple[str, ...] = ()

@@ -1,0 +1,216 @@
+"""A Hive's blob and head endpoints in memory, spoken to over real HTTP on loopback.
+
+It keeps the promises of `mosaic.wire.blobs`: immutable objects, heads by
+compare-and-swap, and a lease per volume that fences every other epoch and
+session. A test grants leases, and asks it to be down or to lose replies.
+"""
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from mosaic.core.epoch import Epoch
+from mosaic.crypto import signing
+from mosaic.crypto.hashing import head_hash
+from mosaic.wire import head as wire
+from mosaic.wire.blobs import HeadAccepted, HeadAnswer, ObjectEntry, ObjectList
+from mosaic.wire.problem import Problem
+
+_ROUTE = re.compile(r"/api/volumes/([0-9a-f]{64})/(objects|heads)(?:/([^/]+))?")
+
+
+@dataclass
+class FakeVolume:
+    """One volume: its lease, its objects and its chain of heads, oldest first."""
+
+    epoch: Epoch | None = None
+    token: str | None = None
+    objects: dict[str, bytes] = field(default_factory=dict)
+    heads: list[bytes] = field(default_factory=list)
+
+    @property
+    def newest(self) -> str | None:
+        return head_hash(self.heads[-1]) if self.heads else None
+
+
+@dataclass
+class Answer:
+    status: int
+    body: bytes = b""
+
+
+class FakeHive:
+    """The simulator. `requests` lists (method, path) of everything that was asked."""
+
+    def __init__(self) -> None:
+        self.volumes: dict[str, FakeVolume] = {}
+        self.tokens = {"token-a", "token-b"}
+        self.requests: list[tuple[str, str]] = []
+        self.is_down = False
+        self.replies_to_lose = 0
+        self.lock = threading.RLock()
+        self.may_commit = threading.Event()
+        self.may_commit.set()
+        self._server: ThreadingHTTPServer | None = None
+        self._address = ("127.0.0.1", 0)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._address[1]}"
+
+    def volume(self, volume: str) -> FakeVolume:
+        with self.lock:
+            return self.volumes.setdefault(volume, FakeVolume())
+
+    def grant(self, volume: str, token: str) -> tuple[str, str | None]:
+        """Give the next epoch to a session. Returns the epoch and the head that the grant froze."""
+        with self.lock:
+            found = self.volume(volume)
+            found.epoch = found.epoch.next() if found.epoch else Epoch(1, 1)
+            found.token = token
+            return str(found.epoch), found.newest
+
+    def newest(self, volume: str) -> wire.Head | None:
+        """Return what the newest head says."""
+        with self.lock:
+            heads = self.volume(volume).heads
+            return wire.parse(heads[-1])[0] if heads else None
+
+    def count(self, method: str, part: str) -> int:
+        """Count the requests of a method whose path contains `part`."""
+        with self.lock:
+            return sum(1 for seen, path in self.requests if seen == method and part in path)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["FakeHive"]:
+        """Serve until the block ends."""
+        self._server = ThreadingHTTPServer(self._address, _handler(self))
+        self._server.daemon_threads = True
+        self._address = ("127.0.0.1", self._server.server_address[1])
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join(10)
+
+    def answer(self, method: str, target: str, token: str, body: bytes, byte_range: str | None) -> Answer:
+        parts = urlsplit(target)
+        with self.lock:
+            self.requests.append((method, parts.path))
+            if self.is_down:
+                return Answer(503)
+            if token not in self.tokens:
+                return _problem(401, "session-over")
+        found = _ROUTE.fullmatch(parts.path)
+        if found is None:
+            return _problem(404, "not-found")
+        volume, kind, name = self.volume(found[1]), found[2], found[3]
+        if kind == "heads" and method == "POST":
+            self.may_commit.wait(20)
+        with self.lock:
+            match (kind, method, name):
+                case ("objects", "PUT", str()):
+                    return _put(volume, name, body)
+                case ("objects", "GET", str()):
+                    return _get(volume, name, byte_range)
+                case ("objects", "GET", None):
+                    return _list(volume, {key: values[0] for key, values in parse_qs(parts.query).items()})
+                case ("heads", "POST", None):
+                    return _commit(volume, found[1], body, token)
+                case ("heads", "GET", str()):
+                    return _head(volume, name)
+                case _:
+                    return _problem(405, "refused")
+
+    def loses_this_reply(self) -> bool:
+        with self.lock:
+            lost = self.replies_to_lose > 0
+            self.replies_to_lose -= lost
+            return lost
+
+
+def _put(volume: FakeVolume, name: str, body: bytes) -> Answer:
+    there = volume.objects.setdefault(name, body)
+    return Answer(201) if there is body else Answer(200) if there == body else _problem(409, "object-exists")
+
+
+def _get(volume: FakeVolume, name: str, byte_range: str | None) -> Answer:
+    if name not in volume.objects:
+        return _problem(404, "object-missing")
+    whole = volume.objects[name]
+    if byte_range is None:
+        return Answer(200, whole)
+    first, last = (int(number) for number in byte_range.removeprefix("bytes=").split("-"))
+    return Answer(206, whole[first : last + 1]) if first < len(whole) else _problem(416, "range")
+
+
+def _list(volume: FakeVolume, query: dict[str, str]) -> Answer:
+    limit = int(query.get("limit", "1000"))
+    names = sorted(
+        name for name in volume.objects if name.startswith(query.get("prefix", "")) and name > query.get("after", "")
+    )
+    page = [ObjectEntry(name, len(volume.objects[name])) for name in names[:limit]]
+    return _json(200, ObjectList(page, page[-1].name if len(names) > limit else None))
+
+
+def _commit(volume: FakeVolume, name: str, signed: bytes, token: str) -> Answer:
+    head, signature = wire.parse(signed)
+    if not signing.verify(name, wire.CONTEXT, signed[: wire.BODY_BYTES], signature) or head.volume != name:
+        return _problem(400, "head-forged")
+    if volume.newest == head_hash(signed):
+        return _json(200, HeadAccepted(head_hash(signed)))
+    if head.epoch != volume.epoch or token != volume.token:
+        return _problem(409, "fenced")
+    if head.previous != volume.newest:
+        return _problem(409, "head-stale")
+    volume.heads.append(signed)
+    return _json(200, HeadAccepted(head_hash(signed)))
+
+
+def _head(volume: FakeVolume, name: str) -> Answer:
+    if name == "newest":
+        return _json(200, HeadAnswer(volume.newest, volume.heads[-1].hex() if volume.heads else None))
+    found = [signed for signed in volume.heads if head_hash(signed) == name]
+    return _json(200, HeadAnswer(name, found[0].hex())) if found else _problem(404, "not-found")
+
+
+def _json(status: int, body: msgspec.Struct) -> Answer:
+    return Answer(status, msgspec.json.encode(body))
+
+
+def _problem(status: int, code: str) -> Answer:
+    return _json(status, Problem(f"/errors/{code}", code, status, f"it is {code}", code, "look again"))
+
+
+def _handler(hive: FakeHive) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            answer = hive.answer(self.command, self.path, token, body, self.headers.get("Range"))
+            if self.command != "GET" and hive.loses_this_reply():
+                self.close_connection = True
+                return
+            with contextlib.suppress(OSError):
+                self.send_response(answer.status)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+        do_GET = do_PUT = do_POST = _serve
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    return Handler
