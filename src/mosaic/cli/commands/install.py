@@ -1,0 +1,50 @@
+"""`mosaic install APP`: from the catalog to a running, healthy app."""
+
+import click
+
+from mosaic.cli import verdict
+from mosaic.cli.connection import connected
+from mosaic.cli.follow import follow
+from mosaic.cli.output import Output, json_option
+from mosaic.cli.shown import describe
+from mosaic.wire.api import Install, Installation
+
+
+@click.command()
+@click.argument("app")
+@click.option("--device", help="The Device (name or id) to run it on; not needed when there is one.")
+@click.option("--name", help="What to call it here; the app's own name if not given.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A value for the app's configuration.")
+@click.option("--dry-run", is_flag=True, help="Check everything and change nothing.")
+@click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
+@json_option
+def install(
+    out: Output,
+    app: str,
+    device: str | None,
+    name: str | None,
+    settings: tuple[str, ...],
+    dry_run: bool,
+    no_wait: bool,
+) -> None:
+    """Install APP from the catalog and wait until it runs."""
+    wish = Install(app, name=name, device=device, config=_config(settings), dry_run=dry_run)
+    with connected() as hive:
+        made = hive.send("POST", "/api/installations", wish, Installation)
+        if dry_run:
+            out.result(made, f"{app} can be installed as {made.name}. Nothing was changed.")
+            return
+        if not no_wait:
+            out.remark(f"Installing {app} as {made.name}; Ctrl-C stops watching, not the work.")
+            made = follow(hive, made.installation, verdict.running)
+    out.result(made, describe(made))
+
+
+def _config(settings: tuple[str, ...]) -> dict[str, str]:
+    config = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--set takes KEY=VALUE, and {setting!r} is not that")
+        config[key] = value
+    return config

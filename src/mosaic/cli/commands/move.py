@@ -1,0 +1,62 @@
+"""`mosaic move NAME --to DEVICE`: another machine takes over, with the data."""
+
+import click
+
+from mosaic.adapters.api_client import HiveClient, segment
+from mosaic.cli import asking, verdict
+from mosaic.cli.connection import connected
+from mosaic.cli.devices import find
+from mosaic.cli.follow import follow
+from mosaic.cli.output import Output, json_option
+from mosaic.cli.shown import describe
+from mosaic.cli.units import duration
+from mosaic.core.errors import Refused
+from mosaic.wire.api import Installation, Move, MoveForecast
+
+
+class LossNotAccepted(Refused):
+    """Nobody accepted what a forced move would lose."""
+
+    code = "loss-not-accepted"
+
+    def __init__(self, loss: str) -> None:
+        super().__init__(
+            f"nobody accepted that {loss}; nothing was changed",
+            hint="pass `--yes` to accept it, or move without `--force` while the Device still answers",
+        )
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", "target", required=True, help="The Device (name or id) that takes over.")
+@click.option("--force", is_flag=True, help="Do not wait for the Device that has it: it is gone.")
+@click.option("--yes", is_flag=True, help="Accept the loss that a forced move may bring.")
+@click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
+@json_option
+def move(out: Output, name: str, target: str, force: bool, yes: bool, no_wait: bool) -> None:
+    """Move NAME with its data to another Device and wait until it is healthy there."""
+    with connected() as hive:
+        device = find(hive, target)
+        wish = Move(device.device)
+        if force:
+            wish = Move(device.device, force=True, lose_seconds=_accepted_loss(hive, name, device.device, yes=yes))
+        moved = hive.send("POST", f"/api/installations/{segment(name)}/move", wish, Installation)
+        if not no_wait:
+            out.remark(f"Moving {moved.name} to {device.name}; Ctrl-C stops watching, not the move.")
+            moved = follow(hive, moved.installation, lambda seen: verdict.arrived(seen, device.device))
+    out.result(moved, describe(moved))
+
+
+def _accepted_loss(hive: HiveClient, name: str, device: str, *, yes: bool) -> float | None:
+    path = f"/api/installations/{segment(name)}/move-forecast"
+    forecast = hive.get(path, MoveForecast, query={"to": device})
+    loss = _loss(forecast)
+    if not asking.agree(f"By force, {loss}. Go on?", yes=yes):
+        raise LossNotAccepted(loss)
+    return forecast.lose_seconds
+
+
+def _loss(forecast: MoveForecast) -> str:
+    if forecast.lose_seconds is None:
+        return "everything is lost, for nothing of it was ever replicated"
+    return f"what was written in the last {duration(forecast.lose_seconds)} is lost"

@@ -1,0 +1,88 @@
+"""What this machine's command line remembers: its Hive, its token, and the Hive's pinned key.
+
+One file, `<config folder>/mosaic/cli.json`, 0600, replaced whole.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from mosaic.core.errors import Refused
+
+
+class NotLoggedIn(Refused):
+    """No Hive is known here."""
+
+    code = "not-logged-in"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this machine's command line is not logged in to a Hive",
+            hint="run `mosaic login URL`, or `mosaic up --demo` to start a Hive here",
+        )
+
+
+class CredentialsDamaged(Refused):
+    """The file is not one that this program wrote."""
+
+    code = "credentials-damaged"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} cannot be read", hint="run `mosaic logout` and `mosaic login URL` again")
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """`hive_key` is the Hive's Ed25519 public key (hex), pinned at login; `ca_pem` is what to trust for https."""
+
+    url: str
+    token: str
+    account: str
+    name: str
+    hive_key: str
+    ca_pem: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.url!r}, {self.name!r})"
+
+
+def path() -> Path:
+    """Return where the file is, by the XDG convention."""
+    folder = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(folder) / "mosaic" / "cli.json"
+
+
+def load() -> Credentials:
+    """Read the credentials. Raises NotLoggedIn, CredentialsDamaged."""
+    try:
+        return msgspec.json.decode(path().read_bytes(), type=Credentials)
+    except FileNotFoundError:
+        raise NotLoggedIn from None
+    except msgspec.MsgspecError:
+        raise CredentialsDamaged(path()) from None
+
+
+def save(credentials: Credentials) -> None:
+    """Keep the credentials in place of older ones."""
+    write_private(path(), msgspec.json.encode(credentials))
+
+
+def forget() -> None:
+    """Remove the file. Doing it twice is fine."""
+    path().unlink(missing_ok=True)
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Write a 0600 file whole: a reader finds the old one or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=file.parent)  # mkstemp makes it 0600
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

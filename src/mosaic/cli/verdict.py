@@ -1,0 +1,92 @@
+"""Reading from an installation whether the work that was asked for is done.
+
+Pure functions of what the API shows; `mosaic.cli.follow` asks and draws.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mosaic.wire.api import Installation
+from mosaic.wire.report import InstallationReport, Step
+
+SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reason` and `remedy` say why it failed; empty otherwise."""
+
+    state: Literal["working", "done", "failed"]
+    reason: str = ""
+    remedy: str = ""
+
+
+def arrived(installation: Installation, device: str) -> Verdict:
+    """Judge whether the app runs on `device` (an id) and nothing is left to do."""
+    if installation.device == device and installation.phase == SETTLED:
+        return _running(installation)
+    if installation.phase == SETTLED and installation.device != device:
+        why = installation.problem or "the app went back to the Device that it came from"
+        return Verdict("failed", why, f"`mosaic show {installation.name}` says how it stands")
+    return Verdict("working")
+
+
+def running(installation: Installation) -> Verdict:
+    """Judge whether the app runs, healthy, where it belongs."""
+    if installation.phase != SETTLED:
+        return Verdict("working")
+    return _running(installation)
+
+
+def stopped(installation: Installation) -> Verdict:
+    """Judge whether the app is stopped with its data replicated."""
+    report = holder_report(installation)
+    if report is not None and report.phase == "failed":
+        return _failed(report)
+    if installation.wanted == "stop" and report is not None and report.phase == "stopped":
+        return Verdict("done")
+    return Verdict("working")
+
+
+def holder_report(installation: Installation) -> InstallationReport | None:
+    """Return what the Device that the app belongs on says of it."""
+    return installation.reports.get(installation.device)
+
+
+def steps(installation: Installation) -> list[Step]:
+    """Return the steps to watch now: of the Device that is at work, the target's during a move."""
+    devices = [installation.target, installation.device]
+    reports = [installation.reports[device] for device in devices if device in installation.reports]
+    busy = [report.steps for report in reports if any(step.state == "now" for step in report.steps)]
+    if busy:
+        return busy[0]
+    return reports[-1].steps if reports else []
+
+
+def address(report: InstallationReport) -> list[str]:
+    """Return the addresses that people open: the plain port first, then the name."""
+    plain = [f"http://{_host(port.host_ip)}:{port.host_port}" for port in report.ports if port.protocol == "tcp"]
+    return [*plain, *([report.url] if report.url else [])]
+
+
+def _running(installation: Installation) -> Verdict:
+    report = holder_report(installation)
+    if report is None or report.epoch != installation.epoch:
+        return Verdict("working")
+    if report.phase == "failed":
+        return _failed(report)
+    if report.phase == "running" and report.healthy:
+        return Verdict("done")
+    return Verdict("working")
+
+
+def _failed(report: InstallationReport) -> Verdict:
+    if report.problem is None:
+        return Verdict("failed", "the Device could not do it", "`mosaic logs` shows what the app said")
+    return Verdict("failed", report.problem.message, report.problem.hint)
+
+
+def _host(address: str) -> str:
+    if address in ("", "0.0.0.0", "::"):  # noqa: S104 (shown, not bound)
+        return "127.0.0.1"
+    return f"[{address}]" if ":" in address else address
