@@ -64,6 +64,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
 
     `admitted` is False until the owner has admitted the Device; it gets no
     work before. `hive_machine` names the machine that the Hive's blobs lie on.
+    `now_ns` is the Hive's clock, by which commands expire; 0 when it does not say.
     """
 
     token: str
@@ -71,6 +72,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     report_seconds: float
     hive_machine: str
     term: int
+    now_ns: int = 0
 
 
 class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
