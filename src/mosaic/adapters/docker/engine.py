@@ -80,14 +80,21 @@ class DockerEngine:
         opts, tags = dict(options), dict(labels)
         await self._ask(lambda client: client.create_volume(name=name, driver=driver, driver_opts=opts, labels=tags))
 
+    async def volumes(self, label: str) -> list[str]:
+        """Return the names of the Docker volumes with the label (`key=value`)."""
+        return await self._ask(lambda client: sights.volume_names(client.volumes(filters={"label": [label]})))
+
     async def remove_volume(self, name: str) -> None:
         """Forget a Docker volume; what its driver does with what is in it is the driver's."""
         await self._ask(lambda client: sdk.remove_volume(client, name))
 
     async def end_containers(self, label: str, *, grace_seconds: int) -> None:
-        """Stop and remove all containers with the label; for when no compose file is left to say it."""
-        for container in await self.containers(label):
+        """Stop and remove all containers with the label, and their networks; for when no compose file is left."""
+        found = await self.containers(label)
+        for container in found:
             await self._ask(partial(sdk.end_container, container=container.id, grace_seconds=grace_seconds))
+        for project in {container.project for container in found}:
+            await self._ask(partial(sdk.remove_networks, project=project))
 
     async def up(self, project: str, file: Path, *, deadline_seconds: float) -> None:
         """Create and start an app's containers, in the order that it asks for. Raises AppNotStarted."""

@@ -128,6 +128,16 @@ def end_container(client: "APIClient", container: str, grace_seconds: int) -> No
         client.remove_container(container, v=True, force=True)
 
 
+def remove_networks(client: "APIClient", project: str) -> None:
+    """Remove the networks that compose made for a project and that nothing uses."""
+    from docker.errors import APIError
+
+    label = f"{sights.PROJECT_LABEL}={project}"
+    for name in sights.network_ids(client.networks(filters={"label": [label]})):
+        with contextlib.suppress(APIError):
+            client.remove_network(name)
+
+
 def events(client: "APIClient", label: str) -> "CancellableStream[dict[str, object]]":
     """Open the stream of what happens to containers with the label. Healthcheck runs are left out."""
     filters = {"type": ["container"], "label": [label], "event": _EVENTS}

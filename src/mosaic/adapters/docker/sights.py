@@ -106,6 +106,18 @@ class _Image(msgspec.Struct, rename="pascal"):
     config: _Config | None = None
 
 
+class _Volume(msgspec.Struct, rename="pascal"):
+    name: str
+
+
+class _Volumes(msgspec.Struct, rename="pascal"):
+    volumes: list[_Volume] | None = None
+
+
+class _Network(msgspec.Struct, rename="pascal"):
+    id: str
+
+
 class _Version(msgspec.Struct, rename="pascal"):
     version: str
     api_version: str
@@ -138,6 +150,22 @@ def engine_version(answer: object) -> EngineVersion:
         major, minor = raw.api_version.split(".")[:2]
         return EngineVersion(raw.version, (int(major), int(minor)), raw.arch)
     except (msgspec.ValidationError, ValueError) as error:
+        raise EngineUnreadable(str(error)) from error
+
+
+def volume_names(answer: object) -> list[str]:
+    """Read `GET /volumes`."""
+    try:
+        return sorted(volume.name for volume in msgspec.convert(answer, _Volumes).volumes or [])
+    except msgspec.ValidationError as error:
+        raise EngineUnreadable(str(error)) from error
+
+
+def network_ids(answer: object) -> list[str]:
+    """Read `GET /networks`."""
+    try:
+        return sorted(network.id for network in msgspec.convert(answer, list[_Network]))
+    except msgspec.ValidationError as error:
         raise EngineUnreadable(str(error)) from error
 
 

@@ -1,0 +1,23 @@
+"""How long to wait before trying again: exponential with full jitter."""
+
+from collections.abc import Callable
+
+Draw = Callable[[], float]
+"""A random number in [0, 1)."""
+
+FIRST_SECONDS = 1.0
+MOST_SECONDS = 60.0
+
+
+def jittered(attempt: int, draw: Draw, *, most_seconds: float = MOST_SECONDS) -> float:
+    """Return a wait before attempt number `attempt` (1 is the first repetition).
+
+    Anything up to the bound is as likely as anything else, so that a
+    thousand Devices that lost one Hive do not come back at one instant.
+    """
+    return draw() * bound(attempt, most_seconds=most_seconds)
+
+
+def bound(attempt: int, *, most_seconds: float = MOST_SECONDS) -> float:
+    """Return the longest wait before an attempt: 1, 2, 4, … seconds, up to the most."""
+    return min(most_seconds, FIRST_SECONDS * 2.0 ** min(max(attempt - 1, 0), 30))

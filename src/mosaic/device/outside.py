@@ -1,0 +1,138 @@
+"""What a Device needs from outside, as it sees it: the engine, the storage daemon, the Hive.
+
+The adapters are the real ones; tests bring simulators. An engine is asked in
+the event loop, the other two from threads (`ask`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import ParamSpec, Protocol, TypeVar
+
+from anyio import to_thread
+
+from mosaic.adapters.docker.sights import Container, EngineVersion, Image
+from mosaic.wire import storage
+from mosaic.wire.assignment import VolumeAssignment
+from mosaic.wire.enrol import Enrolled, NewVolume
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """A Docker engine with compose (`mosaic.adapters.docker.engine.DockerEngine`)."""
+
+    async def version(self) -> EngineVersion:
+        """Return what the engine is."""
+        ...
+
+    async def compose_version(self) -> str:
+        """Return the compose plugin's version."""
+        ...
+
+    async def containers(self, label: str) -> list[Container]:
+        """Return all containers with the label, those that ended included."""
+        ...
+
+    async def published_ports(self) -> set[tuple[str, int]]:
+        """Return the (protocol, port) pairs that any running container publishes."""
+        ...
+
+    async def images(self, references: Iterable[str]) -> dict[str, Image]:
+        """Return those images that are here, by the name that was asked for."""
+        ...
+
+    async def pull(self, reference: str) -> Image:
+        """Fetch an image."""
+        ...
+
+    async def create_volume(
+        self, name: str, *, driver: str, options: Mapping[str, str], labels: Mapping[str, str]
+    ) -> None:
+        """Create a Docker volume; one that is there already is fine."""
+        ...
+
+    async def volumes(self, label: str) -> list[str]:
+        """Return the names of the Docker volumes with the label."""
+        ...
+
+    async def remove_volume(self, name: str) -> None:
+        """Forget a Docker volume."""
+        ...
+
+    async def end_containers(self, label: str, *, grace_seconds: int) -> None:
+        """Stop and remove all containers with the label, and their networks."""
+        ...
+
+    async def up(self, project: str, file: Path, *, deadline_seconds: float) -> None:
+        """Create and start an app's containers."""
+        ...
+
+    async def down(self, project: str, file: Path, *, grace_seconds: int) -> None:
+        """Stop and remove an app's containers. Volumes stay."""
+        ...
+
+    async def logs(self, project: str, file: Path, *, service: str | None, lines: int) -> str:
+        """Return the last lines of one service, or of all."""
+        ...
+
+    async def watch(self, label: str, on_event: Callable[[], None]) -> None:
+        """Call `on_event` for every change of a container with the label, until the stream ends."""
+        ...
+
+
+class Storage(Protocol):
+    """The storage daemon's verbs (`mosaic.adapters.storage_client.StorageClient`)."""
+
+    def upstream(self, request: storage.Upstream) -> storage.Done:
+        """Tell where heads and packs go."""
+        ...
+
+    def hold(self, request: storage.Hold) -> storage.VolumeState:
+        """Make a volume mountable under an epoch."""
+        ...
+
+    def prefetch(self, request: storage.Prefetch) -> storage.VolumeState:
+        """Restore a head ahead."""
+        ...
+
+    def snapshot(self, request: storage.SnapshotNow) -> storage.VolumeState:
+        """Cut a snapshot and replicate it."""
+        ...
+
+    def release(self, request: storage.Release) -> storage.VolumeState:
+        """Stop holding a volume."""
+        ...
+
+    def set_aside(self, request: storage.SetAside) -> storage.VolumeState:
+        """Keep what is here as a conflict snapshot and stop holding."""
+        ...
+
+    def discard(self, request: storage.Discard) -> storage.Done:
+        """Remove the local copy of a released volume."""
+        ...
+
+    def state(self, request: storage.StateRequest) -> storage.State:
+        """Return everything, waiting for something newer when asked to."""
+        ...
+
+
+class Hive(Protocol):
+    """What a connected Device asks its Hive (`mosaic.adapters.hive_client.DeviceClient`)."""
+
+    def this_device(self) -> Enrolled:
+        """Return how the Hive sees this Device."""
+        ...
+
+    def register_volume(self, installation: str, kind: str, volume: NewVolume) -> VolumeAssignment:
+        """Register a key pair and return the one that counts."""
+        ...
+
+    def bundle(self, digest: str) -> bytes:
+        """Fetch an app's bundle."""
+        ...
+
+
+async def ask(question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Ask in a thread. Every question has its own deadline; a cancelled caller does not wait for it."""
+    return await to_thread.run_sync(lambda: question(*args, **kwargs), abandon_on_cancel=True)
