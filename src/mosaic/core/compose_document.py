@@ -14,8 +14,11 @@ from typing import TypeAlias
 from mosaic.core.errors import Refused
 from mosaic.core.ids import ServiceName
 
-Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Section: TypeAlias = dict[str, dict[str, Json]]
+
+MAX_VALUES = 50_000
+MAX_DEPTH = 40
 
 
 class ComposeInvalid(Refused):
@@ -39,23 +42,41 @@ class Compose:
     rest: dict[str, Json]
 
 
-def to_json(value: object, where: str = "the compose file") -> Json:
+def to_json(value: object) -> Json:
     """Turn what a YAML reader returns into plain values; dates become the text they were.
 
+    Aliases are written out, so a file that would grow without end is refused.
+
     Raises:
-        ComposeInvalid: a value or a key of another type.
+        ComposeInvalid: a value or a key of another type, or too many of them.
     """
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return [to_json(item, where) for item in value]
-    if isinstance(value, Mapping):
-        return {_key(key, where): to_json(item, f"{where}, {key}") for key, item in value.items()}
-    raise ComposeInvalid(
-        f"{where} has a value of type {type(value).__name__}", hint="write it as text, in quotation marks"
-    )
+    return _Reader().read(value, "the compose file", 0)
+
+
+class _Reader:
+    """One reading of a document; counts, because aliases can make a small file endless."""
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def read(self, value: object, where: str, depth: int) -> Json:
+        self._left -= 1
+        if self._left < 0 or depth > MAX_DEPTH:
+            raise ComposeInvalid(
+                "the compose file is too large when its aliases are written out",
+                hint=f"keep it under {MAX_VALUES} values and {MAX_DEPTH} levels",
+            )
+        if value is None or isinstance(value, str | bool | int | float):
+            return value
+        if isinstance(value, date):
+            return value.isoformat()
+        if isinstance(value, list | tuple):
+            return [self.read(item, where, depth + 1) for item in value]
+        if isinstance(value, Mapping):
+            return {_key(key, where): self.read(item, f"{key}", depth + 1) for key, item in value.items()}
+        raise ComposeInvalid(
+            f"{where} has a value of type {type(value).__name__}", hint="write it as text, in quotation marks"
+        )
 
 
 def _key(key: object, where: str) -> str:

@@ -9,10 +9,7 @@ from mosaic.core.compose_document import ComposeInvalid, Json, as_list, as_mappi
 from mosaic.core.ids import ServiceName
 
 _VOLUME_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-_MODES = frozenset(
-    ["ro", "rw", "z", "Z", "nocopy", "cached", "delegated", "consistent"]
-    + ["private", "rprivate", "slave", "rslave", "shared", "rshared"]
-)
+_MODES = re.compile(r"^(ro|rw|z|Z|nocopy|cached|delegated|consistent|r?private|r?slave|r?shared)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +78,8 @@ def _short(text: str, where: str) -> Mount:
     if len(parts) > 3:
         raise ComposeInvalid(f"{where} has {text!r}, which has too many colons", hint="write SOURCE:TARGET[:ro]")
     source, target = parts[0], _target(parts[1], where)
-    modes = frozenset(parts[2].split(",")) if len(parts) == 3 else frozenset[str]()
-    if modes - _MODES:
+    modes = parts[2].split(",") if len(parts) == 3 else []
+    if not all(_MODES.match(mode) for mode in modes):
         raise ComposeInvalid(f"{where} has {text!r} with an unknown mode", hint="write SOURCE:TARGET, or add :ro")
     read_only = "ro" in modes
     if source.startswith((".", "/", "~")):
