@@ -36,7 +36,7 @@ apt_install() {
 }
 
 apt_has() {
-    apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'
+    [[ $(apt-cache policy "$1" 2>/dev/null) == *'Candidate: '[0-9]* ]]
 }
 
 # print_debian_sources: "URI SUITE" of every Debian source that apt is configured with.
@@ -52,7 +52,7 @@ debian_codename() {
 }
 
 print_debian_mirror() {
-    print_debian_sources | awk -v name="$(debian_codename)" '$2 == name { print $1; exit }'
+    print_debian_sources | awk -v name="$(debian_codename)" '$2 == name && !found++ { print $1 }'
 }
 
 # extract_newer FOLDER PACKAGE[/SUITE]…: unpack packages of the newer suite under FOLDER, installing nothing.

@@ -49,10 +49,16 @@ start_engine() {
     fi
     local deadline=$((SECONDS + 60))
     until engine_answers; do
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            as_root 10 tail -n 5 "$ENGINE_LOG" >&2 || true
-            die "the Docker engine did not answer within 60 seconds" "read $ENGINE_LOG, or 'journalctl -u docker'"
+        if [ "$SECONDS" -ge "$deadline" ] || ! engine_lives; then
+            as_root 10 tail -n 3 "$ENGINE_LOG" >&2 || true
+            die "the Docker engine did not start" "read $ENGINE_LOG, or 'journalctl -u docker'"
         fi
         sleep 0.3
     done
+}
+
+# engine_lives: is there such a process at all? One that ended at once will not answer later either.
+engine_lives() {
+    sleep 1
+    grep --quiet --line-regexp --no-messages dockerd /proc/[0-9]*/comm
 }
