@@ -161,7 +161,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     `mounts` counts the engine's mounts; `waiting_bytes` estimates what is not
     replicated yet; `moved_bytes` of `total_bytes` is the progress of the
     restore or upload under way (None when idle or unknown); `local_head` is
-    the newest head that the local data descends from.
+    the newest head that the local data descends from; `prefetched` the head
+    that was restored ahead, once that restore is complete.
     """
 
     volume: str
@@ -178,6 +179,7 @@ class VolumeState(msgspec.Struct, frozen=True):
     total_bytes: int | None = None
     problem: Failure | None = None
     conflicts: list[ConflictSnapshot] = []
+    prefetched: str | None = None
 
 
 class PoolState(msgspec.Struct, frozen=True):
