@@ -1,0 +1,54 @@
+"""Making a volume's keys, and opening them again.
+
+A key pair is in the ledger before the Hive hears of it, so that a Device that
+was killed registers the same one again. The first one that is registered
+counts, whoever made it.
+"""
+
+import secrets
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from mosaic.core.ids import VolumeId
+from mosaic.crypto import envelope, unwrap, volume_keys
+from mosaic.crypto.secret import Secret
+from mosaic.device.means import Means
+from mosaic.device.outside import ask
+from mosaic.wire.assignment import VolumeAssignment
+from mosaic.wire.enrol import NewVolume
+
+Kind = Literal["data", "link"]
+
+
+async def make(means: Means, installation: str, kinds: Sequence[Kind]) -> list[VolumeAssignment]:
+    """Make and register a key pair for each kind; return those that count.
+
+    Raises:
+        RootKeyMissing, HiveAway: not possible yet.
+        Fenced: the lease was granted to somebody else meanwhile.
+    """
+    made = _noted(means, installation, kinds, means.root())
+    hive = means.hive()
+    return [await ask(hive.register_volume, installation, kind, made[kind]) for kind in kinds]
+
+
+def seed_of(means: Means, volume: VolumeAssignment) -> Secret:
+    """Open a volume's seed. Raises EnvelopeDamaged when it is not this volume's."""
+    return unwrap.open_volume_seed(volume.wrapped_seed, means.root(), volume=VolumeId(volume.volume))
+
+
+def _noted(means: Means, installation: str, kinds: Sequence[Kind], root: Secret) -> dict[str, NewVolume]:
+    notes = means.records.notes_of(installation)
+    missing = {kind: _new_pair(root) for kind in kinds if kind not in notes.keys}
+    if missing:
+        notes = msgspec.structs.replace(notes, keys={**notes.keys, **missing})
+        means.records.notes.put(installation, notes)
+    return notes.keys
+
+
+def _new_pair(root: Secret) -> NewVolume:
+    seed = Secret(secrets.token_bytes(envelope.KEY_BYTES))
+    volume = volume_keys.volume_id(seed.reveal())
+    return NewVolume(volume, envelope.wrap_volume_seed(seed, root, volume=volume))

@@ -1,0 +1,129 @@
+"""An installation's volumes: taking them over, waiting for their data, giving them back.
+
+Each function asks the storage daemon for what it should make so; every one
+may be carried out again, and none deletes what is nowhere else.
+"""
+
+from collections.abc import Callable
+
+from mosaic.core.errors import MosaicError
+from mosaic.device.doing.keys import seed_of
+from mosaic.device.doing.waiting import until
+from mosaic.device.means import Means
+from mosaic.device.outside import ask
+from mosaic.wire.assignment import Assignment
+from mosaic.wire.storage import Discard, Hold, Prefetch, Release, SetAside, SnapshotNow, StateRequest, VolumeState
+
+Show = Callable[[int | None, int | None], None]
+"""Told how many bytes of how many have moved."""
+
+
+async def hold(means: Means, item: Assignment, epoch: str) -> None:
+    """Ask for every volume under `epoch`. An app that ran here before must find its data again (G4)."""
+    expect_data = means.records.notes_of(item.installation).started
+    for volume in item.volumes:
+        request = Hold(
+            volume=volume.volume,
+            installation=item.installation,
+            kind=volume.kind,
+            seed=seed_of(means, volume).reveal().hex(),
+            epoch=epoch,
+            base=volume.base,
+            app_digest=item.app_digest,
+            config_revision=item.config_revision,
+            envelope=volume.store_envelope,
+            expect_data=expect_data and volume.kind == "data",
+        )
+        await ask(means.storage.hold, request)
+
+
+async def wait_ready(means: Means, item: Assignment, epoch: str, show: Show) -> None:
+    """Wait until every volume is ready under `epoch`."""
+    await until(
+        means,
+        _ids(item),
+        lambda seen: seen.phase in ("ready", "releasing") and seen.epoch == epoch,
+        show=_summed(show),
+    )
+
+
+async def prefetch(means: Means, item: Assignment, show: Show) -> None:
+    """Restore the newest heads beside whatever is here, and note which."""
+    wanted = {volume.volume: volume for volume in item.volumes if volume.newest is not None}
+    for volume in wanted.values():
+        assert volume.newest is not None
+        seed = seed_of(means, volume).reveal().hex()
+        await ask(means.storage.prefetch, Prefetch(volume.volume, item.installation, volume.kind, seed, volume.newest))
+    await until(
+        means,
+        list(wanted),
+        lambda seen: wanted[seen.volume].newest in (seen.prefetched, seen.local_head),
+        show=_summed(show),
+    )
+
+
+async def snapshot(means: Means, item: Assignment, epoch: str, show: Show) -> None:
+    """Have a snapshot replicated in `epoch`: the proof that this Device can."""
+    bases = {volume.volume: volume.base for volume in item.volumes}
+    for volume in bases:
+        await ask(means.storage.snapshot, SnapshotNow(volume, epoch))
+    await until(
+        means,
+        list(bases),
+        lambda seen: seen.epoch == epoch and seen.local_head is not None and seen.local_head != bases[seen.volume],
+        show=_summed(show),
+    )
+
+
+async def final_snapshot(means: Means, item: Assignment, epoch: str, show: Show) -> None:
+    """Have everything of a stopped app replicated."""
+    for volume in _ids(item):
+        await ask(means.storage.snapshot, SnapshotNow(volume, epoch, final=True))
+    await until(means, _ids(item), lambda seen: seen.epoch == epoch and seen.clean, show=_summed(show))
+
+
+async def release(means: Means, item: Assignment, epoch: str) -> None:
+    """Stop holding the volumes. Their data stays."""
+    for volume in _ids(item):
+        await ask(means.storage.release, Release(volume, epoch))
+
+
+async def set_aside(means: Means, installation: str, why: str) -> None:
+    """Keep what was not replicated as a conflict snapshot, and stop holding (G5). One that fails stops no other."""
+    errors: list[MosaicError] = []
+    for volume in await _here(means, installation):
+        if volume.phase in ("ready", "restoring", "releasing", "failed"):
+            try:
+                await ask(means.storage.set_aside, SetAside(volume.volume, why))
+            except MosaicError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+async def discard(means: Means, item: Assignment) -> None:
+    """Let go of the data of an installation that lives elsewhere, once the store has its replacement (G3)."""
+    newest = {volume.volume: volume.newest for volume in item.volumes}
+    for volume in await _here(means, item.installation):
+        replaced_by = newest.get(volume.volume)
+        if replaced_by is not None and volume.phase != "absent":
+            await ask(means.storage.discard, Discard(volume.volume, replaced_by))
+
+
+async def _here(means: Means, installation: str) -> list[VolumeState]:
+    state = await ask(means.storage.state, StateRequest())
+    return [volume for volume in state.volumes if volume.installation == installation]
+
+
+def _ids(item: Assignment) -> list[str]:
+    return [volume.volume for volume in item.volumes]
+
+
+def _summed(show: Show) -> Callable[[list[VolumeState]], None]:
+    def told(volumes: list[VolumeState]) -> None:
+        moving = [volume for volume in volumes if volume.moved_bytes is not None]
+        if moving:
+            totals = [volume.total_bytes for volume in moving if volume.total_bytes is not None]
+            show(sum(volume.moved_bytes or 0 for volume in moving), sum(totals) if len(totals) == len(moving) else None)
+
+    return told

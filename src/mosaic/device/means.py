@@ -1,0 +1,52 @@
+"""The means by which steps are carried out, gathered in one value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mosaic.adapters.clock import Clock
+from mosaic.core.errors import Refused, Unavailable
+from mosaic.crypto.secret import Secret
+from mosaic.device.config import DeviceConfig
+from mosaic.device.lookout import Lookout
+from mosaic.device.outside import Engine, Hive, Storage
+from mosaic.device.records import Records
+
+
+class HiveAway(Unavailable):
+    """A step needs the Hive, and there is no connection just now."""
+
+    code = "hive-away"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this step needs the Hive, and there is no connection to it",
+            hint="it goes on by itself as soon as the Hive answers; apps that run keep running",
+        )
+
+
+class RootKeyMissing(Refused):
+    """The Device has not been given the account's root key."""
+
+    code = "root-key-missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this Device does not have the account's root key yet, so it can open no volume",
+            hint="admit it in the Console or with `mosaic device admit`, with the passphrase",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """`hive` and `root` raise HiveAway and RootKeyMissing while there is none."""
+
+    config: DeviceConfig
+    device: str
+    engine: Engine
+    storage: Storage
+    lookout: Lookout
+    records: Records
+    clock: Clock
+    hive: Callable[[], Hive]
+    root: Callable[[], Secret]
+    draw: Callable[[], float]
