@@ -5,8 +5,17 @@ is rendered that was not checked with its variables filled in.
 """
 
 from collections.abc import Mapping, Set
+from dataclasses import replace
 
-from mosaic.core.compose_document import Compose, read_compose, to_json
+from mosaic.core.compose_document import (
+    Compose,
+    ComposeInvalid,
+    Json,
+    as_pairs,
+    read_compose,
+    require_declared,
+    to_json,
+)
 from mosaic.core.compose_variables import interpolate
 from mosaic.core.folders import APP, LINK, docker_volume
 from mosaic.core.ids import InstallationId, ServiceName
@@ -38,7 +47,9 @@ def open_app(parsed: object, *, variables: Mapping[str, str], grants: Set[str] =
     document = to_json(parsed)
     # Shape first: a broken file deserves a better sentence than one about a variable in it.
     read_compose(document)
-    compose = _without_profiles(read_compose(interpolate(document, variables)))
+    compose = read_compose(interpolate(document, variables))
+    require_declared(compose)
+    compose = replace(compose, services=_active(compose.services, variables))
     require_allowed(compose, grants=grants)
     return compose
 
@@ -48,6 +59,30 @@ def image_names(compose: Compose) -> dict[ServiceName, str]:
     return {name: str(service["image"]) for name, service in compose.services.items()}
 
 
-def _without_profiles(compose: Compose) -> Compose:
-    kept = {name: service for name, service in compose.services.items() if not service.get("profiles")}
-    return Compose(kept, compose.volumes, compose.networks, compose.secrets, compose.configs, compose.rest)
+def _active(
+    services: Mapping[ServiceName, dict[str, Json]], variables: Mapping[str, str]
+) -> dict[ServiceName, dict[str, Json]]:
+    kept = {name: service for name, service in services.items() if not service.get("profiles")}
+    if not kept:
+        raise ComposeInvalid(
+            "every service is behind a profile", hint="remove `profiles:` from the services that should run"
+        )
+    return {name: _settled(service, kept, variables) for name, service in kept.items()}
+
+
+def _settled(
+    service: Mapping[str, Json], kept: Mapping[ServiceName, object], variables: Mapping[str, str]
+) -> dict[str, Json]:
+    """Leave out references to services that are left out, and give values to environment entries without one."""
+    settled = dict(service)
+    for key in ("depends_on", "links"):
+        value = settled.get(key)
+        if isinstance(value, dict):
+            settled[key] = {name: entry for name, entry in value.items() if name in kept}
+        elif isinstance(value, list):
+            settled[key] = [name for name in value if str(name).partition(":")[0] in kept]
+    if "environment" in settled:
+        pairs = as_pairs(settled["environment"], "environment")
+        filled: dict[str, Json] = {key: variables.get(key) if value is None else value for key, value in pairs.items()}
+        settled["environment"] = {key: value for key, value in filled.items() if value is not None}
+    return settled

@@ -110,7 +110,6 @@ def read_compose(document: Json) -> Compose:
     )
     for name, service in compose.services.items():
         _require_image(name, service)
-        _require_declared(compose, name, service)
     return compose
 
 
@@ -127,6 +126,16 @@ def _require_image(name: ServiceName, service: Mapping[str, Json]) -> None:
             hint="give it an `image:` and publish the image with `mosaic app publish`",
         )
     raise ComposeInvalid(f"service {name} has no image", hint=f"add `image:` to service {name}")
+
+
+def require_declared(compose: Compose) -> None:
+    """Return when every name that a service refers to is declared.
+
+    Raises:
+        ComposeInvalid: one is not.
+    """
+    for name, service in compose.services.items():
+        _require_declared(compose, name, service)
 
 
 def _require_declared(compose: Compose, name: ServiceName, service: Mapping[str, Json]) -> None:
