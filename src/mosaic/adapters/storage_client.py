@@ -6,12 +6,12 @@ has a deadline, and every verb may be sent again after `StorageSilent`.
 """
 
 import http.client
-import socket
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from mosaic.adapters import unix_http
 from mosaic.core.errors import Fenced, MosaicError, Unavailable
 from mosaic.wire.storage import (
     Discard,
@@ -103,36 +103,21 @@ class StorageClient:
         return self._ask("state", request, State, extra_seconds=request.wait_seconds)
 
     def _ask(self, verb: str, request: msgspec.Struct, answer: type[Answer], *, extra_seconds: float = 0) -> Answer:
-        connection = _UnixConnection(self.path, DEADLINE_SECONDS + extra_seconds)
         try:
-            connection.request(
-                "POST", f"/v1/{verb}", msgspec.json.encode(request), {"Content-Type": "application/json"}
+            status, body = unix_http.post(
+                self.path,
+                f"/v1/{verb}",
+                msgspec.json.encode(request),
+                deadline_seconds=DEADLINE_SECONDS + extra_seconds,
             )
-            response = connection.getresponse()
-            status, body = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise StorageSilent(self.path, str(error) or type(error).__name__) from error
-        finally:
-            connection.close()
         try:
             if status != 200:
                 raise _refusal(msgspec.json.decode(body, type=Failure))
             return msgspec.json.decode(body, type=answer)
         except msgspec.MsgspecError as error:
             raise StorageSilent(self.path, f"it answered {status} with something else ({error})") from error
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a UNIX socket."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("storage", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 def _refusal(failure: Failure) -> MosaicError:
