@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -155,9 +155,9 @@ class FolderStore:
                 size = (self._folder / name).stat().st_size
             yield ObjectEntry(name, size)
 
-    def _names(self) -> list[str]:
+    def _names(self) -> Sequence[str]:
         try:
-            return [name for name in os.listdir(self._folder) if _NAME.fullmatch(name)]
+            return [path.name for path in self._folder.iterdir() if _NAME.fullmatch(path.name)]
         except FileNotFoundError:
             return []
 

@@ -1,20 +1,118 @@
 """What this machine remembers of the state that it replicated or restored last.
 
 Maps inode numbers to the node ids that the stored tree uses, with the size
-and times each file had then. It is a cache: without it, files are matched by
-their paths and read again.
+and times each file had then. Node ids are the tree's own numbers, so they
+stay the same when a restore gives every file another inode. It is a cache:
+without it, files are matched by their paths and read again.
 """
 
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from mosaic.storage.engine.cachefile import open_cache
+
+CLOCK_STEP_NS = 1_000_000_000
+"""A file whose ctime is this close to the snapshot may change again without its times moving: it is not trusted."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS nodes (
+    inode INTEGER PRIMARY KEY, node INTEGER NOT NULL, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS state (
+    one INTEGER PRIMARY KEY CHECK (one = 1), root BLOB NOT NULL, taken_ns INTEGER NOT NULL);
+"""
+_VERSION = 1
+_SIGN = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One file as it was: its node, and what must still be equal for it to be unchanged."""
+
+    node: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
 
 
 class NodeMap:
-    """The memory of one subvolume. Used by one thread at a time."""
+    """The memory of one subvolume. Used by one thread at a time.
+
+    Changes count only once `commit` has returned; `rollback`, or a crash, leaves the state before.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         """Open the file, or make it; a file that is not a node map is replaced. None keeps it in memory."""
-        self._path = path
+        self._rows: sqlite3.Connection = open_cache(path, schema=_SCHEMA, version=_VERSION)
+        self._trusted_before_ns = 0
+
+    def begin(self, root: bytes | None) -> bool:
+        """Start a transaction on the memory of `root`; forget all and return False when it is of another state."""
+        self._rows.rollback()
+        row: tuple[bytes, int] | None = self._rows.execute("SELECT root, taken_ns FROM state").fetchone()
+        self._rows.execute("BEGIN IMMEDIATE")
+        if row is not None and row[0] == root:
+            self._trusted_before_ns = row[1] - CLOCK_STEP_NS
+            return True
+        self._rows.execute("DELETE FROM nodes")
+        self._rows.execute("DELETE FROM state")
+        return False
+
+    def find(self, inode: int) -> Remembered | None:
+        """Return what is remembered of an inode, None for a new one."""
+        row: tuple[int, int, int, int] | None = self._rows.execute(
+            "SELECT node, size, mtime_ns, ctime_ns FROM nodes WHERE inode = ?", (_signed(inode),)
+        ).fetchone()
+        return None if row is None else Remembered(*row)
+
+    def unchanged(self, was: Remembered, now: os.stat_result) -> bool:
+        """Return whether the file is certainly the one that is remembered."""
+        same = was.size == now.st_size and was.mtime_ns == _short(now.st_mtime_ns)
+        return same and was.ctime_ns == _short(now.st_ctime_ns) and was.ctime_ns < self._trusted_before_ns
+
+    def put(self, node: int, now: os.stat_result) -> None:
+        """Remember a file as it is now."""
+        self._rows.execute(
+            "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?, ?)",
+            (_signed(now.st_ino), node, now.st_size, _short(now.st_mtime_ns), _short(now.st_ctime_ns)),
+        )
+
+    def all(self) -> Iterator[tuple[int, int]]:
+        """Yield (inode, node) of everything remembered. Nothing may be changed meanwhile."""
+        for inode, node in self._rows.execute("SELECT inode, node FROM nodes"):
+            yield inode % (1 << 64), node
+
+    def count(self) -> int:
+        """Return how many inodes are remembered."""
+        (number,) = self._rows.execute("SELECT count(*) FROM nodes").fetchone()
+        return int(number)
+
+    def forget(self, inode: int) -> None:
+        """Drop an inode that is gone."""
+        self._rows.execute("DELETE FROM nodes WHERE inode = ?", (_signed(inode),))
+
+    def commit(self, root: bytes, *, taken_ns: int) -> None:
+        """Make this the memory of `root`, whose snapshot was cut at `taken_ns`."""
+        self._rows.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (root, taken_ns))
+        self._rows.commit()
+
+    def rollback(self) -> None:
+        """Return to the last commit."""
+        self._rows.rollback()
 
     def close(self) -> None:
         """Close the file."""
-        raise NotImplementedError
+        self._rows.close()
+
+
+def _signed(inode: int) -> int:
+    """SQLite's integers have a sign; inode numbers use all 64 bits."""
+    return inode - (1 << 64) if inode & _SIGN else inode
+
+
+def _short(instant_ns: int) -> int:
+    """File systems know years that 63 bits of nanoseconds do not reach."""
+    return instant_ns % _SIGN

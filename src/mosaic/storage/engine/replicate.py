@@ -5,13 +5,40 @@ returns the new root. It commits nothing: the caller signs a head with the
 root, and until that head is accepted the upload is just unused objects.
 """
 
+import os
+from array import array
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from mosaic.crypto.volume_keys import VolumeKeys
+from mosaic.storage.engine.attributes import read_xattrs
+from mosaic.storage.engine.beneath import Components, open_beneath, open_root
+from mosaic.storage.engine.fetch import Fetcher
+from mosaic.storage.engine.grow import grow
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.nodes import NodeMap
-from mosaic.storage.engine.roots import OnProgress, Replication, RootRef, ignore_progress
+from mosaic.storage.engine.numbers import Numbers
+from mosaic.storage.engine.pack import Kind
+from mosaic.storage.engine.pages import Root, encode_root
+from mosaic.storage.engine.recorder import Recorder
+from mosaic.storage.engine.records import (
+    ALL_NODES,
+    ROOT_NODE,
+    NodeType,
+    decode_entry,
+    encode_entry,
+    entries_of,
+    entry_key,
+    entry_name,
+    node_of,
+)
+from mosaic.storage.engine.roots import OnProgress, Progress, Replication, RootRef, Skipped, ignore_progress
+from mosaic.storage.engine.scan import Seen, describe, list_directory, read_special, reading
+from mosaic.storage.engine.stage import Stage
 from mosaic.storage.engine.store import Store
+from mosaic.storage.engine.tree import Tree
+from mosaic.storage.engine.upload import Uploader
 
 
 def replicate(
@@ -47,4 +74,189 @@ def replicate(
         SourceChanged: the snapshot changed while it was read.
         Corrupt: the previous state is damaged in the store; pass None to write everything anew.
     """
-    raise NotImplementedError
+    with Fetcher(keys, store, known) as fetcher, Uploader(keys, store, known) as uploader, closing(Stage()) as stage:
+        prior = Tree(fetcher, previous) if previous else None
+        remembered = nodes.begin(previous.root if previous else None)
+        try:
+            run = _Run(prior, nodes, stage, uploader, remembered=remembered, on_progress=on_progress)
+            with reading(()):
+                top_fd = open_root(snapshot)
+            try:
+                run.walk(top_fd)
+            finally:
+                os.close(top_fd)
+            run.drop_what_is_gone()
+            root = previous if previous and not stage.count else run.finish(keys, known)
+            nodes.commit(root.root, taken_ns=taken_ns)
+        except BaseException:
+            nodes.rollback()
+            raise
+    return Replication(
+        root=root,
+        files=run.files,
+        directories=run.directories,
+        content_bytes=run.content_bytes,
+        read_bytes=run.store.read_bytes,
+        uploaded_bytes=uploader.uploaded_bytes,
+        uploaded_packs=uploader.uploaded_packs,
+        skipped=tuple(run.skipped),
+    )
+
+
+class _Run:
+    """One replication: numbers every file, stages the records that differ from the previous tree's."""
+
+    def __init__(
+        self,
+        prior: Tree | None,
+        nodes: NodeMap,
+        stage: Stage,
+        uploader: Uploader,
+        *,
+        remembered: bool,
+        on_progress: OnProgress,
+    ) -> None:
+        self._prior = prior
+        self._nodes = nodes
+        self._stage = stage
+        self._uploader = uploader
+        self._remembered = remembered
+        self._on_progress = on_progress
+        self._numbers = Numbers(nodes, first_new=prior.root.next_node if prior else ROOT_NODE + 1)
+        self.store = Recorder(prior, stage, uploader, self._report)
+        self.files = 0
+        self.directories = 0
+        self.content_bytes = 0
+        self.skipped: list[Skipped] = []
+
+    def walk(self, top_fd: int) -> None:
+        """Look at every file beneath `top_fd` and stage what changed."""
+        top = Seen(b"", os.fstat(top_fd), NodeType.DIRECTORY)
+        changed = self._visit_directory(top_fd, top, ROOT_NODE, ())
+        left: list[tuple[int, Components, bool]] = [(ROOT_NODE, (), changed)]
+        while left:
+            parent, path, changed = left.pop()
+            with reading(path):
+                fd = open_beneath(top_fd, path)
+            try:
+                for seen, old in self._names(fd, path, parent, changed=changed, device=top.stat.st_dev):
+                    inner = (*path, seen.name)
+                    number = self._numbers.of(seen.stat, candidate=None if self._remembered else old)
+                    if changed and old != number:
+                        self._stage.put(entry_key(parent, seen.name), encode_entry(number))
+                    if seen.type is NodeType.DIRECTORY:
+                        with reading(inner):
+                            below = open_beneath(fd, (seen.name,))
+                        try:
+                            left.append((number, inner, self._visit_directory(below, seen, number, inner)))
+                        finally:
+                            os.close(below)
+                    else:
+                        self._visit(fd, seen, number, inner)
+            finally:
+                os.close(fd)
+            self._report()
+
+    def drop_what_is_gone(self) -> None:
+        """Stage the end of every file that the previous tree has and the snapshot has not."""
+        if self._prior is None:
+            return
+        if not self._remembered:
+            for key, _ in self._prior.range(ALL_NODES):
+                if node_of(key) not in self._numbers.taken:
+                    self.store.drop(node_of(key))
+        elif self._nodes.count() != len(self._numbers.taken):
+            gone = array("Q")
+            for inode, number in self._nodes.all():
+                if number not in self._numbers.taken:
+                    gone.extend((inode, number))
+            for at in range(0, len(gone), 2):
+                self._nodes.forget(gone[at])
+                self.store.drop(gone[at + 1])
+
+    def finish(self, keys: VolumeKeys, known: ChunkIndex) -> RootRef:
+        """Write the pages and the root record, and wait until everything is durable."""
+
+        def write(page: bytes) -> bytes:
+            return self._uploader.add(page, Kind.PAGE)
+
+        top = grow(self._prior, self._stage.in_order(), write=write, cut_key=keys.current.blob_id)
+        record = Root(
+            level=top.level,
+            top=top.page,
+            next_node=self._numbers.next,
+            files=self.files,
+            directories=self.directories,
+            content_bytes=self.content_bytes,
+        )
+        blob = self._uploader.add(encode_root(record), Kind.ROOT)
+        self._uploader.finish()
+        found = known.find(blob)
+        assert found is not None  # `finish` entered it
+        return RootRef(blob, found.head.pack)
+
+    def _names(
+        self, fd: int, path: Components, parent: int, *, changed: bool, device: int
+    ) -> Iterator[tuple[Seen, int | None]]:
+        """Yield each name with the node that it had before, and stage the end of entries that are gone.
+
+        When the directory itself did not change, its entries are not looked
+        up: every name is yielded with None.
+        """
+        old = self._entries(parent) if changed else iter(())
+        before = next(old, None)
+        for seen in list_directory(fd, path, device=device):
+            if isinstance(seen, Skipped):
+                self.skipped.append(seen)
+                continue
+            while before is not None and before[0] < seen.name:
+                self._stage.delete(entry_key(parent, before[0]))
+                before = next(old, None)
+            if before is not None and before[0] == seen.name:
+                yield seen, before[1]
+                before = next(old, None)
+            else:
+                yield seen, None
+        while before is not None:
+            self._stage.delete(entry_key(parent, before[0]))
+            before = next(old, None)
+
+    def _entries(self, parent: int) -> Iterator[tuple[bytes, int]]:
+        if self._prior is None or parent >= self._prior.root.next_node:
+            return
+        for key, value in self._prior.range(entries_of(parent)):
+            yield entry_name(key), decode_entry(value)
+
+    def _visit_directory(self, fd: int, seen: Seen, number: int, path: Components) -> bool:
+        """Stage the directory's own record if it differs. Returns whether its entries may have changed."""
+        self._numbers.taken.add(number)
+        self.directories += 1
+        if self._unchanged(seen, number):
+            return False
+        with reading(path):
+            xattrs = read_xattrs(fd)
+        self.store.put(number, describe(seen, xattrs=xattrs, tail=b""))
+        self._nodes.put(number, seen.stat)
+        return True
+
+    def _visit(self, dir_fd: int, seen: Seen, number: int, path: Components) -> None:
+        """Stage a file's record and upload its content, unless it is as it was or was visited by another name."""
+        if not self._numbers.taken.add(number):
+            return
+        if seen.type is NodeType.FILE:
+            self.files += 1
+            self.content_bytes += seen.stat.st_size
+        if self._unchanged(seen, number):
+            return
+        if seen.type is NodeType.FILE:
+            self.store.put_file(number, dir_fd, seen, path)
+        else:
+            self.store.put(number, read_special(dir_fd, seen, path))
+        self._nodes.put(number, seen.stat)
+
+    def _unchanged(self, seen: Seen, number: int) -> bool:
+        was = self._nodes.find(seen.stat.st_ino) if self._remembered else None
+        return was is not None and was.node == number and self._nodes.unchanged(was, seen.stat)
+
+    def _report(self) -> None:
+        self._on_progress(Progress(self.files, self._uploader.uploaded_bytes, None))

@@ -1,6 +1,5 @@
 """What points at one state of a volume, and what is told about the work on it."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -90,5 +89,5 @@ def ignore_progress(_: Progress) -> None:
 
 def shown(path: bytes) -> str:
     """Return a path (bytes of any encoding) as text for people; no control characters or surrogates in it."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = path.decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -1,0 +1,75 @@
+"""Reading and writing what a file has beside its content: owner, mode, times, extended attributes.
+
+Only attributes that belong to the data are kept: the user's own, POSIX ACLs,
+file capabilities and `trusted.*` (overlay file systems need it). Labels of
+the host's own policy, such as SELinux', stay behind. Without root, owners and
+privileged attributes are not written.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+
+from mosaic.storage.engine.records import Node, NodeType, Xattrs
+
+_KEPT_PREFIXES = ("user.", "trusted.")
+_KEPT = ("system.posix_acl_access", "system.posix_acl_default", "security.capability")
+_PRIVILEGED_PREFIXES = (b"trusted.", b"security.")
+_NOT_HELD = (errno.ENOTSUP, errno.EPERM, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EINVAL)
+
+
+def unfollowed(dir_fd: int, name: bytes) -> bytes:
+    """Return a path of a name in an open directory, for calls that know no `dir_fd`. Pass follow_symlinks=False."""
+    return b"/proc/self/fd/%d/%s" % (dir_fd, name)
+
+
+def read_xattrs(file: int | bytes) -> Xattrs:
+    """Return a file's kept attributes sorted by name. `file` is a descriptor, or a path that is not followed."""
+    try:
+        names = os.listxattr(file) if isinstance(file, int) else os.listxattr(file, follow_symlinks=False)
+        kept = sorted(name for name in names if name.startswith(_KEPT_PREFIXES) or name in _KEPT)
+        return tuple((os.fsencode(name), _value(file, name)) for name in kept)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return ()
+        raise
+
+
+def write_attributes(file: int | bytes, node: Node) -> Iterator[str]:
+    """Give a file its node's owner, mode, attributes and times; yield what this file system can't hold.
+
+    The order matters: a change of owner takes set-user-id bits and
+    capabilities away, an attribute needs a mode that may be written, and
+    every change moves the time.
+    """
+    root = os.geteuid() == 0
+    if root and isinstance(file, int):
+        os.fchown(file, node.uid, node.gid)
+    elif root:
+        os.chown(file, node.uid, node.gid, follow_symlinks=False)
+    for name, value in node.xattrs:
+        if root or not name.startswith(_PRIVILEGED_PREFIXES):
+            yield from _write_xattr(file, name, value)
+    if node.type is not NodeType.SYMLINK:
+        os.chmod(file, node.mode)  # noqa: PTH101 - a descriptor is not a path
+    times = (node.mtime_ns, node.mtime_ns)
+    if isinstance(file, int):
+        os.utime(file, ns=times)
+    else:
+        os.utime(file, ns=times, follow_symlinks=False)
+
+
+def _value(file: int | bytes, name: str) -> bytes:
+    return os.getxattr(file, name) if isinstance(file, int) else os.getxattr(file, name, follow_symlinks=False)
+
+
+def _write_xattr(file: int | bytes, name: bytes, value: bytes) -> Iterator[str]:
+    try:
+        if isinstance(file, int):
+            os.setxattr(file, name, value)
+        else:
+            os.setxattr(file, name, value, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NOT_HELD:
+            raise
+        yield f"attribute {os.fsdecode(name)!r}: {error.strerror}"

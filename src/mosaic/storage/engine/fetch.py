@@ -1,0 +1,184 @@
+"""Reading blobs from a store, every one checked against its id.
+
+`get` is for the tree's pages: they were written side by side, so a request
+brings the neighbours too. `get_many` is for file content: blobs that lie near
+each other in a pack come in one request, and several requests run at once.
+"""
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+from mosaic.core.errors import Corrupt, NotFound
+from mosaic.crypto.pack_cipher import PackCipher
+from mosaic.crypto.volume_keys import VolumeKeys
+from mosaic.storage.engine.damage import BlobDamaged
+from mosaic.storage.engine.index import ChunkIndex, Location
+from mosaic.storage.engine.pack import PackHead, cipher_of, object_name, open_blob
+from mosaic.storage.engine.store import Store
+
+_WINDOW_BYTES = 128 * 1024
+_WINDOWS = 16
+_CIPHERS = 256
+_GAP_BYTES = 64 * 1024
+_RUN_BYTES = 4 * 1024 * 1024
+_READERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Blobs of one pack that are fetched with one request."""
+
+    head: PackHead
+    found: Sequence[Location]
+
+    @property
+    def start(self) -> int:
+        return self.found[0].place.offset
+
+    @property
+    def length(self) -> int:
+        last = self.found[-1].place
+        return last.offset + last.length - self.start
+
+
+class Fetcher:
+    """Reads from one store. Use it in a `with`, from one thread."""
+
+    def __init__(self, keys: VolumeKeys, store: Store, known: ChunkIndex) -> None:
+        self._keys = keys
+        self._store = store
+        self._known = known
+        self._readers = ThreadPoolExecutor(_READERS, "mosaic-fetch")
+        self._ciphers: OrderedDict[bytes, PackCipher] = OrderedDict()
+        self._windows: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+        self.fetched_bytes = 0
+
+    def __enter__(self) -> "Fetcher":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._readers.shutdown(wait=True, cancel_futures=True)
+
+    def get(self, blob: bytes) -> bytes:
+        """Return one blob's content.
+
+        Raises:
+            Corrupt: it is missing or damaged.
+            Unavailable: the store did not answer.
+        """
+        found = self._find(blob)
+        sealed = self._windowed(found)
+        return open_blob(self._cipher(found.head), found.place, sealed, id_key=self._id_key(found.head))
+
+    def get_many(self, blobs: Sequence[bytes]) -> Iterator[tuple[bytes, bytes | Corrupt]]:
+        """Yield each different blob once, with its content or with what is wrong with it, in any order.
+
+        Everything asked for may be in memory at once: ask for a few megabytes.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+        found: list[Location] = []
+        for blob in dict.fromkeys(blobs):
+            location = self._known.find(blob)
+            if location is None:
+                yield blob, _missing(blob)
+            else:
+                found.append(location)
+        runs = list(_runs(found))
+        work = [(run, self._cipher(run.head), self._id_key(run.head)) for run in runs]
+        for run, results in zip(runs, self._readers.map(self._open_run, work), strict=True):
+            self.fetched_bytes += run.length
+            yield from results
+
+    def _open_run(self, work: tuple[_Run, PackCipher, bytes]) -> list[tuple[bytes, bytes | Corrupt]]:
+        run, cipher, id_key = work
+        try:
+            whole = memoryview(self._store.get_range(object_name(run.head.pack), run.start, run.length))
+        except (Corrupt, NotFound):
+            if len(run.found) == 1:
+                return [(run.found[0].place.blob, _missing(run.found[0].place.blob))]
+            # Perhaps only a part of it is gone.
+            alone = [self._open_run((_Run(run.head, [one]), cipher, id_key)) for one in run.found]
+            return list(itertools.chain.from_iterable(alone))
+        opened: list[tuple[bytes, bytes | Corrupt]] = []
+        for found in run.found:
+            place = found.place
+            start = place.offset - run.start
+            try:
+                opened.append(
+                    (place.blob, open_blob(cipher, place, whole[start : start + place.length], id_key=id_key))
+                )
+            except BlobDamaged as damage:
+                opened.append((place.blob, damage))
+        return opened
+
+    def _find(self, blob: bytes) -> Location:
+        found = self._known.find(blob)
+        if found is None:
+            raise _missing(blob)
+        return found
+
+    def _windowed(self, found: Location) -> bytes:
+        """Return the sealed blob, from a window of its pack that stays in memory for its neighbours."""
+        pack, place = found.head.pack, found.place
+        first, last = place.offset // _WINDOW_BYTES, (place.offset + place.length - 1) // _WINDOW_BYTES
+        parts = [self._window(pack, number) for number in range(first, last + 1)]
+        start = place.offset - first * _WINDOW_BYTES
+        return b"".join(parts)[start : start + place.length]
+
+    def _window(self, pack: bytes, number: int) -> bytes:
+        key = (pack, number)
+        window = self._windows.get(key)
+        if window is None:
+            name = object_name(pack)
+            start = number * _WINDOW_BYTES
+            size = self._known.size(pack)
+            try:
+                window = self._store.get_range(name, start, min(_WINDOW_BYTES, size - start))
+            except NotFound as missing:
+                raise BlobDamaged(pack, "lies in a pack that the store lost") from missing
+            self.fetched_bytes += len(window)
+            self._windows[key] = window
+            if len(self._windows) > _WINDOWS:
+                self._windows.popitem(last=False)
+        else:
+            self._windows.move_to_end(key)
+        return window
+
+    def _cipher(self, head: PackHead) -> PackCipher:
+        cipher = self._ciphers.get(head.pack)
+        if cipher is None:
+            cipher = self._ciphers[head.pack] = cipher_of(head, self._keys)
+            if len(self._ciphers) > _CIPHERS:
+                self._ciphers.popitem(last=False)
+        return cipher
+
+    def _id_key(self, head: PackHead) -> bytes:
+        return self._keys.at(head.key_version).blob_id
+
+
+def _missing(blob: bytes) -> BlobDamaged:
+    return BlobDamaged(blob, "is in no pack that can be read")
+
+
+def _runs(found: Sequence[Location]) -> Iterator[_Run]:
+    """Gather locations into requests: same pack, nearly adjacent, and not too long."""
+    ordered = sorted(found, key=lambda one: (one.head.pack, one.place.offset))
+    run: list[Location] = []
+    for one in ordered:
+        if run:
+            last = run[-1].place
+            near = one.head.pack == run[0].head.pack and one.place.offset - (last.offset + last.length) <= _GAP_BYTES
+            if not near or one.place.offset + one.place.length - run[0].place.offset > _RUN_BYTES:
+                yield _Run(run[0].head, run)
+                run = []
+        run.append(one)
+    if run:
+        yield _Run(run[0].head, run)

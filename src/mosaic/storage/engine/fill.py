@@ -1,0 +1,129 @@
+"""Filling restored files with their content, many at a time.
+
+Chunks are asked for in batches, so that those that lie side by side in a pack
+come with one request. What a base has is cloned first and not asked for.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mosaic.core.errors import Corrupt
+from mosaic.storage.engine.base import Base
+from mosaic.storage.engine.beneath import Components
+from mosaic.storage.engine.content import chunk_bytes, differences, stored_chunks
+from mosaic.storage.engine.damage import TreeMalformed
+from mosaic.storage.engine.fetch import Fetcher
+from mosaic.storage.engine.listing import Listed
+from mosaic.storage.engine.records import CHUNK_BYTES, ZERO_CHUNK
+from mosaic.storage.engine.tree import Tree
+
+_BATCH_BYTES = 8 * 1024 * 1024
+_BATCH_FILES = 128
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+OnComplete: TypeAlias = Callable[[int, Listed], None]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A file that is being filled; `asked` when all of its chunks are in this batch or were in earlier ones."""
+
+    fd: int
+    listed: Listed
+    asked: bool = False
+
+
+class Filler:
+    """Creates files and fills them. `flush` at the end; `close` whatever happened."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        fetcher: Fetcher,
+        base: Base | None,
+        on_complete: OnComplete,
+        on_damage: Callable[[Components, Corrupt], None],
+    ) -> None:
+        self._tree = tree
+        self._fetcher = fetcher
+        self._base = base
+        self._on_complete = on_complete
+        self._on_damage = on_damage
+        self._files: list[_Open] = []
+        self._wanted: list[tuple[_Open, int, bytes]] = []
+        self._wanted_bytes = 0
+        self.filled_bytes = 0
+        self.cloned_bytes = 0
+
+    def create(self, dir_fd: int, listed: Listed) -> None:
+        """Create a file; its content comes with this or a later flush."""
+        file = _Open(os.open(listed.name, _CREATE, 0o600, dir_fd=dir_fd), listed)
+        self._files.append(file)
+
+        def lost(damage: Corrupt) -> None:
+            self._on_damage(listed.path, damage)
+
+        wanted = stored_chunks(self._tree, listed.number, listed.node, lost)
+        if self._base is not None:
+            have = self._base.clone(listed, file.fd)
+            if have is not None:
+                self.cloned_bytes += os.fstat(file.fd).st_size
+                wanted = differences(wanted, have)
+        os.ftruncate(file.fd, listed.node.size)
+        for number, blob in wanted:
+            self._want(file, number, blob)
+        file.asked = True
+        if len(self._files) >= _BATCH_FILES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Fetch and write what is wanted, and complete the files that have everything."""
+        takers: dict[bytes, list[tuple[_Open, int]]] = {}
+        for file, number, blob in self._wanted:
+            takers.setdefault(blob, []).append((file, number))
+        self._wanted, self._wanted_bytes = [], 0
+        for blob, content in self._fetcher.get_many(list(takers)):
+            for file, number in takers[blob]:
+                self._write(file, number, content)
+        for file in self._files:
+            if file.asked:
+                try:
+                    self._on_complete(file.fd, file.listed)
+                finally:
+                    os.close(file.fd)
+                    file.fd = -1
+        self._files = [file for file in self._files if file.fd >= 0]
+
+    def close(self) -> None:
+        """Close what is still open."""
+        for file in self._files:
+            if file.fd >= 0:
+                os.close(file.fd)
+        self._files = []
+
+    def _want(self, file: _Open, number: int, blob: bytes) -> None:
+        length = chunk_bytes(file.listed.node, number)
+        if blob == ZERO_CHUNK:
+            self._put(file, number, bytes(length))
+            return
+        self._wanted.append((file, number, blob))
+        self._wanted_bytes += length
+        if self._wanted_bytes >= _BATCH_BYTES:
+            self.flush()
+
+    def _write(self, file: _Open, number: int, content: bytes | Corrupt) -> None:
+        if isinstance(content, bytes) and len(content) != chunk_bytes(file.listed.node, number):
+            content = TreeMalformed("a chunk has another length than its place in the file")
+        if isinstance(content, Corrupt):
+            self._on_damage(file.listed.path, content)
+        else:
+            self._put(file, number, content)
+
+    def _put(self, file: _Open, number: int, content: bytes) -> None:
+        rest, at = memoryview(content), number * CHUNK_BYTES
+        while rest:
+            written = os.pwrite(file.fd, rest, at)
+            rest, at = rest[written:], at + written
+        self.filled_bytes += len(content)

@@ -1,0 +1,37 @@
+"""The changes of one replication, waiting to be merged into the tree in order of key.
+
+They lie in a temporary file of SQLite's own, so that a million of them do not
+lie in memory.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+
+
+class Stage:
+    """Puts and deletes; the last one for a key counts."""
+
+    def __init__(self) -> None:
+        self._rows = sqlite3.connect("", check_same_thread=False)
+        self._rows.execute("CREATE TABLE changes (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        self.count = 0
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Have the record `key` hold `value`."""
+        self._set(key, value)
+
+    def delete(self, key: bytes) -> None:
+        """Have no record `key`."""
+        self._set(key, None)
+
+    def in_order(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield (key, value or None) by ascending key."""
+        yield from self._rows.execute("SELECT key, value FROM changes ORDER BY key")
+
+    def close(self) -> None:
+        """Drop everything."""
+        self._rows.close()
+
+    def _set(self, key: bytes, value: bytes | None) -> None:
+        self._rows.execute("INSERT OR REPLACE INTO changes VALUES (?, ?)", (key, value))
+        self.count += 1
