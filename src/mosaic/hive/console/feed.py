@@ -1,0 +1,25 @@
+"""What happened, and that something happened: the Console's two ways to hear of changes."""
+
+from collections.abc import AsyncIterator
+
+from mosaic.core.ids import AccountId
+from mosaic.hive import views
+from mosaic.hive.runtime import Hive
+from mosaic.wire.api import Event
+
+_NOISE = frozenset({"device-reported", "head-accepted"})
+"""Kinds that say `read it again`: they wake pages, and tell people nothing."""
+
+
+async def recent(hive: Hive, who: AccountId, *, limit: int) -> list[Event]:
+    """Return what happened that people care about, the newest first."""
+    events = await views.list_events(hive, who, limit=limit * 8)
+    return [event for event in events if event.kind not in _NOISE][:limit]
+
+
+async def changed(hive: Hive, *, at_most_seconds: float) -> AsyncIterator[bool]:
+    """Yield True whenever something changed, False when nothing did for that long. Ends with the Hive."""
+    seen = hive.news.seen
+    while not hive.closing.is_set():
+        yield await hive.news.wait(seen, seconds=at_most_seconds)
+        seen = hive.news.seen

@@ -1,0 +1,22 @@
+"""What several pages look up, and how they send a reader on."""
+
+from urllib.parse import quote
+
+from litestar.response import Redirect
+
+from mosaic.wire.api import Device
+
+
+def names_of(devices: list[Device]) -> dict[str, str]:
+    """Return the Devices' names by id."""
+    return {device.device: device.name for device in devices}
+
+
+def to_app(name: str, *, then: str = "") -> Redirect:
+    """Send the reader to an installation's page."""
+    return to(f"/apps/{quote(name, safe='')}{then}")
+
+
+def to(path: str) -> Redirect:
+    """Send the reader to a page of ours after a change, so that a reload sends nothing twice."""
+    return Redirect(path, status_code=303)

@@ -1,0 +1,30 @@
+"""Where every page of the Console is. The Hive mounts `console_router`.
+
+It expects the dependency `hive` from the app. Pages for people who are signed
+in ask for `who`; without a session the app sends them to the login page.
+"""
+
+from litestar import Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from mosaic.core.errors import MosaicError
+from mosaic.hive.console import assets, problems
+from mosaic.hive.console.pages import activity, apps, catalog, devices, door, home, live, moving, setup, trash
+from mosaic.hive.signed_in import signed_in_or_login
+
+_signed_in = Router(
+    path="/",
+    route_handlers=[
+        *home.handlers, *apps.handlers, *moving.handlers, *catalog.handlers, *devices.handlers,
+        *trash.handlers, *activity.handlers, *live.handlers, *setup.handlers, *door.handlers,
+    ],
+    dependencies={"who": Provide(signed_in_or_login)},
+)  # fmt: skip
+
+console_router = Router(
+    path="/",
+    route_handlers=[assets.static, assets.tessera, *setup.open_handlers, *door.open_handlers, _signed_in],
+    exception_handlers={MosaicError: problems.refused, HTTPException: problems.failed},
+    include_in_schema=False,
+)
