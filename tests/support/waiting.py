@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable
 
 
-def eventually(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
-    """Return as soon as `condition` is true; fail when it is not within `seconds`."""
+def eventually(
+    condition: Callable[[], object], *, seconds: float = 10.0, seen: Callable[[], object] | None = None
+) -> None:
+    """Return as soon as `condition` is true; fail when it is not within `seconds`, and show what `seen` returns."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not true within {seconds:g} s")
+            raise AssertionError(f"not true within {seconds:g} s: {seen() if seen else condition}")
         time.sleep(0.01)

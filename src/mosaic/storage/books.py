@@ -18,6 +18,7 @@ class Books:
         self.docker_volumes = self._ledger.bucket("docker-volumes", DockerVolume)
         self.seeds = self._ledger.bucket("seeds", str)
         self._upstreams = self._ledger.bucket("upstream", Upstream)
+        self._boots = self._ledger.bucket("boot", str)
         self.transaction = self._ledger.transaction
         self.close = self._ledger.close
 
@@ -28,3 +29,11 @@ class Books:
     def put_upstream(self, upstream: Upstream) -> None:
         """Remember where heads and packs go from now on."""
         self._upstreams.put(_ONLY, upstream)
+
+    def boot(self) -> str | None:
+        """Return the id of the boot that the daemon ran in last, None before its first run."""
+        return self._boots.get(_ONLY)
+
+    def put_boot(self, boot: str) -> None:
+        """Remember the boot that the daemon runs in."""
+        self._boots.put(_ONLY, boot)

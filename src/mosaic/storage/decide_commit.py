@@ -1,4 +1,4 @@
-"""Deciding what a Hive's answer to a head means.
+"""Deciding what became of a head that was sent to the Hive.
 
 A commit's reply can be lost, so its outcome is one of three: accepted, lost
 to somebody else, or unknown. An unknown outcome is resolved by reading the
@@ -9,6 +9,7 @@ writer, and never for a success.
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mosaic.core.epoch import Epoch
 from mosaic.core.ids import HeadHash
 
 
@@ -23,19 +24,33 @@ class SendAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class AskLater:
+    """The Hive knows less than it acknowledged to us once: it went back in time, and must catch up first."""
+
+
+@dataclass(frozen=True, slots=True)
 class GiveWay:
     """Somebody else's head is there: what we have is unreplicated state of a lost lease."""
 
-    newest: HeadHash | None
+
+Outcome: TypeAlias = Acknowledge | SendAgain | AskLater | GiveWay
 
 
-Outcome: TypeAlias = Acknowledge | SendAgain | GiveWay
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A head's hash and its place in the volume's history."""
+
+    head: HeadHash
+    epoch: Epoch
+    seq: int
 
 
-def resolve(pending: HeadHash, *, previous: HeadHash | None, newest: HeadHash | None) -> Outcome:
-    """Return what became of a pending head, given the volume's newest head now."""
-    if newest == pending:
+def resolve(pending: HeadHash, *, previous: Place | None, newest: Place | None) -> Outcome:
+    """Return what became of a pending head, given the head it follows and the volume's newest one now."""
+    if newest is not None and newest.head == pending:
         return Acknowledge()
     if newest == previous:
         return SendAgain()
-    return GiveWay(newest)
+    if newest is None or (previous is not None and (newest.epoch, newest.seq) < (previous.epoch, previous.seq)):
+        return AskLater()
+    return GiveWay()

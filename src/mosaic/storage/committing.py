@@ -1,0 +1,122 @@
+"""Sending a signed head, and finding out what became of it.
+
+A head is in the ledger before it is sent. It leaves the ledger acknowledged
+or lost, never guessed: see `decide_commit`.
+"""
+
+import time
+
+from msgspec.structs import replace
+
+from mosaic.adapters.hive_blobs import HiveHeads
+from mosaic.core.errors import Unavailable
+from mosaic.crypto.hashing import head_hash
+from mosaic.storage import aside
+from mosaic.storage.decide_commit import Acknowledge, AskLater, GiveWay, Outcome, Place, SendAgain, resolve
+from mosaic.storage.engine.heads import open_head
+from mosaic.storage.records import Accepted
+from mosaic.storage.volume import Volume
+
+CONFIRM_SECONDS = 2.0
+"""How long a Hive must say 'fenced' before it is believed.
+
+A Device that reconnects has a new session for a moment before this daemon
+knows its token, and the old token is refused in that moment.
+"""
+
+_FENCED = "another Device was granted the lease"
+_REPLACED = "the Hive has a newer snapshot that was not made here"
+
+
+class HiveBehind(Unavailable):
+    """The Hive knows less of this volume than it acknowledged once."""
+
+    code = "hive-behind"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the Hive knows older snapshots of this volume than it acknowledged before; it may have been restored "
+            "from a backup",
+            hint="the app keeps running; see `mosaic doctor` on the Hive",
+        )
+
+
+class MaybeFenced(Unavailable):
+    """The Hive refused a head once. It is asked again before anything is set aside."""
+
+    code = "maybe-fenced"
+
+    def __init__(self) -> None:
+        super().__init__("the Hive did not accept a snapshot in this epoch", hint="it is asked again in a moment")
+
+
+def commit(volume: Volume, heads: HiveHeads) -> None:
+    """Send the pending head, and take in the answer; the volume is set aside when it was lost.
+
+    Raises:
+        Unavailable: the outcome is unknown; call `settle` later.
+    """
+    pending = volume.record.pending
+    if pending is None:
+        return
+    match heads.commit(bytes.fromhex(pending.signed)):
+        case "accepted":
+            volume.fenced_since = None
+            _acknowledge(volume)
+        case "fenced":
+            _believe_fence(volume)
+        case "stale":
+            outcome = _look(volume, heads)
+            # It was neither accepted nor is there anything newer: the Hive is not at one with itself.
+            _take(volume, heads, AskLater() if isinstance(outcome, SendAgain) else outcome)
+
+
+def settle(volume: Volume, heads: HiveHeads) -> None:
+    """Find out what became of a pending head, and send it again when it never arrived. Raises like `commit`."""
+    _take(volume, heads, _look(volume, heads))
+
+
+def _take(volume: Volume, heads: HiveHeads, outcome: Outcome) -> None:
+    match outcome:
+        case Acknowledge():
+            _acknowledge(volume)
+        case SendAgain():
+            commit(volume, heads)
+        case AskLater():
+            raise HiveBehind
+        case GiveWay():
+            aside.set_aside(volume, _REPLACED, pending_refused=True)
+
+
+def _look(volume: Volume, heads: HiveHeads) -> Outcome:
+    pending = volume.record.pending
+    assert pending is not None
+    found = heads.newest()
+    newest = _place(volume, found[1]) if found else None
+    accepted = volume.record.accepted
+    previous = _place(volume, bytes.fromhex(accepted.signed)) if accepted else None
+    return resolve(pending.head, previous=previous, newest=newest)
+
+
+def _place(volume: Volume, signed: bytes) -> Place:
+    head = open_head(signed, volume.id)
+    return Place(head_hash(signed), head.epoch, head.seq)
+
+
+def _acknowledge(volume: Volume) -> None:
+    with volume.wakes:
+        record = volume.record
+        if record.pending is not None:
+            sent = record.pending
+            accepted = Accepted(sent.head, sent.signed, sent.snapshot, sent.generation)
+            volume.update(replace(record, accepted=accepted, pending=None))
+
+
+def _believe_fence(volume: Volume) -> None:
+    now = time.monotonic()
+    if volume.fenced_since is None:
+        volume.fenced_since = now
+    if now - volume.fenced_since < CONFIRM_SECONDS:
+        raise MaybeFenced
+    volume.fenced_since = None
+    aside.set_aside(volume, _FENCED, pending_refused=True)

@@ -1,0 +1,92 @@
+"""Routes of the control socket: each verb's bytes in, a struct's bytes out."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from mosaic.core.errors import Conflict, MosaicError, NotFound, Refused, Unavailable
+from mosaic.storage import verbs
+from mosaic.storage.daemon import Daemon
+from mosaic.storage.discarding import discard
+from mosaic.storage.states import state, volume_state
+from mosaic.storage.unix_http import Reply
+from mosaic.storage.volume import Volume
+from mosaic.wire.storage import (
+    Discard,
+    Done,
+    Failure,
+    Hold,
+    Prefetch,
+    Release,
+    SetAside,
+    SnapshotNow,
+    StateRequest,
+    Upstream,
+)
+
+log = structlog.get_logger()
+
+T = TypeVar("T", bound=msgspec.Struct)
+Route = Callable[[bytes], msgspec.Struct]
+
+
+def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
+    """Return the function that answers the control socket's requests."""
+
+    def of_volume(kind: type[T], verb: Callable[[Daemon, T], Volume]) -> Route:
+        return lambda body: volume_state(daemon, verb(daemon, msgspec.json.decode(body, type=kind)))
+
+    def done(kind: type[T], verb: Callable[[Daemon, T], None]) -> Route:
+        def route(body: bytes) -> Done:
+            verb(daemon, msgspec.json.decode(body, type=kind))
+            return Done()
+
+        return route
+
+    table: dict[str, Route] = {
+        "/v1/upstream": done(Upstream, verbs.upstream),
+        "/v1/hold": of_volume(Hold, verbs.hold),
+        "/v1/prefetch": of_volume(Prefetch, verbs.prefetch),
+        "/v1/snapshot": of_volume(SnapshotNow, verbs.snapshot),
+        "/v1/release": of_volume(Release, verbs.release),
+        "/v1/set-aside": of_volume(SetAside, verbs.set_aside),
+        "/v1/discard": done(Discard, discard),
+        "/v1/state": lambda body: state(daemon, msgspec.json.decode(body or b"{}", type=StateRequest)),
+    }
+    return lambda path, body: _answer(table.get(path), path, body)
+
+
+def _answer(route: Route | None, path: str, body: bytes) -> Reply:
+    if route is None:
+        return _failure(404, Failure("unknown-verb", f"there is no verb {path}", "use a Device of this version"))
+    try:
+        return Reply(200, msgspec.json.encode(route(body)))
+    except MosaicError as error:
+        log.info("request_refused", verb=path, code=error.code, reason=error.message)
+        return _failure(_status(error), Failure(error.code, error.message, error.hint))
+    except msgspec.MsgspecError as error:
+        return _failure(400, Failure("malformed", f"the request is not well-formed: {error}", "report this mistake"))
+    except Exception as error:
+        log.exception("internal_error", verb=path)
+        reason = f"the storage daemon made a mistake: {type(error).__name__}"
+        return _failure(500, Failure("internal", reason, "please report the lines of its log with `internal_error`"))
+
+
+def _failure(status: int, failure: Failure) -> Reply:
+    return Reply(status, msgspec.json.encode(failure))
+
+
+def _status(error: MosaicError) -> int:
+    match error:
+        case Conflict():
+            return 409
+        case NotFound():
+            return 404
+        case Refused():
+            return 400
+        case Unavailable():
+            return 503
+        case _:
+            return 500

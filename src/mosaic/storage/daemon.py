@@ -1,0 +1,127 @@
+"""All that one daemon has open, and the volumes that it knows."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from mosaic.adapters import btrfs
+from mosaic.core.errors import NotFound
+from mosaic.core.ids import VolumeId
+from mosaic.storage import aside
+from mosaic.storage.books import Books
+from mosaic.storage.caches import Caches
+from mosaic.storage.config import StorageConfig
+from mosaic.storage.decide_restart import OnDisk, after_restart
+from mosaic.storage.places import Places
+from mosaic.storage.pool import Pool
+from mosaic.storage.records import VolumeRecord
+from mosaic.storage.reports import Reports
+from mosaic.storage.upstreams import Upstreams
+from mosaic.storage.volume import Volume
+from mosaic.storage.worker import Worker
+
+log = structlog.get_logger()
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class VolumeNotHere(NotFound):
+    """The daemon has never heard of the volume."""
+
+    code = "volume-not-here"
+
+    def __init__(self, volume: VolumeId) -> None:
+        super().__init__(f"volume {volume[:12]} is not known here", hint="hold or prefetch it first")
+
+
+@dataclass
+class Daemon:
+    """One running daemon. `lock` guards the table of volumes; each volume has a lock of its own."""
+
+    config: StorageConfig
+    books: Books
+    pool: Pool
+    upstreams: Upstreams
+    reports: Reports = field(default_factory=Reports)
+    volumes: dict[VolumeId, Volume] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    boot: str = field(default_factory=lambda: _BOOT_ID.read_text().strip())
+    _workers: list[Worker] = field(default_factory=list)
+
+    @property
+    def places(self) -> Places:
+        """Where everything lies in the pool."""
+        return Places(self.pool.path)
+
+    @property
+    def caches(self) -> Caches:
+        """The engine's memory."""
+        return Caches(self.config.state / "cache")
+
+    def volume(self, volume: VolumeId) -> Volume:
+        """Return a volume. Raises VolumeNotHere."""
+        with self.lock:
+            found = self.volumes.get(volume)
+        if found is None:
+            raise VolumeNotHere(volume)
+        return found
+
+    def volume_or_new(self, record: VolumeRecord) -> Volume:
+        """Return the volume of that name, made from `record` when it is new."""
+        with self.lock:
+            return self.volumes.get(record.volume) or self._add(record)
+
+    def recover(self) -> None:
+        """Take up all volumes where a stopped or killed daemon left them."""
+        self.places.make()
+        aside.empty_trash(self.places)
+        btrfs.sync(self.pool.path)
+        for record in self.books.volumes.items().values():
+            self._recover(record)
+        uuids = {volume.record.live_uuid for volume in self.volumes.values()}
+        uuids |= {volume.record.incoming.uuid for volume in self.volumes.values() if volume.record.incoming}
+        self.caches.keep_only(set(self.volumes), {uuid for uuid in uuids if uuid})
+
+    def stop(self, deadline_seconds: float) -> None:
+        """End all work."""
+        self.upstreams.close()
+        for worker in self._workers:
+            worker.stop(deadline_seconds / max(1, len(self._workers)))
+
+    def mounts(self, volume: VolumeId) -> int:
+        """Count the engine's mounts of a volume."""
+        return sum(
+            len(found.mount_ids) for found in self.books.docker_volumes.items().values() if found.volume == volume
+        )
+
+    def _add(self, record: VolumeRecord) -> Volume:
+        volume = Volume(record, books=self.books, places=self.places, changed=self.reports.changed)
+        self.volumes[record.volume] = volume
+        worker = Worker(
+            volume,
+            pool=self.pool,
+            caches=self.caches,
+            upstreams=self.upstreams,
+            interval_seconds=self.config.interval_seconds,
+        )
+        self._workers.append(worker)
+        worker.start()
+        return volume
+
+    def _recover(self, record: VolumeRecord) -> None:
+        places = self.places
+        live, incoming = btrfs.look(places.live(record.volume)), btrfs.look(places.incoming(record.volume))
+        disk = OnDisk(live.uuid if live else None, incoming.uuid if incoming else None, self.boot)
+        resume = after_restart(record, disk)
+        if resume.finish_rename:
+            places.incoming(record.volume).rename(places.live(record.volume))
+        if resume.clear_incoming:
+            aside.throw_away(places, places.incoming(record.volume))
+        if resume.record != record:
+            log.info("volume_resumed", volume=record.volume[:12], before=record.phase, now=resume.record.phase)
+            self.books.volumes.put(record.volume, resume.record)
+        volume = self._add(resume.record)
+        if live is not None:
+            volume.seen(live.generation)

@@ -1,0 +1,50 @@
+"""Deciding what a volume's worker does next.
+
+Level-triggered: the worker reads the record, does one step, and reads again,
+so that nothing depends on which request or crash led here.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mosaic.core.ids import HeadHash
+from mosaic.storage.records import VolumeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Restore this head beside the live subvolume."""
+
+    head: HeadHash
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """The restore that the lease waits for is complete: make it the live subvolume."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """Carry what changed to the stores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do until something is asked."""
+
+
+Step: TypeAlias = Fetch | Promote | Replicate | Rest
+
+
+def next_step(record: VolumeRecord) -> Step:
+    """Return the one thing to do now."""
+    complete = record.incoming.head if record.incoming else None
+    if record.lease is not None and record.phase == "restoring":
+        if record.lease.base is None:
+            return Rest()
+        return Promote() if complete == record.lease.base else Fetch(record.lease.base)
+    if record.lease is not None and record.phase in ("ready", "releasing"):
+        return Replicate()
+    if record.prefetch is not None and complete != record.prefetch:
+        return Fetch(record.prefetch)
+    return Rest()

@@ -1,0 +1,178 @@
+"""The volumes that Docker engines see: folders of held volumes, and guards.
+
+Nothing is really mounted: a Docker volume is a folder of a live subvolume, so
+a restart of this daemon never disturbs a running container. What is counted
+is who uses it, by the engine's mount ids, and what is decided is whether it
+may be used at all.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from mosaic.core.errors import Conflict, Refused
+from mosaic.core.ids import InstallationId, VolumeId
+from mosaic.storage.daemon import Daemon
+from mosaic.storage.decide_mount import MountRefused, VolumeUnknown, check_guard, check_mount, check_remove
+from mosaic.storage.records import DockerVolume
+from mosaic.storage.volume import Volume
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,199}", re.ASCII)
+_VOLUME = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_FOLDER_MODE = 0o755
+_GUARD_MODE = 0o555
+
+
+class OptionsRefused(Refused):
+    """`docker volume create` was given words that the driver does not know."""
+
+    code = "volume-options-refused"
+
+    def __init__(self, reason: str) -> None:
+        hint = "volumes of apps are made by the Device; install an app with `mosaic install APP`"
+        super().__init__(f"{reason}; {hint}", hint=hint)
+
+
+class NameTaken(Conflict):
+    """Another volume has the name."""
+
+    code = "volume-name-taken"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the driver has another volume of the name {name}", hint=f"remove it first: docker volume rm {name}"
+        )
+
+
+def create(daemon: Daemon, name: str, options: Mapping[str, str]) -> None:
+    """Note a Docker volume. The same again is fine; nothing is made on the disk before a mount."""
+    wanted = _parse(name, options)
+    with daemon.lock:
+        there = daemon.books.docker_volumes.get(name)
+        if there is None:
+            daemon.books.docker_volumes.put(name, wanted)
+        elif (there.volume, there.folder, there.guard) != (wanted.volume, wanted.folder, wanted.guard):
+            raise NameTaken(name)
+
+
+def mount(daemon: Daemon, name: str, mount_id: str) -> Path:
+    """Return the folder to use, and count the user. Raises MountRefused unless everything is ready (G4)."""
+    docker = find(daemon, name)
+    if docker.guard is not None:
+        path = _ready_guard(daemon, docker.guard)
+        _note_mount(daemon, name, mount_id)
+        return path
+    volume = daemon.volumes.get(docker.volume) if docker.volume else None
+    if volume is None:
+        assert docker.volume is not None
+        check_mount(docker.volume, None, live_uuid=None, boot=daemon.boot)
+        raise AssertionError("a volume that nobody knows is refused above")
+    # Under the lock, so that no release or fence falls between the look and the count.
+    with volume.wakes:
+        check_mount(volume.id, volume.record, live_uuid=_live_uuid(volume), boot=daemon.boot)
+        path = _folder(daemon, docker)
+        _note_mount(daemon, name, mount_id)
+        path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    return path
+
+
+def unmount(daemon: Daemon, name: str, mount_id: str) -> None:
+    """Forget a user. One that is not known is fine."""
+    with daemon.lock:
+        docker = daemon.books.docker_volumes.get(name)
+        if docker is not None and mount_id in docker.mount_ids:
+            left = tuple(known for known in docker.mount_ids if known != mount_id)
+            daemon.books.docker_volumes.put(name, replace(docker, mount_ids=left))
+    daemon.reports.changed()
+
+
+def remove(daemon: Daemon, name: str) -> None:
+    """Forget a Docker volume. Refused while it stands for data that is here; unknown ones are fine."""
+    with daemon.lock:
+        docker = daemon.books.docker_volumes.get(name)
+        if docker is None:
+            return
+        volume = daemon.volumes.get(docker.volume) if docker.volume else None
+        check_remove(docker, volume.record if volume else None)
+        daemon.books.docker_volumes.delete(name)
+
+
+def find(daemon: Daemon, name: str) -> DockerVolume:
+    """Return a Docker volume. Raises VolumeUnknown."""
+    docker = daemon.books.docker_volumes.get(name)
+    if docker is None:
+        raise VolumeUnknown(name)
+    return docker
+
+
+def every(daemon: Daemon) -> list[DockerVolume]:
+    """Return all Docker volumes, sorted by name."""
+    return list(daemon.books.docker_volumes.items().values())
+
+
+def mountpoint(daemon: Daemon, docker: DockerVolume) -> str:
+    """Return where a mounted volume lies; empty when nothing uses it."""
+    if not docker.mount_ids:
+        return ""
+    return str(daemon.places.guard(docker.guard) if docker.guard else _folder(daemon, docker))
+
+
+def forget_mounts(daemon: Daemon) -> None:
+    """After a reboot nothing is in use."""
+    with daemon.books.transaction():
+        for name, docker in daemon.books.docker_volumes.items().items():
+            daemon.books.docker_volumes.put(name, replace(docker, mount_ids=()))
+
+
+def _parse(name: str, options: Mapping[str, str]) -> DockerVolume:
+    if not _NAME.fullmatch(name):
+        raise OptionsRefused(f"{name!r} is not a name that the driver takes")
+    if set(options) == {"guard"} and _NAME.fullmatch(options["guard"]):
+        return DockerVolume(name, guard=InstallationId(options["guard"]))
+    if "volume" not in options:
+        raise OptionsRefused("volumes of the driver mosaic belong to an app, and this one names none")
+    if set(options) != {"volume", "folder"}:
+        raise OptionsRefused(f"the driver takes the options volume and folder, not {', '.join(sorted(options))}")
+    if not _VOLUME.fullmatch(options["volume"]):
+        raise OptionsRefused("the option volume is not a volume's name (64 hexadecimal characters)")
+    if not _NAME.fullmatch(options["folder"]):
+        raise OptionsRefused("the option folder is not a plain name")
+    return DockerVolume(name, volume=VolumeId(options["volume"]), folder=options["folder"])
+
+
+def _ready_guard(daemon: Daemon, installation: InstallationId) -> Path:
+    volumes = list(daemon.volumes.values())
+    ready = {volume.id for volume in volumes if _is_ready(daemon, volume)}
+    check_guard(installation, [volume.record for volume in volumes if not volume.record.discarded], ready)
+    path = daemon.places.guard(installation)
+    path.mkdir(mode=_GUARD_MODE, exist_ok=True)
+    return path
+
+
+def _is_ready(daemon: Daemon, volume: Volume) -> bool:
+    try:
+        check_mount(volume.id, volume.record, live_uuid=_live_uuid(volume), boot=daemon.boot)
+    except MountRefused:
+        return False
+    return True
+
+
+def _live_uuid(volume: Volume) -> str | None:
+    live = volume.live
+    return live.uuid if live else None
+
+
+def _folder(daemon: Daemon, docker: DockerVolume) -> Path:
+    assert docker.volume is not None
+    assert docker.folder is not None
+    return daemon.places.live(docker.volume) / docker.folder
+
+
+def _note_mount(daemon: Daemon, name: str, mount_id: str) -> None:
+    with daemon.lock:
+        docker = find(daemon, name)
+        if mount_id not in docker.mount_ids:
+            daemon.books.docker_volumes.put(name, replace(docker, mount_ids=(*docker.mount_ids, mount_id)))
+    daemon.reports.changed()

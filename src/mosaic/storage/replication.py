@@ -1,0 +1,197 @@
+"""Carrying a held volume to the Hive: snapshot, upload, signed head.
+
+The order is what makes an acknowledged snapshot safe (G2): packs are durable
+before a head names them, the head is in the ledger before it is sent, and the
+snapshot before it is deleted only after the new one was acknowledged. A kill
+anywhere leaves the old head valid, and garbage that the next round removes.
+How a head is sent and what the answer means is `committing`'s.
+"""
+
+import time
+from dataclasses import dataclass
+
+from blake3 import blake3
+from msgspec.structs import replace
+
+from mosaic.adapters import btrfs
+from mosaic.core.epoch import parse
+from mosaic.core.errors import Corrupt
+from mosaic.crypto.hashing import head_hash
+from mosaic.crypto.volume_keys import VolumeKeys
+from mosaic.storage import committing
+from mosaic.storage.caches import Caches
+from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
+from mosaic.storage.engine.replicate import replicate
+from mosaic.storage.engine.roots import Progress, RootRef
+from mosaic.storage.engine.store import Store
+from mosaic.storage.pool import Pool
+from mosaic.storage.records import Accepted, Lease, Pending, VolumeRecord
+from mosaic.storage.upstreams import Connected
+from mosaic.storage.volume import LeaseGone, Moved, Volume
+from mosaic.wire import head as wire
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A fresh snapshot. `generation` is the live subvolume's since then."""
+
+    name: str
+    taken_ns: int
+    generation: int
+
+
+def replicate_volume(volume: Volume, keys: VolumeKeys, connected: Connected, *, pool: Pool, caches: Caches) -> None:
+    """Bring the Hive up to date with the live subvolume; costs nearly nothing when it is already.
+
+    Raises:
+        LeaseGone: the volume is not held (any more) as it was when the round began.
+        Unavailable: the Hive did not answer; what was begun is taken up again next time.
+        PoolNearlyFull: no snapshot was cut.
+    """
+    lease = volume.record.lease
+    if lease is None:
+        raise LeaseGone(volume.id)
+    heads, store = connected.hive.heads(volume.id), connected.hive.store(volume.id)
+    if volume.record.pending is not None:
+        committing.settle(volume, heads)
+    generation = look_at(volume)
+    with volume.still_leased(lease) as record:
+        has_news = _has_news(record, lease, generation)
+    if has_news:
+        pool.check_room()
+        _put_envelope(volume.record, store)
+        cut = _cut(volume)
+        root = _upload(volume, lease, keys, store, cut, caches)
+        if _sign(volume, lease, keys, connected, cut, root):
+            committing.commit(volume, heads)
+    _mirror(volume, store)
+    trim(volume)
+
+
+def look_at(volume: Volume) -> int:
+    """Sync, and return the live subvolume's generation. Raises NotASubvolume when it is gone."""
+    btrfs.sync(volume.places.pool)
+    live = volume.live
+    if live is None:
+        raise btrfs.NotASubvolume(volume.places.live(volume.id))
+    volume.seen(live.generation)
+    return live.generation
+
+
+def trim(volume: Volume) -> None:
+    """Delete all local snapshots but the newest acknowledged one and the one under way."""
+    record, folder = volume.record, volume.places.snapshots(volume.id)
+    kept = {found.snapshot for found in (record.accepted, record.pending) if found is not None}
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.name not in kept:
+                btrfs.delete(path)
+
+
+def _has_news(record: VolumeRecord, lease: Lease, generation: int) -> bool:
+    accepted = record.accepted
+    if accepted is None or accepted.generation != generation:
+        return True
+    head, _ = wire.parse(bytes.fromhex(accepted.signed))
+    # A holder's first head shows that it can write, and each head names the program that the data belongs to.
+    return (head.epoch, head.app_digest, head.config_revision) != (
+        parse(lease.epoch),
+        _digest(record),
+        record.config_revision,
+    )
+
+
+def _cut(volume: Volume) -> _Cut:
+    folder = volume.places.snapshots(volume.id)
+    folder.mkdir(mode=0o711, exist_ok=True)
+    taken_ns = time.time_ns()
+    path = folder / str(taken_ns)
+    btrfs.snapshot(volume.places.live(volume.id), path)
+    made = btrfs.look(path)
+    assert made is not None
+    return _Cut(path.name, taken_ns, made.created_at)
+
+
+def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, store: Store, cut: _Cut, caches: Caches) -> RootRef:
+    record = volume.record
+    previous = root_of(open_head(bytes.fromhex(record.accepted.signed), volume.id)) if record.accepted else None
+    path = volume.places.snapshots(volume.id) / cut.name
+
+    def show(progress: Progress) -> None:
+        with volume.still_leased(lease):
+            volume.show(Moved("replicating", progress.moved_bytes, progress.total_bytes))
+
+    with caches.index(volume.id) as known, caches.nodes(record.live_uuid or "none") as nodes:
+        if volume.index_loaded_for != lease:
+            known.load(store, keys)
+            volume.index_loaded_for = lease
+        try:
+            for start in (previous, None):
+                try:
+                    return replicate(
+                        path,
+                        keys,
+                        store,
+                        previous=start,
+                        known=known,
+                        nodes=nodes,
+                        taken_ns=cut.taken_ns,
+                        on_progress=show,
+                    ).root
+                except Corrupt:
+                    # What the store has of the previous state is damaged: write everything anew, once.
+                    if start is None:
+                        raise
+        finally:
+            volume.show(None)
+    raise AssertionError("the loop above returns or raises")
+
+
+def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, cut: _Cut, root: RootRef) -> bool:
+    """Put a signed head into the ledger. Returns False when the newest head says all of it already."""
+    with volume.still_leased(lease) as record:
+        before = open_head(bytes.fromhex(record.accepted.signed), volume.id) if record.accepted else None
+        epoch, digest = parse(lease.epoch), _digest(record)
+        if (
+            record.accepted
+            and before
+            and root_of(before).root == root.root
+            and not _has_news(record, lease, record.accepted.generation)
+        ):
+            unchanged = Accepted(record.accepted.head, record.accepted.signed, cut.name, cut.generation)
+            volume.update(replace(record, accepted=unchanged))
+            return False
+        head = wire.Head(
+            volume=volume.id,
+            epoch=epoch,
+            seq=before.seq + 1 if before else 1,
+            previous=record.accepted.head if record.accepted else None,
+            instant_ns=cut.taken_ns,
+            device=connected.device,
+            app_digest=digest,
+            config_revision=record.config_revision,
+            root=root.root,
+            root_pack=root.pack,
+            flags=wire.APP_STOPPED if record.phase == "releasing" else 0,
+        )
+        signed = sign_head(head, keys.seed)
+        volume.update(replace(record, pending=Pending(head_hash(signed), signed.hex(), cut.name, cut.generation)))
+        return True
+
+
+def _mirror(volume: Volume, store: Store) -> None:
+    accepted = volume.record.accepted
+    if accepted is not None and volume.record.mirrored != accepted.head:
+        mirror_head(store, bytes.fromhex(accepted.signed))
+        with volume.wakes:
+            volume.update(replace(volume.record, mirrored=accepted.head))
+
+
+def _put_envelope(record: VolumeRecord, store: Store) -> None:
+    if record.envelope is not None:
+        sealed = bytes.fromhex(record.envelope)
+        store.put(f"e-{blake3(sealed).hexdigest()}", sealed)
+
+
+def _digest(record: VolumeRecord) -> bytes | None:
+    return bytes.fromhex(record.app_digest.removeprefix("sha256:")) if record.app_digest else None

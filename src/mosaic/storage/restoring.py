@@ -1,0 +1,145 @@
+"""Bringing a head back: beside the live subvolume first, in its place when it is complete.
+
+A restore is written to `incoming/`, which is never mounted. Only when every
+byte was checked and is on the disk does the ledger call it complete, and only
+then is it renamed to be the live subvolume (G3, G4).
+"""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from mosaic.adapters import btrfs
+from mosaic.core.ids import HeadHash
+from mosaic.crypto.hashing import head_hash
+from mosaic.crypto.volume_keys import VolumeKeys
+from mosaic.storage import aside
+from mosaic.storage.caches import Caches
+from mosaic.storage.decide_step import Fetch, next_step
+from mosaic.storage.engine.heads import HeadForged, open_head, root_of
+from mosaic.storage.engine.restore import restore
+from mosaic.storage.engine.roots import Progress, RootRef
+from mosaic.storage.records import Accepted, Incoming
+from mosaic.storage.upstreams import Connected
+from mosaic.storage.volume import LeaseGone, Moved, Volume, is_clean
+
+
+def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, connected: Connected, *, caches: Caches) -> None:
+    """Restore the head into `incoming/` and note it as complete.
+
+    Raises:
+        LeaseGone: the head is not wanted any more.
+        Unavailable: the Hive did not answer; call again.
+        Corrupt: the head, or something that it needs, is damaged in the store.
+    """
+    signed = connected.hive.heads(volume.id).get(wanted)
+    if head_hash(signed) != wanted:
+        raise HeadForged(volume.id)
+    root = root_of(open_head(signed, volume.id))
+    target = volume.places.incoming(volume.id)
+
+    def show(progress: Progress) -> None:
+        if volume.stopping or next_step(volume.record) != Fetch(wanted):
+            raise LeaseGone(volume.id)
+        volume.show(Moved("restoring", progress.moved_bytes, progress.total_bytes))
+
+    with _base(volume) as base:
+        btrfs.create(target)
+        made = btrfs.look(target)
+        assert made is not None
+        try:
+            with caches.index(volume.id) as known, caches.nodes(made.uuid) as nodes:
+                known.load(connected.hive.store(volume.id), keys)
+                restore(
+                    root,
+                    keys,
+                    connected.hive.store(volume.id),
+                    target,
+                    known=known,
+                    nodes=nodes,
+                    base=base,
+                    on_progress=show,
+                )
+        finally:
+            volume.show(None)
+        btrfs.sync(volume.places.pool)
+    with volume.wakes:
+        volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), made.uuid)))
+
+
+def promote(volume: Volume) -> None:
+    """Make the complete restore the live subvolume, after what was there has been kept or thrown away.
+
+    Safe to call again after a kill at any line: the subvolume's uuid tells how far it came.
+    """
+    with volume.wakes:
+        record, places = volume.record, volume.places
+        if record.lease is None or record.incoming is None or record.lease.base != record.incoming.head:
+            return
+        live = volume.live
+        if live is None or live.uuid != record.incoming.uuid:
+            aside.retire(volume)
+            places.incoming(volume.id).rename(places.live(volume.id))
+        btrfs.sync(places.pool)
+        live = volume.live
+        assert live is not None
+        volume.generation = live.generation
+        restored = record.incoming
+        volume.update(
+            replace(
+                record,
+                phase="ready",
+                live_uuid=restored.uuid,
+                data_lease=record.lease,
+                accepted=Accepted(restored.head, restored.signed, None, live.generation),
+                pending=None,
+                incoming=None,
+                prefetch=None,
+                aside_reason=None,
+            )
+        )
+
+
+def drop_incoming(volume: Volume) -> None:
+    """Throw away whatever lies in `incoming/`."""
+    with volume.wakes:
+        if volume.record.incoming is not None:
+            volume.update(replace(volume.record, incoming=None))
+        aside.throw_away(volume.places, volume.places.incoming(volume.id))
+
+
+@contextlib.contextmanager
+def _base(volume: Volume) -> Iterator[tuple[Path, RootRef] | None]:
+    """Make room in `incoming/`, and yield the best local copy of another state, if there is one."""
+    record, places = volume.record, volume.places
+    path = places.incoming(volume.id)
+    older = record.incoming
+    if older is None or not btrfs.exists(path):
+        drop_incoming(volume)
+        yield _local_copy(volume)
+        return
+    root = root_of(open_head(bytes.fromhex(older.signed), volume.id))
+    grave = places.trash() / f"{path.name}-{secrets.token_hex(8)}"
+    with volume.wakes:
+        volume.update(replace(volume.record, incoming=None))
+        path.rename(grave)
+    try:
+        yield grave, root
+    finally:
+        btrfs.delete(grave)
+
+
+def _local_copy(volume: Volume) -> tuple[Path, RootRef] | None:
+    record, places, live = volume.record, volume.places, volume.live
+    if record.accepted is None:
+        return None
+    root = root_of(open_head(bytes.fromhex(record.accepted.signed), volume.id))
+    if record.accepted.snapshot is not None:
+        snapshot = places.snapshots(volume.id) / record.accepted.snapshot
+        return (snapshot, root) if btrfs.exists(snapshot) else None
+    if live is not None and live.uuid == record.live_uuid and is_clean(record, live.generation):
+        return places.live(volume.id), root
+    return None

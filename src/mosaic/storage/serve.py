@@ -1,0 +1,114 @@
+"""Running the storage daemon: `mosaic storage serve`.
+
+It outlives the Device, and a restart of it disturbs no running container. It
+is ready when the control socket answers.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from mosaic.core.errors import Conflict, Refused
+from mosaic.storage import control, docker_volumes, plugin
+from mosaic.storage.books import Books
+from mosaic.storage.config import StorageConfig
+from mosaic.storage.daemon import Daemon
+from mosaic.storage.pool import Pool, open_pool
+from mosaic.storage.unix_http import UnixServer
+from mosaic.storage.upstreams import Upstreams
+from mosaic.wire.plugin import CONTENT_TYPE
+
+log = structlog.get_logger()
+
+_STOP_SECONDS = 5.0
+
+
+class AlreadyRunning(Conflict):
+    """Another daemon uses the state folder."""
+
+    code = "storage-already-running"
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(
+            f"another storage daemon uses {state}", hint="stop it first, or choose another folder with `--state`"
+        )
+
+
+class StateMissing(Refused):
+    """The state folder does not exist."""
+
+    code = "state-missing"
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(f"there is no folder {state}", hint=f"make it: mkdir -p {state}")
+
+
+def serve(config: StorageConfig) -> None:
+    """Serve until SIGTERM or SIGINT; call it in the main thread. May be killed at any time.
+
+    Raises:
+        AlreadyRunning: the state folder is in use.
+        Refused: the pool cannot be opened; the message says why and what to do.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with serving(config):
+        stopping.wait()
+
+
+@contextlib.contextmanager
+def serving(config: StorageConfig) -> Iterator[Daemon]:
+    """Serve while the block runs."""
+    if not config.state.is_dir():
+        raise StateMissing(config.state)
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(_alone(config.state))
+        books = Books(config.state / "storage.db")
+        opened.callback(books.close)
+        pool = open_pool(config)
+        daemon = Daemon(config, books, pool, Upstreams(books.upstream()))
+        opened.callback(_close_unused, daemon, pool)
+        if books.boot() != daemon.boot:
+            docker_volumes.forget_mounts(daemon)
+            books.put_boot(daemon.boot)
+        daemon.recover()
+        opened.callback(daemon.stop, _STOP_SECONDS)
+        engine = UnixServer(config.plugin_socket, plugin.routes(daemon), content_type=CONTENT_TYPE)
+        device = UnixServer(config.control_socket, control.routes(daemon), content_type="application/json")
+        for server in (engine, device):
+            server.start()
+            opened.callback(server.stop)
+        log.info("storage_started", driver=config.driver, pool=str(pool.path), volumes=len(daemon.volumes))
+        yield daemon
+    log.info("storage_stopped", driver=config.driver)
+
+
+def _close_unused(daemon: Daemon, pool: Pool) -> None:
+    """Unmount the pool when no container can be using it."""
+    if any(docker.mount_ids for docker in docker_volumes.every(daemon)):
+        return
+    try:
+        pool.close()
+    except Exception as error:
+        # Somebody looks into it, with a shell for instance. The next start adopts the mount.
+        log.info("pool_left_mounted", reason=str(error))
+
+
+@contextlib.contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    descriptor = os.open(state / "storage.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(state) from None
+        yield
+    finally:
+        os.close(descriptor)

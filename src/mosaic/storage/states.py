@@ -1,0 +1,87 @@
+"""Telling what is so now: the answer to the verb `state`.
+
+It takes no volume's lock, so that it answers while work is under way.
+"""
+
+from mosaic.core.ids import VolumeId
+from mosaic.storage import aside
+from mosaic.storage.daemon import Daemon
+from mosaic.storage.upstreams import Connected
+from mosaic.storage.volume import Volume, is_clean
+from mosaic.wire import head as wire
+from mosaic.wire.storage import Replica, ReplicaState, State, StateRequest, VolumeState
+
+_LONGEST_WAIT_SECONDS = 60.0
+_HIVE = "hive"
+
+
+def state(daemon: Daemon, asked: StateRequest) -> State:
+    """Return everything, after waiting for a version higher than `asked.after` if that was asked."""
+    version = daemon.reports.wait(asked.after, min(asked.wait_seconds, _LONGEST_WAIT_SECONDS))
+    mounts = _mounts(daemon)
+    with daemon.lock:
+        volumes = sorted(daemon.volumes.values(), key=lambda volume: volume.id)
+    return State(
+        run=daemon.reports.run,
+        version=version,
+        driver=daemon.config.driver,
+        pool=daemon.pool.state(),
+        volumes=[volume_state(daemon, volume, mounts=mounts.get(volume.id, 0)) for volume in volumes],
+    )
+
+
+def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -> VolumeState:
+    """Return what is so with one volume."""
+    record, moved, problem = volume.record, volume.moved, volume.problem
+    waiting = (moved.total_bytes or 0) - moved.moved_bytes if moved and moved.kind == "replicating" else 0
+    return VolumeState(
+        volume=record.volume,
+        installation=record.installation,
+        kind=record.kind,
+        phase=record.phase,
+        epoch=record.lease.epoch if record.lease else None,
+        local_head=record.accepted.head if record.accepted else None,
+        clean=is_clean(record, volume.generation),
+        replicas=_replicas(volume, daemon.upstreams.current()),
+        waiting_bytes=max(0, waiting),
+        mounts=daemon.mounts(volume.id) if mounts is None else mounts,
+        moved_bytes=moved.moved_bytes if moved else None,
+        total_bytes=moved.total_bytes if moved else None,
+        problem=problem,
+        conflicts=aside.conflicts(daemon.places, volume.id),
+        prefetched=record.incoming.head if record.incoming else None,
+    )
+
+
+def _replicas(volume: Volume, connected: Connected | None) -> list[Replica]:
+    record = volume.record
+    if record.accepted is None and record.lease is None:
+        return []
+    head = wire.parse(bytes.fromhex(record.accepted.signed))[0] if record.accepted else None
+    return [
+        Replica(
+            store=_HIVE,
+            # Until the Device has said where the Hive's blobs lie, nothing is called a replica.
+            same_machine=connected is None or connected.same_machine,
+            state=_replica_state(volume),
+            instant_ns=head.instant_ns if head else None,
+            head=record.accepted.head if record.accepted else None,
+        )
+    ]
+
+
+def _replica_state(volume: Volume) -> ReplicaState:
+    moved, problem = volume.moved, volume.problem
+    if moved is not None and moved.kind == "replicating":
+        return "replicating"
+    if is_clean(volume.record, volume.generation):
+        return "replicated"
+    return "error" if problem is not None and not volume.retrying else "pending"
+
+
+def _mounts(daemon: Daemon) -> dict[VolumeId, int]:
+    counts: dict[VolumeId, int] = {}
+    for docker in daemon.books.docker_volumes.items().values():
+        if docker.volume is not None:
+            counts[docker.volume] = counts.get(docker.volume, 0) + len(docker.mount_ids)
+    return counts

@@ -1,0 +1,252 @@
+"""Carrying out what the Device asks: the verbs of `mosaic.wire.storage`.
+
+Each may be sent again after a lost reply. What takes long is only noted here,
+and done by the volume's worker.
+"""
+
+import re
+
+import structlog
+from msgspec.structs import replace
+
+from mosaic.adapters import btrfs
+from mosaic.core.epoch import Epoch, parse
+from mosaic.core.errors import Conflict, Refused
+from mosaic.core.ids import HeadHash, InstallationId, VolumeId
+from mosaic.crypto.volume_keys import volume_id
+from mosaic.storage import aside, restoring
+from mosaic.storage.daemon import Daemon
+from mosaic.storage.decide_hold import (
+    Asked,
+    Facts,
+    Keep,
+    LocalData,
+    MakeEmpty,
+    Restore,
+    StillMounted,
+    decide_hold,
+)
+from mosaic.storage.records import Accepted, Lease, VolumeRecord
+from mosaic.storage.replication import look_at
+from mosaic.storage.volume import Volume, is_clean
+from mosaic.wire.storage import Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
+
+log = structlog.get_logger()
+
+_HEX_64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_INSTALLATION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+
+
+class Malformed(Refused):
+    """A field of a request is not what it should be. Its value is not repeated: it may be a secret."""
+
+    code = "malformed"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not well-formed", hint="this is a mistake in the Device; please report it")
+
+
+class NotHeld(Conflict):
+    """The volume is not held in the epoch that the request names."""
+
+    code = "not-held"
+
+    def __init__(self, volume: VolumeId, asked: str, held: Epoch | None) -> None:
+        super().__init__(
+            f"volume {volume[:12]} is held in {f'epoch {held}' if held else 'no epoch'} here, not in {asked}",
+            hint="look at its state again; a later lease may have replaced this one",
+        )
+
+
+class NotReplicated(Conflict):
+    """There is data here that no acknowledged head has."""
+
+    code = "not-replicated"
+
+    def __init__(self, volume: VolumeId) -> None:
+        super().__init__(
+            f"volume {volume[:12]} has changes that the Hive does not have yet",
+            hint="take a final snapshot and wait until it is replicated",
+        )
+
+
+def upstream(daemon: Daemon, asked: Upstream) -> None:
+    """Send heads and packs there from now on."""
+    if daemon.upstreams.replace(asked, remember=daemon.books.put_upstream):
+        log.info("upstream_changed", url=asked.url)
+        for volume in list(daemon.volumes.values()):
+            volume.wake()
+
+
+def hold(daemon: Daemon, asked: Hold) -> Volume:
+    """Make the volume mountable under a lease: now, or after the restore that this begins."""
+    epoch = _epoch(asked.epoch)
+    lease = Lease(str(epoch), HeadHash(_hash(asked.base)) if asked.base is not None else None)
+    if asked.app_digest is not None and not _DIGEST.fullmatch(asked.app_digest):
+        raise Malformed("the app's digest")
+    volume = _known(daemon, asked.volume, asked.installation, asked.kind, asked.seed)
+    with volume.wakes:
+        record = volume.record
+        decision = decide_hold(Asked(epoch, lease.base, asked.expect_data), _facts(daemon, volume))
+        daemon.books.seeds.put(volume.id, asked.seed)
+        record = replace(
+            record,
+            installation=InstallationId(asked.installation),
+            kind=asked.kind,
+            lease=lease,
+            boot=daemon.boot,
+            highest=str(epoch),
+            app_digest=asked.app_digest,
+            config_revision=asked.config_revision,
+            expect_data=asked.expect_data,
+            envelope=asked.envelope or record.envelope,
+            prefetch=None,
+            discarded=False,
+        )
+        match decision:
+            case Keep(pending):
+                _keep(volume, record, lease, pending)
+            case MakeEmpty():
+                _make_empty(volume, record, lease)
+            case Restore():
+                volume.update(replace(record, phase="restoring"))
+        log.info("volume_held", volume=volume.id[:12], epoch=str(epoch), decision=type(decision).__name__)
+    volume.wake()
+    return volume
+
+
+def prefetch(daemon: Daemon, asked: Prefetch) -> Volume:
+    """Restore a head beside whatever is there. Nothing is done while the volume is held here."""
+    head = HeadHash(_hash(asked.head))
+    volume = _known(daemon, asked.volume, asked.installation, asked.kind, asked.seed)
+    with volume.wakes:
+        if volume.record.lease is None:
+            daemon.books.seeds.put(volume.id, asked.seed)
+            volume.update(replace(volume.record, prefetch=head))
+    volume.wake()
+    return volume
+
+
+def snapshot(daemon: Daemon, asked: SnapshotNow) -> Volume:
+    """Cut a snapshot and replicate it as soon as possible; a final one ends all mounting first."""
+    volume = daemon.volume(VolumeId(asked.volume))
+    with volume.wakes:
+        _check_held(volume, asked.epoch)
+        if asked.final and volume.record.phase != "releasing":
+            _check_unmounted(daemon, volume)
+            if volume.record.phase != "ready":
+                raise NotHeld(volume.id, asked.epoch, None)
+            volume.update(replace(volume.record, phase="releasing"))
+        volume.generation = None
+    volume.wake()
+    return volume
+
+
+def release(daemon: Daemon, asked: Release) -> Volume:
+    """Stop holding a volume whose data is all replicated."""
+    volume = daemon.volume(VolumeId(asked.volume))
+    with volume.wakes:
+        record = volume.record
+        if record.lease is None and record.phase == "released" and record.highest == asked.epoch:
+            return volume
+        _check_held(volume, asked.epoch)
+        _check_unmounted(daemon, volume)
+        if record.phase == "restoring":
+            volume.update(replace(record, phase="released" if record.live_uuid else "absent", lease=None))
+            return volume
+        if not is_clean(record, look_at(volume)):
+            raise NotReplicated(volume.id)
+        volume.update(replace(record, phase="released", lease=None))
+    log.info("volume_released", volume=volume.id[:12], epoch=asked.epoch)
+    volume.wake()
+    return volume
+
+
+def set_aside(daemon: Daemon, asked: SetAside) -> Volume:
+    """Keep what is here as a conflict snapshot and stop holding."""
+    volume = daemon.volume(VolumeId(asked.volume))
+    aside.set_aside(volume, asked.why, pending_refused=False)
+    log.warning("volume_set_aside", volume=volume.id[:12], why=asked.why)
+    volume.wake()
+    return volume
+
+
+def _known(daemon: Daemon, volume: str, installation: str, kind: str, seed: str) -> Volume:
+    if not _HEX_64.fullmatch(volume) or not _HEX_64.fullmatch(seed):
+        raise Malformed("the volume's name or its seed")
+    if not _INSTALLATION.fullmatch(installation):
+        raise Malformed("the installation's id")
+    if volume_id(bytes.fromhex(seed)) != volume:
+        raise Malformed("the seed, which is not this volume's,")
+    return daemon.volume_or_new(VolumeRecord(VolumeId(volume), InstallationId(installation), kind))
+
+
+def _facts(daemon: Daemon, volume: Volume) -> Facts:
+    record, live = volume.record, volume.live
+    local: LocalData | None = None
+    if live is not None:
+        local = LocalData(
+            known=live.uuid == record.live_uuid,
+            accepted=record.accepted.head if record.accepted else None,
+            pending=record.pending.head if record.pending else None,
+            written_in=parse(record.data_lease.epoch) if record.data_lease else None,
+            written_base=record.data_lease.base if record.data_lease else None,
+        )
+    fenced = parse(record.fenced) if record.fenced else None
+    return Facts(parse(record.highest), fenced, local, daemon.mounts(volume.id))
+
+
+def _keep(volume: Volume, record: VolumeRecord, lease: Lease, pending: str) -> None:
+    sent = record.pending
+    if sent is not None and pending == "accepted":
+        record = replace(record, accepted=Accepted(sent.head, sent.signed, sent.snapshot, sent.generation))
+    if pending != "open":
+        record = replace(record, pending=None)
+    same = record.data_lease is not None and record.data_lease.epoch == lease.epoch
+    volume.update(replace(record, phase="ready", data_lease=record.data_lease if same else lease, aside_reason=None))
+    restoring.drop_incoming(volume)
+
+
+def _make_empty(volume: Volume, record: VolumeRecord, lease: Lease) -> None:
+    aside.retire(volume)
+    live = volume.places.live(volume.id)
+    btrfs.create(live)
+    btrfs.sync(volume.places.pool)
+    made = btrfs.look(live)
+    assert made is not None
+    volume.update(
+        replace(
+            record,
+            phase="ready",
+            live_uuid=made.uuid,
+            data_lease=lease,
+            accepted=None,
+            pending=None,
+            aside_reason=None,
+        )
+    )
+
+
+def _check_held(volume: Volume, epoch: str) -> None:
+    if volume.record.epoch is None or str(volume.record.epoch) != epoch:
+        raise NotHeld(volume.id, epoch, volume.record.epoch)
+
+
+def _check_unmounted(daemon: Daemon, volume: Volume) -> None:
+    mounts = daemon.mounts(volume.id)
+    if mounts:
+        raise StillMounted(mounts)
+
+
+def _epoch(text: str) -> Epoch:
+    try:
+        return parse(text)
+    except ValueError:
+        raise Malformed("the epoch") from None
+
+
+def _hash(text: str) -> str:
+    if not _HEX_64.fullmatch(text):
+        raise Malformed("a head's hash")
+    return text

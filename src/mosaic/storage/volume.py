@@ -1,0 +1,111 @@
+"""One volume while the daemon runs: its record, its lock, and how its work goes.
+
+The record is changed by `update` alone, under the lock, and is on the disk
+when `update` returns. What is not in the record (progress, the newest problem)
+may be lost with the process.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mosaic.adapters import btrfs
+from mosaic.core.errors import Conflict, MosaicError, Unavailable
+from mosaic.core.ids import VolumeId
+from mosaic.storage.books import Books
+from mosaic.storage.places import Places
+from mosaic.storage.records import Lease, VolumeRecord
+from mosaic.wire.storage import Failure
+
+
+class LeaseGone(Conflict):
+    """The lease under which some work began is not held any more. The work ends without a trace."""
+
+    code = "lease-gone"
+
+    def __init__(self, volume: VolumeId) -> None:
+        super().__init__(f"volume {volume[:12]} is not held as it was", hint="look at its state again")
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How far the transfer under way is. `kind` says in which direction."""
+
+    kind: str
+    moved_bytes: int
+    total_bytes: int | None
+
+
+class Volume:
+    """See the module. `wakes` is the lock and what the worker waits on."""
+
+    def __init__(self, record: VolumeRecord, *, books: Books, places: Places, changed: Callable[[], None]) -> None:
+        self.id = record.volume
+        self.places = places
+        self.books = books
+        self.wakes = threading.Condition(threading.RLock())
+        self.record = record
+        self.moved: Moved | None = None
+        self.problem: Failure | None = None
+        self.generation: int | None = None
+        self.asked_now = False
+        self.stopping = False
+        self.retrying = False
+        self.fenced_since: float | None = None
+        self.index_loaded_for: Lease | None = None
+        self._changed = changed
+
+    @property
+    def live(self) -> btrfs.Subvolume | None:
+        """The live subvolume as it is on the disk, None when there is none."""
+        return btrfs.look(self.places.live(self.id))
+
+    def update(self, record: VolumeRecord) -> None:
+        """Make `record` the volume's, durably, and wake whoever waits."""
+        with self.wakes:
+            self.books.volumes.put(self.id, record)
+            self.record = record
+            self.wakes.notify_all()
+        self._changed()
+
+    def wake(self) -> None:
+        """Let the worker look again now."""
+        with self.wakes:
+            self.asked_now = True
+            self.wakes.notify_all()
+
+    def show(self, moved: Moved | None) -> None:
+        """Say how far the transfer is; None when it is over."""
+        if moved != self.moved:
+            self.moved = moved
+            self._changed()
+
+    def tell(self, problem: MosaicError | None) -> None:
+        """Say what is wrong now, or that nothing is."""
+        self.retrying = isinstance(problem, Unavailable)
+        failure = Failure(problem.code, problem.message, problem.hint) if problem else None
+        if failure != self.problem:
+            self.problem = failure
+            self._changed()
+
+    def seen(self, generation: int) -> None:
+        """Note the live subvolume's generation after a sync."""
+        if generation != self.generation:
+            self.generation = generation
+            self._changed()
+
+    @contextlib.contextmanager
+    def still_leased(self, lease: Lease) -> Iterator[VolumeRecord]:
+        """Yield the record under the lock. Raises LeaseGone when the lease is not the one that work began with."""
+        with self.wakes:
+            if self.record.lease != lease or self.stopping:
+                raise LeaseGone(self.id)
+            yield self.record
+
+
+def is_clean(record: VolumeRecord, generation: int | None) -> bool:
+    """Return whether all local data is in the newest acknowledged head."""
+    if record.live_uuid is None:
+        return record.pending is None
+    return record.accepted is not None and record.pending is None and record.accepted.generation == generation

@@ -1,0 +1,157 @@
+"""The thread that works for one volume: it looks, does one step, and looks again.
+
+It sleeps until it is asked or its next round is due. Retrying is decided by
+the error's type: what is Unavailable is tried again soon and with jitter, any
+other refusal rarely, and damage in a restore not until it is asked again.
+"""
+
+import random
+import threading
+from typing import assert_never
+
+import structlog
+from msgspec.structs import replace
+
+from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
+from mosaic.core.ids import VolumeId
+from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
+from mosaic.storage import replication, restoring
+from mosaic.storage.caches import Caches
+from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, next_step
+from mosaic.storage.pool import Pool
+from mosaic.storage.upstreams import Upstreams
+from mosaic.storage.volume import LeaseGone, Volume
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
+_REFUSED_PAUSE_SECONDS = 15.0
+
+log = structlog.get_logger()
+
+
+class InternalError(MosaicError):
+    """A mistake in Mosaic itself."""
+
+    code = "internal"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"the storage daemon made a mistake: {type(error).__name__}",
+            hint="the data is safe; please report the lines of its log with `internal_error`",
+        )
+
+
+class SeedMissing(Refused):
+    """The volume's seed is not in the ledger."""
+
+    code = "seed-missing"
+
+    def __init__(self, volume: VolumeId) -> None:
+        super().__init__(
+            f"the key of volume {volume[:12]} is not here", hint="start the Device; it gives the key with the lease"
+        )
+
+
+class Worker:
+    """Runs one volume's thread."""
+
+    def __init__(
+        self, volume: Volume, *, pool: Pool, caches: Caches, upstreams: Upstreams, interval_seconds: float
+    ) -> None:
+        self._volume = volume
+        self._pool = pool
+        self._caches = caches
+        self._upstreams = upstreams
+        self._interval_seconds = interval_seconds
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name=f"volume-{volume.id[:8]}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, deadline_seconds: float) -> None:
+        """End after the step under way, or leave it when the deadline passes: it is safe to be killed."""
+        with self._volume.wakes:
+            self._volume.stopping = True
+            self._volume.wakes.notify_all()
+        self._thread.join(deadline_seconds)
+
+    def _run(self) -> None:
+        volume = self._volume
+        while not volume.stopping:
+            with volume.wakes:
+                volume.asked_now = False
+                step = next_step(volume.record)
+            pause = self._carry_out(step)
+            with volume.wakes:
+                volume.wakes.wait_for(lambda: volume.asked_now or volume.stopping, pause)
+
+    def _carry_out(self, step: Step) -> float | None:
+        """Do a step. Returns how long to rest after it, None until asked."""
+        try:
+            pause = self._do(step)
+        except LeaseGone:
+            return 0.0
+        except MosaicError as error:
+            return self._failed(step, error)
+        except Exception as error:
+            log.exception("internal_error", volume=self._volume.id[:12], step=type(step).__name__)
+            return self._failed(step, InternalError(error))
+        self._failures = 0
+        if not isinstance(step, Rest):
+            self._volume.tell(None)
+        return pause
+
+    def _do(self, step: Step) -> float | None:
+        volume = self._volume
+        match step:
+            case Fetch(head):
+                restoring.fetch(volume, self._keys(), head, self._upstreams.require(), caches=self._caches)
+                log.info("volume_restored", volume=volume.id[:12], head=head[:12])
+                return 0.0
+            case Promote():
+                restoring.promote(volume)
+                log.info("volume_made_ready", volume=volume.id[:12], epoch=str(volume.record.epoch))
+                return 0.0
+            case Replicate():
+                before = volume.record.accepted
+                connected = self._upstreams.require()
+                replication.replicate_volume(volume, self._keys(), connected, pool=self._pool, caches=self._caches)
+                after = volume.record.accepted
+                if after is not None and (before is None or before.head != after.head):
+                    log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
+                return self._interval_seconds
+            case Rest():
+                return None
+            case _:
+                assert_never(step)
+
+    def _failed(self, step: Step, error: MosaicError) -> float | None:
+        volume = self._volume
+        log.warning(
+            "step_failed", volume=volume.id[:12], step=type(step).__name__, code=error.code, reason=error.message
+        )
+        volume.tell(error)
+        if isinstance(step, Fetch) and isinstance(error, Corrupt | NotFound):
+            self._give_up(step)
+            return 0.0
+        self._failures += 1
+        if not isinstance(error, Unavailable):
+            return max(_REFUSED_PAUSE_SECONDS, self._interval_seconds)
+        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * float(1 << min(self._failures - 1, 10)))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311
+
+    def _give_up(self, step: Fetch) -> None:
+        with self._volume.wakes:
+            record = self._volume.record
+            if record.phase == "restoring":
+                self._volume.update(replace(record, phase="failed"))
+            elif record.prefetch == step.head:
+                self._volume.update(replace(record, prefetch=None))
+
+    def _keys(self) -> VolumeKeys:
+        seed = self._volume.books.seeds.get(self._volume.id)
+        if seed is None:
+            raise SeedMissing(self._volume.id)
+        return volume_keys(bytes.fromhex(seed))

@@ -1,0 +1,209 @@
+"""Storage daemons for tests: within the test's process, or as a process that can be killed.
+
+Each has a state folder with a short path (sockets need one), a pool of its
+own and a client that speaks to its real control socket.
+"""
+
+import contextlib
+import http.client
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from mosaic.adapters import btrfs, process
+from mosaic.adapters.storage_client import StorageClient
+from mosaic.crypto.volume_keys import volume_id
+from mosaic.storage.config import StorageConfig
+from mosaic.storage.serve import serving
+from mosaic.wire.storage import Hold, Prefetch, Release, SnapshotNow, StateRequest, Upstream, VolumeState
+from support.fake_hive_blobs import FakeHive
+from support.waiting import eventually
+
+SEED = bytes(range(32)).hex()
+VOLUME = volume_id(bytes.fromhex(SEED))
+APP = "sha256:" + "ab" * 32
+
+_PROGRAM = """
+import json, sys
+from pathlib import Path
+from mosaic.storage.config import StorageConfig
+from mosaic.storage.serve import serve
+given = json.loads(sys.argv[1])
+paths = {key: Path(given[key]) for key in ("state", "plugin_dir", "pool") if given[key]}
+serve(StorageConfig(**{**given, **paths}))
+"""
+
+
+@dataclass
+class TestDaemon:
+    """A daemon's configuration and the ways to talk to it. `token` is its Device's session at the Hive."""
+
+    __test__ = False
+
+    config: StorageConfig
+    token: str
+    child: process.Child | None = None
+    log: Path = field(default=Path("/dev/null"))
+
+    @property
+    def client(self) -> StorageClient:
+        return StorageClient(self.config.control_socket)
+
+    def connect(self, hive: FakeHive) -> None:
+        """Tell the daemon where its Hive is."""
+        self.client.upstream(Upstream(hive.url, self.token, "0a" * 16, "machine-1", "machine-2"))
+
+    def hold(self, epoch: str, base: str | None, *, seed: str = SEED, expect_data: bool = False) -> VolumeState:
+        """Hold the volume of a seed."""
+        volume = volume_id(bytes.fromhex(seed))
+        return self.client.hold(
+            Hold(volume, "notes", "app", seed, epoch, base, APP, 1, envelope="00ff", expect_data=expect_data)
+        )
+
+    def take(self, hive: FakeHive, *, expect_data: bool = False) -> str:
+        """Be granted the next epoch and hold it. Returns the epoch."""
+        epoch, base = hive.grant(VOLUME, self.token)
+        self.hold(epoch, base, expect_data=expect_data)
+        return epoch
+
+    def prefetch(self, head: str) -> VolumeState:
+        return self.client.prefetch(Prefetch(VOLUME, "notes", "app", SEED, head))
+
+    def volume(self, volume: str = VOLUME) -> VolumeState:
+        """Return what the daemon says of a volume."""
+        found = [one for one in self.client.state(StateRequest()).volumes if one.volume == volume]
+        assert found, "the daemon does not know the volume"
+        return found[0]
+
+    def wait_for_phase(self, phase: str, *, seconds: float = 15.0) -> VolumeState:
+        eventually(lambda: self.volume().phase == phase, seconds=seconds, seen=lambda: self.volume())
+        return self.volume()
+
+    def wait_until_clean(self, *, seconds: float = 15.0) -> VolumeState:
+        """Ask for a snapshot, and wait until all that is there is replicated."""
+        epoch = self.volume().epoch
+        assert epoch is not None
+        self.client.snapshot(SnapshotNow(VOLUME, epoch))
+        eventually(lambda: self.volume().clean, seconds=seconds, seen=lambda: self.volume())
+        return self.volume()
+
+    def hand_over(self) -> None:
+        """Take the final snapshot, wait until it is replicated, and release."""
+        epoch = self.volume().epoch
+        assert epoch is not None
+        self.client.snapshot(SnapshotNow(VOLUME, epoch, final=True))
+        eventually(lambda: self.volume().clean, seen=lambda: self.volume())
+        self.client.release(Release(VOLUME, epoch))
+
+    def engine(self, verb: str, **fields: object) -> dict[str, object]:
+        """Ask the volume driver as an engine does."""
+        connection = _Unix(self.config.plugin_socket)
+        try:
+            connection.request("POST", f"/{verb}", msgspec.json.encode(fields))
+            answer: dict[str, object] = msgspec.json.decode(connection.getresponse().read(), type=dict)
+        finally:
+            connection.close()
+        return answer
+
+    def create(self, name: str = "data", folder: str = "data") -> None:
+        """Make a Docker volume: a folder of the volume."""
+        answer = self.engine("VolumeDriver.Create", Name=name, Opts={"volume": VOLUME, "folder": folder})
+        assert answer == {"Err": ""}
+
+    def mount(self, name: str = "data", mount_id: str = "one") -> Path:
+        """Mount a Docker volume that must be mountable."""
+        answer = self.engine("VolumeDriver.Mount", Name=name, ID=mount_id)
+        assert answer["Err"] == ""
+        return Path(str(answer["Mountpoint"]))
+
+    def refusal(self, name: str = "data") -> str:
+        """Try to mount, and return why not."""
+        answer = self.engine("VolumeDriver.Mount", Name=name, ID="refused")
+        assert answer["Mountpoint"] == ""
+        return str(answer["Err"])
+
+    def unmount(self, name: str = "data", mount_id: str = "one") -> None:
+        assert self.engine("VolumeDriver.Unmount", Name=name, ID=mount_id) == {"Err": ""}
+
+    def start(self) -> None:
+        """Start the daemon as a process of its own, and wait until it is ready."""
+        given = msgspec.to_builtins(self.config, enc_hook=str)
+        self.child = process.spawn(
+            [sys.executable, "-c", _PROGRAM, msgspec.json.encode(given).decode()],
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            log=self.log,
+        )
+        eventually(self.answers, seconds=10, seen=lambda: self.log.read_text()[-2000:])
+
+    def answers(self) -> bool:
+        with contextlib.suppress(Exception):
+            self.client.state(StateRequest())
+            return True
+        return False
+
+    def kill(self) -> None:
+        """Kill the process with SIGKILL."""
+        assert self.child is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.child.pid, 9)
+        self.child.wait(10)
+
+    def stop(self) -> None:
+        """Stop the process cleanly."""
+        assert self.child is not None
+        assert self.child.stop(grace_seconds=10) == 0
+
+
+@contextlib.contextmanager
+def place(pool: Path, name: str, token: str, *, interval_seconds: float = 0.2) -> Iterator[TestDaemon]:
+    """Yield a daemon that is not running, with a folder of its own in the pool; its process is killed at the end."""
+    state = Path(tempfile.mkdtemp(prefix="mosaic-test-"))
+    folder = pool / name
+    folder.mkdir()
+    config = StorageConfig(
+        state=state,
+        driver=f"mosaic-{name}",
+        plugin_dir=state / "plugins",
+        pool=folder,
+        interval_seconds=interval_seconds,
+        reserve_bytes=0,
+    )
+    daemon = TestDaemon(config, token, log=state / "log")
+    try:
+        yield daemon
+    finally:
+        if daemon.child is not None:
+            daemon.child.stop(grace_seconds=0)
+        _delete_subvolumes(folder)
+        shutil.rmtree(state)
+
+
+@contextlib.contextmanager
+def running(pool: Path, name: str, token: str, *, interval_seconds: float = 0.2) -> Iterator[TestDaemon]:
+    """Yield a daemon that runs within this process."""
+    with place(pool, name, token, interval_seconds=interval_seconds) as daemon, serving(daemon.config):
+        yield daemon
+
+
+def _delete_subvolumes(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), key=lambda path: len(path.parts), reverse=True):
+        if btrfs.exists(path):
+            btrfs.delete(path)
+
+
+class _Unix(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=10)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(str(self._path))
