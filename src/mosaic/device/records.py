@@ -16,6 +16,8 @@ from mosaic.wire.assignment import Assignment, PortWish
 from mosaic.wire.command import CommandResult
 from mosaic.wire.enrol import NewVolume
 
+NoteValue = str | bool | int | list[str] | list[PortWish] | dict[str, str] | dict[str, NewVolume] | None
+
 
 class Notes(msgspec.Struct, frozen=True):
     """One installation, as far as it can't be looked at.
@@ -23,10 +25,11 @@ class Notes(msgspec.Struct, frozen=True):
     `bundle` was fetched, verified and extracted. `checked` is the release (as
     `release_text`) that passed its check. `images` are the pins of `bundle`,
     resolved here. `ports` were given to it here. `keys` are key pairs made
-    here, by kind, before they were registered. `started` says that it has run
-    here, so that its volumes must have data. `proved` has the epoch in which
-    each volume's snapshot was acknowledged; `prefetched` the head that was
-    restored ahead.
+    here, by kind, before they were registered. `rendered` is the release that
+    the compose file in the project's folder is of, and `services` are in it.
+    `started` says that it has run here, so that its volumes must have data.
+    `unconfirmed` says that it was started without a Hive and none has
+    confirmed it since.
     """
 
     name: str = ""
@@ -36,9 +39,11 @@ class Notes(msgspec.Struct, frozen=True):
     images: dict[str, str] = {}
     ports: list[PortWish] = []
     keys: dict[str, NewVolume] = {}
+    rendered: str | None = None
+    services: list[str] = []
+    web_port: int | None = None
     started: bool = False
-    proved: dict[str, str] = {}
-    prefetched: dict[str, str] = {}
+    unconfirmed: bool = False
 
 
 class CommandNote(msgspec.Struct, frozen=True):
@@ -53,7 +58,6 @@ class DeviceNotes(msgspec.Struct, frozen=True):
     """What belongs to no installation. `front_port` is the LAN front's, chosen once."""
 
     front_port: int | None = None
-    front_pid: int | None = None
 
 
 class Records:
@@ -103,6 +107,14 @@ class Records:
                 seen = item.epoch
                 if seen and epochs.parse(seen) > epochs.parse(known.get(item.installation, "0.0")):
                     self._highest.put(item.installation, seen)
+
+    def note(self, installation: str, **changes: NoteValue) -> Notes:
+        """Write some of what is noted about an installation, and return all of it."""
+        before = self.notes_of(installation)
+        after = msgspec.structs.replace(before, **changes)
+        if after != before:
+            self.notes.put(installation, after)
+        return after
 
     def forget(self, installation: str) -> None:
         """Remove what is noted about an installation that lives elsewhere. Its highest epoch stays."""

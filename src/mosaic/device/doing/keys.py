@@ -9,8 +9,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
-
 from mosaic.core.ids import VolumeId
 from mosaic.crypto import envelope, unwrap, volume_keys
 from mosaic.crypto.secret import Secret
@@ -41,11 +39,11 @@ def seed_of(means: Means, volume: VolumeAssignment) -> Secret:
 
 def _noted(means: Means, installation: str, kinds: Sequence[Kind], root: Secret) -> dict[str, NewVolume]:
     notes = means.records.notes_of(installation)
-    missing = {kind: _new_pair(root) for kind in kinds if kind not in notes.keys}
-    if missing:
-        notes = msgspec.structs.replace(notes, keys={**notes.keys, **missing})
-        means.records.notes.put(installation, notes)
-    return notes.keys
+    keys: dict[str, NewVolume] = dict(notes.keys)
+    for kind in kinds:
+        if kind not in keys:
+            keys[kind] = _new_pair(root)
+    return means.records.note(installation, keys=keys).keys
 
 
 def _new_pair(root: Secret) -> NewVolume:

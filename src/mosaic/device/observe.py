@@ -1,0 +1,133 @@
+"""From a sight of the engine and the storage daemon to what `core.reconcile` plans with."""
+
+from collections.abc import Sequence
+
+from mosaic.adapters.docker.sights import Container
+from mosaic.core import epoch as epochs
+from mosaic.core.condition import ServiceSight, is_up
+from mosaic.core.goal import Goal
+from mosaic.core.ids import AppDigest, HeadHash, InstallationId, VolumeId
+from mosaic.core.reconcile import Desired, Observed, SeenVolume, VolumePhase
+from mosaic.core.render_service import RESTART_LABEL
+from mosaic.core.steps import Release
+from mosaic.device.lookout import Sight
+from mosaic.device.records import Notes, release_of, release_text
+from mosaic.wire.assignment import Assignment, VolumeAssignment
+from mosaic.wire.storage import VolumeState
+
+INSTALLATION_LABEL = "mosaic.installation"
+DIGEST_LABEL = "mosaic.app-digest"
+REVISION_LABEL = "mosaic.config-revision"
+
+
+def device_label(device: str) -> str:
+    """Return the label that all containers of this Device have; others are never touched."""
+    return f"mosaic.device={device}"
+
+
+def installation_label(installation: str) -> str:
+    """Return the label that everything of one installation has."""
+    return f"{INSTALLATION_LABEL}={installation}"
+
+
+def containers_of(sight: Sight, installation: str) -> list[Container]:
+    """Return the installation's containers."""
+    return [seen for seen in sight.containers if seen.labels.get(INSTALLATION_LABEL) == installation]
+
+
+def volumes_of(sight: Sight, installation: str) -> list[VolumeState]:
+    """Return the installation's volumes that have data here or are held, or restored for."""
+    return [seen for seen in sight.state.volumes if seen.installation == installation and not _is_empty(seen)]
+
+
+def installations_in(sight: Sight) -> set[InstallationId]:
+    """Return the installations that have something here."""
+    running = {seen.labels.get(INSTALLATION_LABEL, "") for seen in sight.containers}
+    stored = {seen.installation for seen in sight.state.volumes if not _is_empty(seen)}
+    return {InstallationId(found) for found in running | stored if found}
+
+
+def desired(item: Assignment) -> Desired:
+    """Return the assignment as `core.reconcile` wants it."""
+    ahead = item.goal in ("prepare", "drop")
+    heads = {volume.volume: volume.newest if ahead else volume.base for volume in item.volumes}
+    return Desired(
+        goal=Goal(item.goal),
+        epoch=epochs.parse(item.epoch) if item.epoch else None,
+        release=release_of(item),
+        volumes={VolumeId(volume): HeadHash(head) if head else None for volume, head in heads.items()},
+    )
+
+
+def observed(sight: Sight, installation: str, notes: Notes, item: Assignment | None) -> Observed:
+    """Return the installation as it is here."""
+    containers = containers_of(sight, installation)
+    volumes = {volume.volume: volume for volume in item.volumes} if item else {}
+    return Observed(
+        containers=_release(containers, notes),
+        running=is_up(service_sights(containers, notes.services)),
+        bundle=AppDigest(notes.bundle) if notes.bundle else None,
+        checked=release_of(item) if item and notes.checked == release_text(release_of(item)) else None,
+        images=bool(notes.images),
+        volumes={
+            VolumeId(seen.volume): _volume(seen, volumes.get(seen.volume)) for seen in volumes_of(sight, installation)
+        },
+    )
+
+
+def service_sights(containers: Sequence[Container], expected: Sequence[str]) -> list[ServiceSight]:
+    """Return each service as the engine sees it; one that should have a container and has none is missing."""
+    found = [
+        ServiceSight(
+            name=seen.service,
+            state=seen.state,
+            health=seen.health if seen.state == "running" else None,
+            exit_code=seen.exit_code,
+            restarts=seen.labels.get(RESTART_LABEL) == "yes",
+        )
+        for seen in containers
+    ]
+    names = {seen.name for seen in found}
+    missing = [ServiceSight(name=name, state="missing") for name in expected if name not in names] if found else []
+    return sorted([*found, *missing], key=lambda sight: sight.name)
+
+
+def _release(containers: Sequence[Container], notes: Notes) -> Release | None:
+    """Which release the containers are of. The labels say all but the count of restarts, which the ledger says."""
+    if not containers:
+        return None
+    releases = {_labelled(seen) for seen in containers}
+    # A mix is no release that anybody asks for.
+    release = sorted(releases, key=release_text)[0] if len(releases) == 1 else Release(AppDigest(""), -1)
+    return _with_restarts(release, notes.rendered)
+
+
+def _with_restarts(release: Release, rendered: str | None) -> Release:
+    if rendered is None:
+        return release
+    digest, revision, restarts = rendered.split(" ")
+    same = (digest, int(revision)) == (release.app_digest, release.config_revision)
+    return Release(release.app_digest, release.config_revision, int(restarts)) if same else release
+
+
+def _labelled(seen: Container) -> Release:
+    revision = seen.labels.get(REVISION_LABEL, "")
+    return Release(AppDigest(seen.labels.get(DIGEST_LABEL, "")), int(revision) if revision.isdigit() else -1)
+
+
+def _volume(seen: VolumeState, item: VolumeAssignment | None) -> SeenVolume:
+    base, newest = (item.base, item.newest) if item else (None, None)
+    epoch = epochs.parse(seen.epoch) if seen.epoch else None
+    return SeenVolume(
+        phase=VolumePhase(seen.phase),
+        epoch=epoch,
+        local_head=HeadHash(seen.local_head) if seen.local_head else None,
+        clean=seen.clean,
+        # A holder's first head in an epoch follows the base that the grant froze.
+        proved=seen.local_head is not None and seen.local_head != base,
+        prefetched=seen.prefetched is not None or (newest is not None and seen.local_head == newest),
+    )
+
+
+def _is_empty(seen: VolumeState) -> bool:
+    return seen.phase == "absent" and seen.prefetched is None and seen.moved_bytes is None

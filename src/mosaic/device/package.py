@@ -1,0 +1,92 @@
+"""An app's package on this machine: where it lies, and what is in it."""
+
+import os
+import re
+from pathlib import Path
+
+import yaml
+
+from mosaic.adapters.bundle import COMPOSE_FILE
+from mosaic.core.app import open_app, seed_variables
+from mosaic.core.compose_document import Compose
+from mosaic.core.errors import Refused
+from mosaic.core.ids import InstallationId
+from mosaic.device.config import DeviceConfig
+from mosaic.wire.assignment import Assignment
+
+_APP = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_INSTALLATION = re.compile(r"[a-z0-9]{1,32}")
+
+
+class AssignmentRefused(Refused):
+    """The Hive asked for something that cannot be a path or a name here."""
+
+    code = "assignment-refused"
+
+    def __init__(self, what: str, value: str) -> None:
+        super().__init__(
+            f"the Hive named {value[:80]!r} as {what}, which this Device refuses",
+            hint="nothing was changed; is the Hive of the same version?",
+        )
+
+
+class ComposeUnreadable(Refused):
+    """The package's compose file is not YAML."""
+
+    code = "compose-unreadable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the app's {COMPOSE_FILE} is not YAML: {reason}", hint="correct the file and publish the app again"
+        )
+
+
+def check_words(item: Assignment) -> None:
+    """Refuse an assignment whose words would become paths, names or host names that they must not (G8)."""
+    checks = (
+        ("an installation", item.installation, _INSTALLATION),
+        ("a name", item.name, _NAME),
+        ("an app", item.app, _APP),
+        ("a bundle", item.app_digest, _DIGEST),
+    )
+    for what, value, pattern in checks:
+        if not pattern.fullmatch(value):
+            raise AssignmentRefused(what, value)
+
+
+def folder_of(config: DeviceConfig, item: Assignment) -> Path:
+    """Return where the assignment's bundle is extracted."""
+    return config.apps / item.app / item.app_digest.removeprefix("sha256:")
+
+
+def paths_in(folder: Path) -> frozenset[str]:
+    """Return every file and folder of the package, relative to it."""
+    found: set[str] = set()
+    for where, folders, files in os.walk(folder):
+        found |= {(Path(where) / name).relative_to(folder).as_posix() for name in (*folders, *files)}
+    return frozenset(found)
+
+
+def read_app(config: DeviceConfig, item: Assignment) -> Compose:
+    """Read the package's compose file, fill in its variables and check what it asks for.
+
+    Raises:
+        ComposeUnreadable, ComposeInvalid, VariablesUnknown, VariableRequired, PolicyRefused.
+    """
+    try:
+        text = (folder_of(config, item) / COMPOSE_FILE).read_text()
+        # The C loader is as safe as SafeLoader, and ten times as fast.
+        parsed = yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506
+    except FileNotFoundError:
+        raise ComposeUnreadable("the package has none") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ComposeUnreadable(" ".join(str(error).split())) from error
+    seeds = seed_variables(
+        driver=config.driver,
+        installation=InstallationId(item.installation),
+        domain=item.domain or f"{item.name}.localhost",
+        link_token=item.link_token,
+    )
+    return open_app(parsed, variables={**item.config, **seeds}, grants=frozenset(item.grants))
