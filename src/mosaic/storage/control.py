@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
-import structlog
 
 from mosaic.core.errors import Conflict, MosaicError, NotFound, Refused, Unavailable
-from mosaic.storage import verbs
+from mosaic.storage import log, verbs
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.discarding import discard
 from mosaic.storage.states import state, volume_state
@@ -25,8 +24,6 @@ from mosaic.wire.storage import (
     StateRequest,
     Upstream,
 )
-
-log = structlog.get_logger()
 
 T = TypeVar("T", bound=msgspec.Struct)
 Route = Callable[[bytes], msgspec.Struct]
@@ -69,7 +66,7 @@ def _answer(route: Route | None, path: str, body: bytes) -> Reply:
     except msgspec.MsgspecError as error:
         return _failure(400, Failure("malformed", f"the request is not well-formed: {error}", "report this mistake"))
     except Exception as error:
-        log.exception("internal_error", verb=path)
+        log.mistake(error, verb=path)
         reason = f"the storage daemon made a mistake: {type(error).__name__}"
         return _failure(500, Failure("internal", reason, "please report the lines of its log with `internal_error`"))
 

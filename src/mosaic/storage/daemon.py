@@ -4,12 +4,10 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from mosaic.adapters import btrfs
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
-from mosaic.storage import aside
+from mosaic.storage import aside, log
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
@@ -21,8 +19,6 @@ from mosaic.storage.reports import Reports
 from mosaic.storage.upstreams import Upstreams
 from mosaic.storage.volume import Volume
 from mosaic.storage.worker import Worker
-
-log = structlog.get_logger()
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

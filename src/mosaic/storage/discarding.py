@@ -4,7 +4,6 @@ Nothing is deleted until its replacement was seen (G3): the Hive's newest head
 must be the named one or descend from it, and so must what is deleted here.
 """
 
-import structlog
 from msgspec.structs import replace
 
 from mosaic.adapters import btrfs
@@ -12,14 +11,12 @@ from mosaic.adapters.hive_blobs import HiveHeads
 from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import HeadHash, VolumeId
 from mosaic.crypto.hashing import head_hash
-from mosaic.storage import aside, replication, restoring
+from mosaic.storage import aside, log, replication, restoring
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import StillMounted
 from mosaic.storage.engine.heads import open_head
 from mosaic.storage.volume import Volume
 from mosaic.wire.storage import Discard
-
-log = structlog.get_logger()
 
 _LONGEST_WALK = 10_000
 

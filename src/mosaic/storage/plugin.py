@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 import msgspec
-import structlog
 
 from mosaic.core.errors import MosaicError
-from mosaic.storage import docker_volumes
+from mosaic.storage import docker_volumes, log
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.records import DockerVolume
 from mosaic.storage.unix_http import Reply
@@ -22,8 +21,6 @@ from mosaic.wire.plugin import (
     Named,
     VolumeEntry,
 )
-
-log = structlog.get_logger()
 
 Route = Callable[[bytes], msgspec.Struct]
 
@@ -88,5 +85,5 @@ def _answer(route: Route | None, path: str, body: bytes) -> Reply:
     except msgspec.MsgspecError:
         return Reply(200, msgspec.json.encode(Answer("the engine's request is not well-formed")))
     except Exception as error:
-        log.exception("internal_error", verb=path)
+        log.mistake(error, verb=path)
         return Reply(200, msgspec.json.encode(Answer(f"the storage daemon made a mistake: {type(error).__name__}")))

@@ -12,10 +12,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import structlog
-
 from mosaic.core.errors import Conflict, Refused
-from mosaic.storage import control, docker_volumes, plugin
+from mosaic.storage import control, docker_volumes, log, memory, plugin
 from mosaic.storage.books import Books
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.daemon import Daemon
@@ -23,8 +21,6 @@ from mosaic.storage.pool import Pool, open_pool
 from mosaic.storage.unix_http import UnixServer
 from mosaic.storage.upstreams import Upstreams
 from mosaic.wire.plugin import CONTENT_TYPE
-
-log = structlog.get_logger()
 
 _STOP_SECONDS = 5.0
 
@@ -56,6 +52,7 @@ def serve(config: StorageConfig) -> None:
         AlreadyRunning: the state folder is in use.
         Refused: the pool cannot be opened; the message says why and what to do.
     """
+    memory.prefer_small()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -6,7 +6,6 @@ and done by the volume's worker.
 
 import re
 
-import structlog
 from msgspec.structs import replace
 
 from mosaic.adapters import btrfs
@@ -14,7 +13,7 @@ from mosaic.core.epoch import Epoch, parse
 from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
 from mosaic.crypto.volume_keys import volume_id
-from mosaic.storage import aside, restoring
+from mosaic.storage import aside, log, restoring
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import (
     Asked,
@@ -30,8 +29,6 @@ from mosaic.storage.records import Accepted, Lease, VolumeRecord
 from mosaic.storage.replication import look_at
 from mosaic.storage.volume import Volume, is_clean
 from mosaic.wire.storage import Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
-
-log = structlog.get_logger()
 
 _HEX_64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _INSTALLATION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)

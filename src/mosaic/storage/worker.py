@@ -9,13 +9,12 @@ import random
 import threading
 from typing import assert_never
 
-import structlog
 from msgspec.structs import replace
 
 from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
-from mosaic.storage import replication, restoring
+from mosaic.storage import log, memory, replication, restoring
 from mosaic.storage.caches import Caches
 from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, next_step
 from mosaic.storage.pool import Pool
@@ -25,8 +24,6 @@ from mosaic.storage.volume import LeaseGone, Volume
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _REFUSED_PAUSE_SECONDS = 15.0
-
-log = structlog.get_logger()
 
 
 class InternalError(MosaicError):
@@ -96,7 +93,7 @@ class Worker:
         except MosaicError as error:
             return self._failed(step, error)
         except Exception as error:
-            log.exception("internal_error", volume=self._volume.id[:12], step=type(step).__name__)
+            log.mistake(error, volume=self._volume.id[:12], step=type(step).__name__)
             return self._failed(step, InternalError(error))
         self._failures = 0
         if not isinstance(step, Rest):
@@ -108,6 +105,7 @@ class Worker:
         match step:
             case Fetch(head):
                 restoring.fetch(volume, self._keys(), head, self._upstreams.require(), caches=self._caches)
+                memory.give_back()
                 log.info("volume_restored", volume=volume.id[:12], head=head[:12])
                 return 0.0
             case Promote():
@@ -120,6 +118,7 @@ class Worker:
                 replication.replicate_volume(volume, self._keys(), connected, pool=self._pool, caches=self._caches)
                 after = volume.record.accepted
                 if after is not None and (before is None or before.head != after.head):
+                    memory.give_back()
                     log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
                 return self._interval_seconds
             case Rest():
