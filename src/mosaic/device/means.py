@@ -1,7 +1,9 @@
 """The means by which steps are carried out, gathered in one value."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import anyio
 
 from mosaic.adapters.clock import Clock
 from mosaic.core.errors import Refused, Unavailable
@@ -50,3 +52,4 @@ class Means:
     hive: Callable[[], Hive]
     root: Callable[[], Secret]
     draw: Callable[[], float]
+    choosing_ports: anyio.Lock = field(default_factory=anyio.Lock)

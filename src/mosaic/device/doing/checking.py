@@ -1,0 +1,40 @@
+"""Checking an app before its data is touched: what it asks for, room, and ports."""
+
+from mosaic.core.compose_document import Compose
+from mosaic.core.errors import Refused
+from mosaic.device.doing import ports
+from mosaic.device.means import Means
+from mosaic.device.outside import ask
+from mosaic.device.package import read_app
+from mosaic.device.records import release_of, release_text
+from mosaic.wire.assignment import Assignment
+
+LEAST_FREE_BYTES = 128 * 1024 * 1024
+
+
+class PoolFull(Refused):
+    """There is no room for another app's data."""
+
+    code = "pool-full"
+
+    def __init__(self, path: str, free_bytes: int) -> None:
+        super().__init__(
+            f"the pool at {path} has {free_bytes // 2**20} MiB left, and an app needs {LEAST_FREE_BYTES // 2**20} MiB",
+            hint="make room on its disk, or install the app on another Device",
+        )
+
+
+async def check(means: Means, item: Assignment) -> Compose:
+    """Note that the release may run here, with the ports it will have.
+
+    Raises:
+        Refused: policy, a variable, a port or room; each with its own sentence.
+    """
+    compose = await ask(read_app, means.config, item)
+    sight = await means.lookout.look()
+    pool = sight.state.pool
+    if pool.free_bytes < LEAST_FREE_BYTES and not any(volume.local_head for volume in sight.state.volumes):
+        raise PoolFull(pool.path, pool.free_bytes)
+    await ports.choose(means, item, compose)
+    means.records.note(item.installation, checked=release_text(release_of(item)))
+    return compose

@@ -1,0 +1,39 @@
+"""Stopping an app, and letting go of what is here of one that lives elsewhere."""
+
+import shutil
+
+from mosaic.adapters.docker.compose import project_name
+from mosaic.adapters.docker.sights import PROJECT_LABEL
+from mosaic.core.errors import MosaicError
+from mosaic.device.doing import bundles, volumes
+from mosaic.device.doing.preparing import compose_file
+from mosaic.device.means import Means
+from mosaic.device.observe import installation_label
+from mosaic.device.outside import ask
+from mosaic.wire.assignment import Assignment
+
+
+async def stop(means: Means, installation: str) -> None:
+    """Stop and remove the app's containers. Volumes stay: they hold the only copy of recent data."""
+    project = project_name(means.device, installation)
+    grace_seconds = means.config.stop_seconds
+    file = compose_file(means, installation)
+    if file.exists():
+        try:
+            await means.engine.down(project, file, grace_seconds=grace_seconds)
+        except MosaicError:
+            # Compose may not understand its own file any more; the engine still knows the containers.
+            await means.engine.end_containers(project, grace_seconds=grace_seconds)
+    if await means.engine.containers(f"{PROJECT_LABEL}={project}"):
+        await means.engine.end_containers(project, grace_seconds=grace_seconds)
+
+
+async def discard(means: Means, item: Assignment) -> None:
+    """Remove data, Docker volumes, bundle and notes of an installation that lives elsewhere (G3: see `volumes`)."""
+    await volumes.discard(means, item)
+    for name in await means.engine.volumes(installation_label(item.installation)):
+        if name.startswith(f"{means.config.driver}_"):
+            await means.engine.remove_volume(name)
+    await ask(shutil.rmtree, compose_file(means, item.installation).parent, ignore_errors=True)
+    bundles.remove(means, item)
+    means.records.forget(item.installation)
