@@ -84,7 +84,7 @@ class HiveClient:
         check_address(url)
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        trusted = ssl.create_default_context(cadata=ca_pem)
+        trusted = ssl.create_default_context(cadata=ca_pem) if self.url.startswith("https:") else False
         # A proxy from the environment must not see a token, and never reaches this machine's loopback anyway.
         self._http = httpx2.Client(
             base_url=self.url, headers=headers, verify=trusted, timeout=DEADLINE_SECONDS, trust_env=False

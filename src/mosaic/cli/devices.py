@@ -1,7 +1,8 @@
 """Finding a Device by what a person calls it."""
 
 from mosaic.adapters.api_client import HiveClient
-from mosaic.core.errors import NotFound
+from mosaic.cli.units import ago, size
+from mosaic.core.errors import NotFound, Refused
 from mosaic.wire.api import Device
 
 
@@ -22,3 +23,37 @@ def find(hive: HiveClient, name: str) -> Device:
         if name in (device.name, device.device):
             return device
     raise DeviceUnknown(name, [device.name for device in devices])
+
+
+class RemovalNotConfirmed(Refused):
+    """Nobody confirmed that a Device goes."""
+
+    code = "removal-not-confirmed"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} was not removed, for nobody confirmed it", hint="pass `--yes` to confirm")
+
+
+def in_full(device: Device) -> str:
+    """Return everything that `mosaic device show` tells a person."""
+    lines = [f"{device.name}: {device.health.word}. {device.health.cause}"]
+    if device.health.remedy:
+        lines.append(f"  {device.health.remedy}")
+    facts = [
+        ("id", device.device),
+        ("admitted", "yes" if device.admitted else f"no; `mosaic device admit {device.name}`"),
+        ("root key", "has it" if device.has_root_key else "waits for it"),
+        ("version", device.version),
+        ("engine", device.engine_version or "unknown"),
+        ("reported", ago(device.last_report_ns)),
+        ("apps", ", ".join(device.installations) or "none"),
+    ]
+    if device.machine is not None:
+        machine = device.machine
+        facts += [
+            ("disk", f"{size(machine.disk_free_bytes)} of {size(machine.disk_total_bytes)} free"),
+            ("memory", f"{size(machine.memory_available_bytes)} of {size(machine.memory_total_bytes)} free"),
+        ]
+    if device.pool is not None:
+        facts.append(("pool", f"{size(device.pool.free_bytes)} of {size(device.pool.total_bytes)} free"))
+    return "\n".join([*lines, *(f"  {name + ':':<11}{value}" for name, value in facts)])

@@ -42,6 +42,12 @@ COMMANDS = {
     "doctor": ("doctor", "doctor", "Check this machine and the way to the Hive."),
 }
 
+# What `mosaic up` starts for a moment, so that it stays small itself.
+HIDDEN = {
+    "up-welcome": ("up_parts", "welcome"),
+    "up-settle": ("up_parts", "settle"),
+}
+
 
 class Commands(click.Group):
     """The commands of `COMMANDS`, each imported when it is called."""
@@ -52,9 +58,12 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click gives it)
         """Import one command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name in HIDDEN:
+            module, attribute = HIDDEN[cmd_name]
+        elif cmd_name in COMMANDS:
+            module, attribute, _ = COMMANDS[cmd_name]
+        else:
             return None
-        module, attribute, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(f"mosaic.cli.commands.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command

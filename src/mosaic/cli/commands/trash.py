@@ -13,10 +13,10 @@ from mosaic.core.errors import NotFound, Refused
 from mosaic.wire.api import Installation, RestoreFromTrash, TrashEntry
 
 
-class NotInTrash(NotFound):
+class TrashUnknown(NotFound):
     """Nothing of that name was uninstalled."""
 
-    code = "not-in-trash"
+    code = "trash-unknown"
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name!r} is not in the trash", hint="`mosaic trash list` shows what is")
@@ -96,7 +96,7 @@ def _entry(hive: HiveClient, name: str) -> TrashEntry:
     by_id = [one for one in entries if one.installation == name]
     found = by_id or [one for one in entries if one.name == name]
     if not found:
-        raise NotInTrash(name)
+        raise TrashUnknown(name)
     if len(found) > 1:
         raise SeveralInTrash(name, [one.installation for one in found])
     return found[0]

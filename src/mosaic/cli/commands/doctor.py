@@ -1,0 +1,135 @@
+"""`mosaic doctor`: look at everything that Mosaic needs here, and say what to do about what is missing."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from mosaic.adapters import process
+from mosaic.cli.connection import connected
+from mosaic.cli.output import Output, json_option
+from mosaic.cli.units import size
+from mosaic.cli.up import preflight
+from mosaic.cli.up.layout import Layout, state_folder
+from mosaic.core.errors import MosaicError
+from mosaic.wire.api import Account, Device
+
+_OLDEST_COMPOSE = (2, 20)
+_SECONDS = 20.0
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at. `hint` is empty when it holds."""
+
+    name: str
+    held: bool
+    detail: str
+    hint: str = ""
+
+
+class SomethingWrong(MosaicError):
+    """At least one check failed."""
+
+    code = "doctor-found"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} of the checks above did not hold", hint="each says what to do")
+
+
+@click.command()
+@click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="The state folder to look at.")
+@json_option
+def doctor(out: Output, state: Path | None) -> None:
+    """Check this machine, the way to the Hive, and the Devices."""
+    layout = Layout(state_folder(state))
+    looks: list[tuple[str, Callable[[], str]]] = [
+        ("Docker engine", _engine),
+        ("docker compose", _compose),
+        ("btrfs", _btrfs),
+        ("disk space", lambda: _room(layout)),
+        ("storage daemon", lambda: _storage(layout)),
+        ("Hive", _hive),
+        ("Devices", _devices),
+    ]
+    checks = [_checked(name, look) for name, look in looks]
+    lines = [f"{'✓' if one.held else '✗'} {one.name + ':':<16}{one.detail}" for one in checks]
+    for at, one in enumerate(checks):
+        lines[at] += f"\n  {one.hint}" if one.hint else ""
+    out.result({"checks": checks}, "\n".join(lines))
+    failed = sum(not one.held for one in checks)
+    if failed and not out.as_json:
+        raise SomethingWrong(failed)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _checked(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except MosaicError as error:
+        return Check(name, False, error.message, error.hint)
+
+
+def _engine() -> str:
+    preflight.check_engine(preflight.ENGINE_SOCKET)
+    return f"answers at {preflight.ENGINE_SOCKET}"
+
+
+def _compose() -> str:
+    if shutil.which("docker") is None:
+        raise preflight.ComposeMissing
+    found = process.run(["docker", "compose", "version", "--short"], deadline_seconds=_SECONDS).text.strip()
+    numbers = found.removeprefix("v").split(".")
+    if tuple(int(part) for part in numbers[:2] if part.isdigit()) < _OLDEST_COMPOSE:
+        raise preflight.ComposeMissing
+    return found
+
+
+def _btrfs() -> str:
+    if "btrfs" not in Path("/proc/filesystems").read_text():
+        process.run(["modprobe", "btrfs"], deadline_seconds=_SECONDS)
+    if shutil.which("mkfs.btrfs", path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
+        raise process.ProgramMissing(["mkfs.btrfs"])
+    return "the kernel knows it, and mkfs.btrfs is here"
+
+
+def _room(layout: Layout) -> str:
+    preflight.check_room(layout.state)
+    folder = layout.state
+    while not folder.exists():
+        folder = folder.parent
+    return f"{size(shutil.disk_usage(folder).free)} free at {folder}"
+
+
+def _storage(layout: Layout) -> str:
+    from mosaic.adapters.storage_client import StorageClient
+    from mosaic.wire.storage import StateRequest
+
+    if not layout.settings.exists():
+        return f"none on this machine ({layout.state} is not there)"
+    state = StorageClient(layout.storage_socket).state(StateRequest())
+    problem = state.pool.problem
+    if problem is not None:
+        raise _problem(problem.message, problem.hint)
+    return f"{len(state.volumes)} volumes, {size(state.pool.free_bytes)} of the pool free"
+
+
+def _hive() -> str:
+    with connected() as hive:
+        account = hive.get("/api/account", Account)
+        return f"{account.name} at {hive.url}"
+
+
+def _devices() -> str:
+    with connected() as hive:
+        devices = hive.get("/api/devices", list[Device])
+    for device in devices:
+        if device.health.colour in ("amber", "red"):
+            raise _problem(f"{device.name}: {device.health.cause}", device.health.remedy)
+    return ", ".join(f"{device.name} {device.health.word.lower()}" for device in devices) or "none yet"
+
+
+def _problem(message: str, hint: str) -> MosaicError:
+    return MosaicError(message, hint=hint)

@@ -1,0 +1,84 @@
+"""`mosaic hive serve` and `reset-password`."""
+
+from pathlib import Path
+
+import click
+
+from mosaic.cli import asking
+from mosaic.cli.output import Output, json_option
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group()
+def hive() -> None:
+    """The Hive: accounts, Devices, catalog, installations and encrypted stores."""
+
+
+@hive.command()
+@click.option("--state", type=_FOLDER, required=True, help="Where everything of this Hive is kept.")
+@click.option("--listen", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8930, show_default=True, help="0 takes a free one.")
+@click.option("--url", help="How people and Devices reach this Hive.")
+@click.option("--cert", type=_FILE, help="A certificate (PEM) to serve HTTPS by.")
+@click.option("--key", type=_FILE, help="The certificate's private key (PEM).")
+@click.option("--catalog", "catalogs", type=_FOLDER, multiple=True, help="A folder of apps.")
+@click.option("--parent", type=int, hidden=True)
+def serve(
+    state: Path,
+    listen: str,
+    port: int,
+    url: str | None,
+    cert: Path | None,
+    key: Path | None,
+    catalogs: tuple[Path, ...],
+    parent: int | None,
+) -> None:
+    """Run the Hive until it is stopped."""
+    if (cert is None) != (key is None):
+        raise click.UsageError("--cert and --key belong together")
+    if parent is not None:
+        from mosaic.cli.up.orphans import die_with
+
+        die_with(parent)
+    from mosaic.adapters.machine import machine_name
+    from mosaic.hive.config import HiveConfig
+    from mosaic.hive.serve import serve as run
+
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    run(
+        HiveConfig(
+            state=state,
+            machine=machine_name(),
+            listen=listen,
+            port=port,
+            url=url,
+            catalogs=catalogs,
+            certificate=cert,
+            key=key,
+        )
+    )
+
+
+@hive.command("reset-password")
+@click.option("--state", type=_FOLDER, help="The Hive's state folder; the one of `mosaic up` if not given.")
+@click.option("--own", is_flag=True, help="Type one of your own instead of a generated one.")
+@click.option("--password-file", type=_FILE, help="Read your own from a file.")
+@json_option
+def reset_password(out: Output, state: Path | None, own: bool, password_file: Path | None) -> None:
+    """Give the account a new password, on the Hive's own machine. The passphrase and the data stay as they are."""
+    from mosaic.cli.up.layout import Layout, state_folder
+    from mosaic.crypto.password import generate_password
+    from mosaic.hive.reset_password import reset_password as reset
+
+    folder = state or Layout(state_folder(None)).hive
+    generated = not own and password_file is None
+    password = (
+        generate_password()
+        if generated
+        else asking.secret("new password", file=password_file, option="--password-file", twice=True)
+    )
+    name = reset(folder, password)
+    shown = f"New password of {name}:  {password}\nIt is shown once." if generated else f"{name} has a new password."
+    out.result({"name": name, **({"password": password} if generated else {})}, f"{shown} All sessions have ended.")

@@ -1,0 +1,49 @@
+"""What `mosaic up` starts for a moment beside its services; not for people."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(hidden=True)
+@click.option("--state", type=_FOLDER, required=True)
+@click.option("--name", required=True)
+@click.option("--demo", is_flag=True)
+@click.option("--password-file", type=_FILE)
+@click.option("--passphrase-file", type=_FILE)
+@click.option("--json", "as_json", is_flag=True)
+def welcome(
+    state: Path,
+    name: str,
+    demo: bool,
+    password_file: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Set up at the first start, and say where everything is."""
+    from mosaic.cli.up.layout import Layout
+    from mosaic.cli.up.welcome import Wish
+    from mosaic.cli.up.welcome import welcome as run
+
+    wish = Wish(name, demo, password_file, passphrase_file, as_json, os.environ.get("MOSAIC_TERMINAL"))
+    run(Layout(state), wish)
+
+
+@click.command(hidden=True)
+@click.option("--state", type=_FOLDER, required=True)
+def settle(state: Path) -> None:
+    """Bring the apps to rest."""
+    from mosaic.cli.up.layout import Layout
+    from mosaic.cli.up.settle import settle as run
+    from mosaic.device.config import DEFAULT_ENGINE
+
+    layout = Layout(state)
+    complaints = run(layout.device / "projects", layout.storage_socket, engine=DEFAULT_ENGINE)
+    for complaint in complaints:
+        click.echo(complaint, err=True)
+    sys.exit(1 if complaints else 0)

@@ -1,0 +1,43 @@
+"""The Device's own process, beside a storage daemon that somebody else runs."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.orphans import die_with
+from mosaic.cli.up.supervise import REFUSED_CODE
+from mosaic.core.errors import MosaicError, Unavailable
+
+
+def serve(layout: Layout, storage_socket: Path, *, name: str | None, driver: str | None, parent: int | None) -> None:
+    """Run the Device until it is stopped. Its apps keep running.
+
+    Under a supervisor a refusal ends with the code that says that trying
+    again cannot help; what did not answer may answer later.
+    """
+    if parent is not None:
+        die_with(parent)
+    from mosaic.device import identity
+    from mosaic.device.config import DeviceConfig
+    from mosaic.device.serve import serve as run
+
+    known = identity.load(layout.identity)
+    config = DeviceConfig(
+        name=name or known.name,
+        state=layout.device,
+        storage_socket=storage_socket,
+        driver=driver or "mosaic",
+        caddy=os.environ.get("MOSAIC_CADDY", "caddy"),
+    )
+    try:
+        run(config)
+    except Unavailable:
+        raise
+    except MosaicError as error:
+        if parent is None:
+            raise
+        click.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
+        sys.exit(REFUSED_CODE)

@@ -1,0 +1,36 @@
+"""Taking a Device's containers and its mounted pool off the machine."""
+
+import anyio
+import click
+
+from mosaic.adapters import loop
+from mosaic.adapters.docker.engine import DockerEngine
+from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.settle import STOP_GRACE_SECONDS, settle
+from mosaic.core.errors import MosaicError
+from mosaic.device import identity
+from mosaic.device.config import DEFAULT_ENGINE
+
+
+def remove_containers(layout: Layout, *, with_storage: bool) -> None:
+    """Stop the apps, with a last snapshot when the storage daemon answers, and remove their containers."""
+    if not layout.identity.exists():
+        return
+    if with_storage:
+        for complaint in settle(layout.device / "projects", layout.storage_socket, engine=DEFAULT_ENGINE):
+            click.echo(complaint, err=True)
+    device = identity.load(layout.identity).device
+    engine = DockerEngine(DEFAULT_ENGINE)
+
+    async def end() -> None:
+        await engine.end_containers(f"mosaic.device={device}", grace_seconds=STOP_GRACE_SECONDS)
+
+    try:
+        anyio.run(end)
+    except MosaicError as error:
+        click.echo(f"the apps' containers were not removed: {error.message}", err=True)
+
+
+def unmount_pool(layout: Layout) -> None:
+    """Unmount the pool's image, if it is mounted. A pool that somebody still uses is an error."""
+    loop.close_image(layout.storage / "pool.img", layout.storage / "pool")

@@ -1,0 +1,117 @@
+"""Running a Hive, a storage daemon and a Device in the foreground: `mosaic up` and `mosaic device run`."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from mosaic.cli.output import is_watched
+from mosaic.cli.up import lock, preflight, services, settings
+from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.settings import Settings
+from mosaic.cli.up.supervise import Stopping, Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the person asked of this start, beside the settings."""
+
+    demo: bool
+    port: int | None
+    password_file: Path | None
+    passphrase_file: Path | None
+    as_json: bool
+
+
+def up(layout: Layout, change: Callable[[Settings], Settings], wanted: Wanted) -> None:
+    """Run all three until Ctrl-C or SIGTERM. `change` lays this start's options over what was kept."""
+    preflight.check(layout.state)
+    chosen = prepare(layout, change, wanted.port)
+    with Supervisor(layout, tell) as supervisor:
+        try:
+            _run(supervisor, layout, chosen, wanted)
+        except Stopping:
+            _rest(supervisor, layout)
+
+
+def device(layout: Layout, chosen: Settings) -> None:
+    """Run a storage daemon and a Device until Ctrl-C or SIGTERM."""
+    with Supervisor(layout, tell) as supervisor:
+        try:
+            supervisor.start([services.storage(layout, chosen)])
+            supervisor.start([services.device(layout, chosen, parent=os.getpid())])
+            remark("The Device runs. Ctrl-C stops it and its apps.")
+            supervisor.watch()
+        except Stopping:
+            _rest(supervisor, layout)
+
+
+def prepare(layout: Layout, change: Callable[[Settings], Settings], port: int | None) -> Settings:
+    """Take the folder for this process and settle what is kept. Nothing is made when an option is refused."""
+    if layout.state.exists():
+        lock.take(layout.lock)
+    chosen = settings.with_port(change(settings.load(layout.settings)), port)
+    if not layout.state.exists():
+        layout.make()
+        lock.take(layout.lock)
+    layout.make()
+    settings.save(layout.settings, chosen)
+    return chosen
+
+
+def _run(supervisor: Supervisor, layout: Layout, chosen: Settings, wanted: Wanted) -> None:
+    parent = os.getpid()
+    layout.address.unlink(missing_ok=True)
+    remark("Starting the Hive and the storage daemon…")
+    supervisor.start([services.storage(layout, chosen), services.hive(layout, chosen, parent=parent)])
+    our_device = services.device(layout, chosen, parent=parent)
+    is_device: Callable[[], bool] = layout.identity.exists
+    argv, env = _welcome(layout, chosen, wanted)
+    if is_device():
+        supervisor.start([our_device])
+        supervisor.run(argv, env)
+    else:
+        # The first part of the welcome makes the identity, the second waits for the Device that needs it.
+        supervisor.run(argv, env, when=is_device, then=our_device)
+        supervisor.watch(until=is_device)
+        supervisor.start([our_device])
+    supervisor.watch()
+
+
+def _rest(supervisor: Supervisor, layout: Layout) -> None:
+    """Stop the Device, bring the apps to rest, and leave the rest to the supervisor's end."""
+    remark("\nStopping the apps and saving their data; Ctrl-C again skips that.")
+    supervisor.stop("device")
+    supervisor.settle([*services.MOSAIC, "up-settle", "--state", str(layout.state)])
+
+
+def _welcome(layout: Layout, chosen: Settings, wanted: Wanted) -> tuple[list[str], dict[str, str]]:
+    argv = [*services.MOSAIC, "up-welcome", "--state", str(layout.state), "--name", chosen.name or "device"]
+    argv += ["--demo"] if wanted.demo else []
+    argv += ["--json"] if wanted.as_json else []
+    for option, file in (("--password-file", wanted.password_file), ("--passphrase-file", wanted.passphrase_file)):
+        argv += [] if file is None else [option, str(file)]
+    terminal = terminal_path()
+    return argv, ({"MOSAIC_TERMINAL": terminal} if terminal is not None else {})
+
+
+def terminal_path() -> str | None:
+    """Return the terminal that a person looks at, even when our output is piped into something."""
+    for stream in (sys.stdout, sys.stderr, sys.stdin):
+        if stream is not None and stream.isatty():
+            return os.ttyname(stream.fileno())
+    return None
+
+
+def tell(text: str) -> None:
+    """Say something that a person must know, terminal or not."""
+    click.echo(text, err=True)
+
+
+def remark(text: str) -> None:
+    """Say something to a person who watches."""
+    if is_watched():
+        click.echo(text, err=True)

@@ -1,0 +1,127 @@
+"""What `mosaic up` chose at its first start and keeps: ports, addresses, catalogs.
+
+Options of a later start replace what was kept. A port that was kept and is
+taken by somebody else now is an error, not a reason to move: bookmarks,
+Devices and logins point at it.
+"""
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from mosaic.core.errors import Refused
+
+DEFAULT_PORT = 8930
+_TRIES = 100
+LOOPBACK = "127.0.0.1"
+
+
+class PortTaken(Refused):
+    """Another program has the Hive's port."""
+
+    code = "port-taken"
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"port {port} is taken by another program",
+            hint=f"stop it (`ss -tlnp 'sport = :{port}'` names it), or choose another port with `--port`",
+        )
+
+
+class AddressUnknown(Refused):
+    """The address to listen on is not one of this machine's."""
+
+    code = "address-unknown"
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(
+            f"this machine cannot listen on {address}: {reason}",
+            hint="give one of this machine's addresses with `--listen`, or 0.0.0.0 for all",
+        )
+
+
+class UrlNeeded(Refused):
+    """Listening beyond loopback without a name for it."""
+
+    code = "url-needed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a Hive that listens beyond this machine needs the address that others reach it at",
+            hint="add `--url https://NAME:PORT`, with a name or an address that your Devices can reach",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`port` None means that none was chosen yet."""
+
+    listen: str = LOOPBACK
+    port: int | None = None
+    url: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    catalogs: tuple[str, ...] = ()
+    pool: str | None = None
+    name: str | None = None
+    driver: str = "mosaic"
+
+    @property
+    def hive_address(self) -> tuple[str, int]:
+        """Where this machine connects to the Hive."""
+        assert self.port is not None
+        everywhere = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 (compared, not bound)
+        return everywhere.get(self.listen, self.listen), self.port
+
+
+def load(file: Path) -> Settings:
+    """Read what was kept; the defaults when nothing was."""
+    try:
+        kept = json.loads(file.read_text())
+    except FileNotFoundError:
+        return Settings()
+    known = {name: value for name, value in kept.items() if name in Settings.__slots__}
+    return Settings(**{**known, "catalogs": tuple(known.get("catalogs", ()))})
+
+
+def save(file: Path, settings: Settings) -> None:
+    """Keep the settings in place of older ones."""
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps(asdict(settings), indent=2) + "\n")
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
+    draft.replace(file)
+
+
+def with_port(settings: Settings, wanted: int | None) -> Settings:
+    """Return the settings with a port that is free now. Raises PortTaken, AddressUnknown, UrlNeeded."""
+    if settings.listen not in (LOOPBACK, "localhost", "::1") and settings.url is None:
+        raise UrlNeeded
+    fixed = wanted if wanted is not None else settings.port
+    if fixed is not None:
+        if not is_free(settings.listen, fixed):
+            raise PortTaken(fixed)
+        return replace(settings, port=fixed)
+    for port in range(DEFAULT_PORT, DEFAULT_PORT + _TRIES):
+        if is_free(settings.listen, port):
+            return replace(settings, port=port)
+    raise PortTaken(DEFAULT_PORT)
+
+
+def is_free(listen: str, port: int) -> bool:
+    """Tell whether this process could listen there. Raises AddressUnknown."""
+    family = socket.AF_INET6 if ":" in listen else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As servers do: a connection of the last run that lingers is not a program that has the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listen, port))
+        except OSError as error:
+            import errno
+
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise AddressUnknown(listen, error.strerror or str(error)) from None
+        return True

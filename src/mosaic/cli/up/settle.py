@@ -1,0 +1,85 @@
+"""Bringing a Device's apps to rest before its storage daemon ends.
+
+For Ctrl-C only, when the Device itself has ended: every app is stopped, a last
+snapshot is cut, and it is waited for until the stores have it. What is wanted
+of the apps stays as it was, so the next start brings them back.
+"""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mosaic.adapters import process
+from mosaic.adapters.docker import compose
+from mosaic.adapters.storage_client import StorageClient, StorageSilent
+from mosaic.core.errors import MosaicError
+from mosaic.wire.storage import SnapshotNow, State, StateRequest, VolumeState
+
+STOP_GRACE_SECONDS = 20
+REPLICATE_SECONDS = 60.0
+_STOP_SECONDS = 120.0
+_LOOK_SECONDS = 5.0
+
+
+def settle(projects: Path, storage_socket: Path, *, engine: str) -> list[str]:
+    """Stop the apps and replicate them. Returns a sentence for everything that could not be done."""
+    complaints = _stop_apps(projects, engine)
+    if storage_socket.exists():
+        complaints += _replicate(StorageClient(storage_socket))
+    return complaints
+
+
+def _stop_apps(projects: Path, engine: str) -> list[str]:
+    files = sorted(projects.glob("*/compose.json"))
+    if not files:
+        return []
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return [said for said in pool.map(lambda file: _stop_app(file, engine), files) if said]
+
+
+def _stop_app(file: Path, engine: str) -> str:
+    project = str(json.loads(file.read_text())["name"])
+    words = compose.stop(engine, project, file, grace_seconds=STOP_GRACE_SECONDS)
+    try:
+        process.run(words, deadline_seconds=_STOP_SECONDS)
+    except MosaicError as error:
+        return f"{project} was not stopped: {error.message}"
+    return ""
+
+
+def _replicate(storage: StorageClient) -> list[str]:
+    """Cut a snapshot of every volume that is held here, and wait until the stores have all of them."""
+    try:
+        state = storage.state(StateRequest())
+        complaints = [said for volume in state.volumes if (said := _snapshot(storage, volume))]
+        deadline = time.monotonic() + REPLICATE_SECONDS
+        state = storage.state(StateRequest())
+        while (behind := waiting(state)) and time.monotonic() < deadline:
+            state = storage.state(StateRequest(after=state.version, wait_seconds=_LOOK_SECONDS))
+    except StorageSilent as error:
+        return [error.message]
+    complaints += [f"volume {key[:12]} is not replicated yet; it will be after the next start" for key in behind]
+    return complaints
+
+
+def _snapshot(storage: StorageClient, volume: VolumeState) -> str:
+    if volume.phase != "ready" or volume.epoch is None or volume.clean:
+        return ""
+    try:
+        storage.snapshot(SnapshotNow(volume.volume, volume.epoch))
+    except StorageSilent:
+        raise
+    except MosaicError as error:
+        return f"volume {volume.volume[:12]} got no last snapshot: {error.message}"
+    return ""
+
+
+def waiting(state: State) -> list[str]:
+    """Return the volumes held here that some store does not have to the last byte."""
+    held = [volume for volume in state.volumes if volume.phase == "ready" and volume.epoch is not None]
+    return [volume.volume for volume in held if not volume.clean or not _is_everywhere(volume)]
+
+
+def _is_everywhere(volume: VolumeState) -> bool:
+    return bool(volume.replicas) and all(replica.head == volume.local_head for replica in volume.replicas)

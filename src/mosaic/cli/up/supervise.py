@@ -1,0 +1,217 @@
+"""Keeping the services of one state folder running until somebody says stop.
+
+Small on purpose: no library beyond the standard one, for this process lives as
+long as the machine does. It sleeps in one `select` on its children, its
+signals and the next thing that is due.
+
+Crashed services come back with a growing pause. The order at the end is the
+order of dependence: Device, apps (`settle`), storage daemon, Hive.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from mosaic.adapters import process
+from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.running import Running, start
+from mosaic.cli.up.services import Service, last_words
+from mosaic.core.errors import MosaicError
+
+READY_SECONDS = 90.0
+REFUSED_CODE = 3
+"""A service ends with this when trying again cannot help."""
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+_STABLE_SECONDS = 60.0
+_ASK_SECONDS = 0.05
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class ServiceFailed(MosaicError):
+    """A service did not start. The sentence and the hint are its own."""
+
+    code = "service-failed"
+
+    def __init__(self, title: str, said: tuple[str, str]) -> None:
+        super().__init__(f"the {title} did not start: {said[0]}", hint=said[1])
+
+
+class Stopping(Exception):
+    """Somebody said stop while something was being waited for."""
+
+
+class Supervisor:
+    """Used in a `with` block, which stops everything at its end."""
+
+    def __init__(self, layout: Layout, tell: Callable[[str], None]) -> None:
+        self._layout = layout
+        self._tell = tell
+        self._selector = selectors.DefaultSelector()
+        self._running: dict[str, Running] = {}
+        self._pauses: dict[str, float] = {}
+        self._due: list[tuple[float, Service]] = []
+        self._stops_asked = 0
+        self._wakeup, self._wakes = socket.socketpair()
+
+    def __enter__(self) -> "Supervisor":
+        for end in (self._wakeup, self._wakes):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, self._asked_to_stop)
+        self._selector.register(self._wakeup, selectors.EVENT_READ, None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for running in reversed(list(self._running.values())):
+            self._stop(running)
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        self._wakeup.close()
+        self._wakes.close()
+
+    def start(self, services: Sequence[Service]) -> None:
+        """Start services side by side, those that run already left alone, and return when all are ready.
+
+        Raises:
+            ServiceFailed: one of them ended, or was not ready in time.
+            Stopping: somebody said stop meanwhile.
+        """
+        coming = {service.name for _, service in self._due}
+        for service in services:
+            if service.name not in self._running and service.name not in coming:
+                self._started(service)
+        deadline = time.monotonic() + READY_SECONDS
+        for service in services:
+            while not service.is_ready():
+                self._turn(_ASK_SECONDS, is_starting=True)
+                if time.monotonic() > deadline:
+                    raise ServiceFailed(service.title, ("it does not answer", f"its log is {self._log(service)}"))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        env: dict[str, str],
+        *,
+        then: Service | None = None,
+        when: Callable[[], bool] | None = None,
+    ) -> bool:
+        """Run a program beside the services and return whether it ended well.
+
+        As soon as `when` holds, the service `then` is started, for a program
+        that first makes what the service needs and then waits for it. When
+        somebody says stop, the program is stopped first and Stopping raised.
+        """
+        child = process.spawn(argv, env=env)
+        pidfd = os.pidfd_open(child.pid)
+        self._selector.register(pidfd, selectors.EVENT_READ, None)
+        try:
+            while (code := child.poll()) is None:
+                if then is not None and when is not None and when():
+                    self.start([then])
+                    then = None
+                self._turn(_ASK_SECONDS if then is not None else None)
+            return code == 0
+        except BaseException:
+            child.stop(5)
+            raise
+        finally:
+            self._selector.unregister(pidfd)
+            os.close(pidfd)
+
+    def watch(self, *, until: Callable[[], bool] | None = None) -> None:
+        """Keep everything running until `until` holds, looking every two seconds. Raises Stopping."""
+        while until is None or not until():
+            self._turn(2.0 if until is not None else None)
+
+    def stop(self, name: str) -> None:
+        """Stop one service, if it runs."""
+        self._due = [(at, service) for at, service in self._due if service.name != name]
+        running = self._running.pop(name, None)
+        if running is not None:
+            self._stop(running)
+
+    def settle(self, argv: Sequence[str]) -> bool:
+        """Run the program that brings the apps to rest. A second Ctrl-C cuts it short."""
+        asked = self._stops_asked
+        self._due.clear()
+        child = process.spawn(argv)
+        pidfd = os.pidfd_open(child.pid)
+        self._selector.register(pidfd, selectors.EVENT_READ, None)
+        try:
+            while child.poll() is None and self._stops_asked == asked:
+                self._select(None)
+        finally:
+            self._selector.unregister(pidfd)
+            os.close(pidfd)
+        return child.stop(5) == 0
+
+    def _turn(self, seconds: float | None, *, is_starting: bool = False) -> None:
+        """Sleep until something happens, and see to it."""
+        if self._stops_asked:
+            raise Stopping
+        if self._due:
+            left = max(0.0, self._due[0][0] - time.monotonic())
+            seconds = left if seconds is None else min(seconds, left)
+        for running in self._select(seconds):
+            self._ended(running, is_starting=is_starting)
+        if self._stops_asked:
+            raise Stopping
+        while self._due and self._due[0][0] <= time.monotonic():
+            self._started(self._due.pop(0)[1])
+
+    def _select(self, seconds: float | None) -> list[Running]:
+        ended = []
+        for key, _ in self._selector.select(seconds):
+            if isinstance(key.data, Running):
+                ended.append(key.data)
+            elif key.fileobj is self._wakeup:
+                with contextlib.suppress(BlockingIOError):
+                    self._wakeup.recv(64)
+        return ended
+
+    def _started(self, service: Service) -> None:
+        running = start(service, self._layout)
+        self._running[service.name] = running
+        self._selector.register(running.pidfd, selectors.EVENT_READ, running)
+
+    def _ended(self, running: Running, *, is_starting: bool) -> None:
+        service = running.service
+        self._selector.unregister(running.pidfd)
+        code = running.ended()
+        del self._running[service.name]
+        said = last_words(self._log(service), running.log_from)
+        if is_starting:
+            raise ServiceFailed(service.title, said)
+        if code == REFUSED_CODE:
+            self._tell(f"The {service.title} has stopped for good: {said[0]} ({said[1]})")
+            return
+        pause = self._next_pause(running)
+        self._tell(f"The {service.title} ended and is started again in {pause:g} s: {said[0]}")
+        self._due = sorted([*self._due, (time.monotonic() + pause, service)], key=lambda due: due[0])
+
+    def _next_pause(self, running: Running) -> float:
+        name = running.service.name
+        was_stable = time.monotonic() - running.since > _STABLE_SECONDS
+        pause = _FIRST_PAUSE_SECONDS if was_stable else self._pauses.get(name, _FIRST_PAUSE_SECONDS)
+        self._pauses[name] = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        return pause
+
+    def _stop(self, running: Running) -> None:
+        self._selector.unregister(running.pidfd)
+        running.stop()
+        self._layout.note(running.service.name).unlink(missing_ok=True)
+
+    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stops_asked += 1
+
+    def _log(self, service: Service) -> Path:
+        return self._layout.log(service.name)

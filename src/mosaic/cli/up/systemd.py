@@ -1,0 +1,104 @@
+"""The systemd units of one state folder, as text.
+
+Three services, so that each can be restarted without the others. A restart of
+the Device or of the storage daemon leaves the apps running: only their own
+process is ended (`KillMode=process`). The Device starts once it has an
+identity, which the path unit waits for.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.services import MOSAIC, device_options, hive_options, storage_options
+from mosaic.cli.up.settings import Settings
+
+SERVICES = ("mosaic-storage.service", "mosaic-hive.service", "mosaic-device.service")
+PATHS = ("mosaic-device.path",)
+
+_SERVICE = """\
+# Written by `mosaic up --install`; `mosaic up --uninstall` removes it.
+[Unit]
+Description={description}
+After={after}
+Wants={wants}
+StartLimitIntervalSec=0
+{unit}
+[Service]
+Type=exec
+ExecStart={command}
+Restart=always
+RestartSec=2
+KillMode={kill_mode}
+TimeoutStopSec=60
+UMask=0077
+LimitNOFILE=20000
+{service}
+[Install]
+WantedBy=multi-user.target
+"""
+
+_PATH = """\
+# Written by `mosaic up --install`; `mosaic up --uninstall` removes it.
+[Unit]
+Description=Mosaic: start the Device once it has joined a Hive
+
+[Path]
+PathExists={identity}
+Unit=mosaic-device.service
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def units(layout: Layout, settings: Settings) -> Mapping[str, str]:
+    """Return file name → content."""
+    return {
+        "mosaic-storage.service": _SERVICE.format(
+            description="Mosaic: encrypted volumes",
+            after="local-fs.target docker.service",
+            wants="docker.service",
+            unit="",
+            command=command(("storage", "serve", *storage_options(layout, settings))),
+            kill_mode="process",
+            service="",
+        ),
+        "mosaic-hive.service": _SERVICE.format(
+            description="Mosaic: Hive and Console",
+            after="network-online.target",
+            wants="network-online.target",
+            unit="",
+            command=command(("hive", "serve", *hive_options(layout, settings))),
+            kill_mode="mixed",
+            service=f"NoNewPrivileges=yes\nProtectSystem=strict\nReadWritePaths={quoted(str(layout.hive))}\n"
+            "PrivateTmp=yes\n",
+        ),
+        "mosaic-device.service": _SERVICE.format(
+            description="Mosaic: Device",
+            after="docker.service mosaic-storage.service mosaic-hive.service",
+            wants="docker.service mosaic-storage.service",
+            unit=f"ConditionPathExists={escaped(str(layout.identity))}\n",
+            command=command(("device", "run", *device_options(layout, settings))),
+            kill_mode="process",
+            service="",
+        ),
+        "mosaic-device.path": _PATH.format(identity=escaped(str(layout.identity))),
+    }
+
+
+def command(words: Sequence[str]) -> str:
+    """Return a command line as systemd reads it."""
+    return " ".join(quoted(word) for word in (*MOSAIC, *words))
+
+
+def quoted(word: str) -> str:
+    """Return one word for a command line: specifiers and variables switched off, quoted where needed."""
+    plain = escaped(word).replace("$", "$$")
+    if plain and not set(plain) & set(" \t\"'\\;"):
+        return plain
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def escaped(text: str) -> str:
+    """Return text in which systemd sees no specifiers."""
+    return text.replace("%", "%%")

@@ -1,0 +1,109 @@
+"""`mosaic up --uninstall`: stop, remove the units, and do with the data what the person says.
+
+Nothing is deleted without an answer, and nothing at all happens before it.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from mosaic.cli.output import to_json
+from mosaic.cli.up import lock, services
+from mosaic.cli.up.install import UNIT_FOLDER, has_systemd, remove, stop
+from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.orphans import read_note
+from mosaic.cli.up.running import end
+from mosaic.core.errors import Refused
+
+_GRACE_SECONDS = 30.0
+
+
+class DataUndecided(Refused):
+    """Nobody said what to do with the data."""
+
+    code = "data-undecided"
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(
+            f"nobody said what is to become of the data in {state}; nothing was changed",
+            hint="add `--keep-data` to keep it, or `--delete-data` to delete it for good",
+        )
+
+
+class NothingInstalled(Refused):
+    """There is nothing to uninstall."""
+
+    code = "nothing-installed"
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(
+            f"Mosaic is not installed here: there are no units and no {state}",
+            hint="name the state folder with `--state` if it is elsewhere",
+        )
+
+
+def uninstall(layout: Layout, *, keep_data: bool | None, as_json: bool) -> None:
+    """Take Mosaic off this machine, apps included."""
+    has_state = layout.settings.exists()
+    has_units = (UNIT_FOLDER / "mosaic-hive.service").exists()
+    if not has_state and not has_units:
+        raise NothingInstalled(layout.state)
+    keep = _answer(layout.state, keep_data) if has_state else True
+    if has_units and has_systemd():
+        stop()
+    if has_state:
+        lock.take(layout.lock)
+        _end_everything(layout)
+    removed = remove()
+    if not keep:
+        _delete(layout)
+    value = {"units_removed": [str(file) for file in removed], "data": "kept" if keep else "deleted"}
+    kept = f"The data is still in {layout.state}." if has_state and keep else f"{layout.state} was deleted."
+    click.echo(to_json(value) if as_json else f"Mosaic is uninstalled. {kept if has_state else ''}".rstrip())
+
+
+def _answer(state: Path, keep_data: bool | None) -> bool:
+    if keep_data is not None:
+        return keep_data
+    if not sys.stdin.isatty():
+        raise DataUndecided(state)
+    answer = click.prompt(
+        f"Keep the data in {state}, or delete it for good?", type=click.Choice(["keep", "delete"]), err=True
+    )
+    return bool(answer == "keep")
+
+
+def _end_everything(layout: Layout) -> None:
+    """Stop the apps with a last snapshot, then what a killed supervisor may have left, then the mounts."""
+    from mosaic.cli.up.removing import remove_containers, unmount_pool
+    from mosaic.cli.up.settings import load
+
+    chosen = load(layout.settings)
+    _end(layout, "device")
+    remove_containers(layout, with_storage=services.storage(layout, chosen).is_ready())
+    for name in ("storage", "hive"):
+        _end(layout, name)
+    unmount_pool(layout)
+
+
+def _end(layout: Layout, service: str) -> None:
+    left = read_note(layout.note(service))
+    if left is not None:
+        end(left, _GRACE_SECONDS)
+
+
+def _delete(layout: Layout) -> None:
+    url = layout.address.read_text().strip() if layout.address.exists() else None
+    shutil.rmtree(layout.state)
+    from mosaic.cli import credentials
+    from mosaic.cli.credentials import CredentialsDamaged, NotLoggedIn
+
+    try:
+        known = credentials.load()
+    except (NotLoggedIn, CredentialsDamaged):
+        return
+    # The login was to the Hive that is gone now.
+    if known.url == url:
+        credentials.forget()
