@@ -19,17 +19,15 @@ def tree_fingerprint(top: Path) -> Fingerprint:
     found: Fingerprint = {}
     names: dict[tuple[int, int], list[bytes]] = defaultdict(list)
     identity: dict[bytes, tuple[int, int]] = {}
-    root = os.fsencode(top)
-    for path in [root, *_beneath(root)]:
-        status = os.lstat(path)
+    for path in [top, *_beneath(top)]:
+        status = path.lstat()
         kind = stat.S_IFMT(status.st_mode)
         if kind in (stat.S_IFSOCK, stat.S_IFCHR, stat.S_IFBLK):
             continue
-        name = path[len(root) :].lstrip(b"/")
-        found[name] = (kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns) + (
-            _xattrs(path),
-            _content(path, kind),
-        )
+        name = b"" if path == top else os.fsencode(path.relative_to(top))
+        owner = (status.st_uid, status.st_gid)
+        mode = stat.S_IMODE(status.st_mode)
+        found[name] = (kind, mode, *owner, status.st_mtime_ns, _xattrs(path), _content(path, kind))
         if kind != stat.S_IFDIR:
             identity[name] = (status.st_dev, status.st_ino)
             names[identity[name]].append(name)
@@ -62,26 +60,25 @@ def holds_xattrs(folder: Path) -> bool:
         probe.unlink()
 
 
-def _beneath(folder: bytes) -> list[bytes]:
-    paths: list[bytes] = []
-    for name in sorted(os.listdir(folder)):
-        path = folder + b"/" + name
+def _beneath(folder: Path) -> list[Path]:
+    paths: list[Path] = []
+    for path in sorted(folder.iterdir()):
         paths.append(path)
-        if stat.S_ISDIR(os.lstat(path).st_mode):
+        if stat.S_ISDIR(path.lstat().st_mode):
             paths += _beneath(path)
     return paths
 
 
-def _xattrs(path: bytes) -> tuple[tuple[str, bytes], ...]:
+def _xattrs(path: Path) -> tuple[tuple[str, bytes], ...]:
     kept = ("user.", "trusted.", "security.capability", "system.posix_acl")
     names = [name for name in os.listxattr(path, follow_symlinks=False) if name.startswith(kept)]
     return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in sorted(names))
 
 
-def _content(path: bytes, kind: int) -> object:
+def _content(path: Path, kind: int) -> object:
     if kind == stat.S_IFLNK:
-        return os.readlink(path)
+        return os.fsencode(path.readlink())
     if kind != stat.S_IFREG:
         return None
-    with open(path, "rb") as file:
-        return (os.lstat(path).st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    with path.open("rb") as file:
+        return (path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
