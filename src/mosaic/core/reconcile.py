@@ -11,7 +11,7 @@ waiting for the last snapshot of an app that is leaving this one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
@@ -121,7 +121,9 @@ def plan(desired: Mapping[InstallationId, Desired], observed: Mapping[Installati
 
 
 def _stopped(seen: Observed) -> Observed:
-    return Observed(None, False, seen.bundle, seen.checked, seen.images, seen.volumes)
+    # Until it stopped, the app may have written more than was seen.
+    volumes = {name: replace(volume, clean=False) for name, volume in seen.volumes.items()}
+    return replace(seen, containers=None, running=False, volumes=volumes)
 
 
 def _must_stop(wanted: Desired | None, seen: Observed) -> bool:
@@ -177,10 +179,10 @@ def _leave(installation: InstallationId, wanted: Desired, seen: Observed) -> lis
     if epoch is None or not local:
         return []
     steps: list[Step] = []
-    writable = [volume for volume in local if volume.phase is not VolumePhase.RESTORING]
     if any(volume.epoch != epoch or volume.phase is VolumePhase.FAILED for volume in local):
         steps += [HoldVolumes(installation, epoch), WaitForVolumes(installation, epoch)]
-    if writable:
+    if any(volume.phase is not VolumePhase.RESTORING and not volume.clean for volume in local):
+        # Only then: a head that says nothing new would make the copy that another Device kept look stale.
         steps.append(FinalSnapshot(installation, epoch))
     return [*steps, ReleaseVolumes(installation, epoch)]
 
@@ -242,7 +244,8 @@ def _hold(installation: InstallationId, wanted: Desired, seen: Observed, epoch: 
     local = [seen.volumes.get(volume) for volume in wanted.volumes]
     if all(volume is not None and volume.epoch == epoch and volume.phase is VolumePhase.READY for volume in local):
         return []
-    held = all(volume is not None and volume.epoch == epoch and volume.phase in _HELD for volume in local)
+    usable = (VolumePhase.READY, VolumePhase.RESTORING)
+    held = all(volume is not None and volume.epoch == epoch and volume.phase in usable for volume in local)
     wait = WaitForVolumes(installation, epoch)
     return [wait] if held else [HoldVolumes(installation, epoch), wait]
 

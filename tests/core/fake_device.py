@@ -1,0 +1,134 @@
+"""Carrying out a plan on paper: what each step does to what a Device sees.
+
+Every step first asserts what must hold before it, so that a plan in a wrong
+order fails here rather than on somebody's data.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from mosaic.core.ids import HeadHash, InstallationId, VolumeId
+from mosaic.core.reconcile import Desired, Observed, SeenVolume, VolumePhase
+from mosaic.core.steps import (
+    CheckApp,
+    DiscardData,
+    FetchBundle,
+    FinalSnapshot,
+    HoldVolumes,
+    MakeKeys,
+    Prefetch,
+    PullImages,
+    ReleaseVolumes,
+    SetAside,
+    Snapshot,
+    StartApp,
+    Step,
+    StopApp,
+    WaitForVolumes,
+)
+
+NEW_VOLUME = VolumeId("new")
+Wishes = dict[InstallationId, Desired]
+Sights = dict[InstallationId, Observed]
+
+
+def carry_out(steps: list[Step], desired: Wishes, observed: Sights) -> tuple[Wishes, Sights]:
+    """Return what is wanted and seen afterwards. Registering keys changes what is wanted, as the Hive would."""
+    wishes, sights = dict(desired), dict(observed)
+    for step in steps:
+        here = sights.get(step.installation, Observed())
+        if isinstance(step, MakeKeys):
+            wanted = wishes[step.installation]
+            wishes[step.installation] = replace(wanted, volumes={NEW_VOLUME: None})
+            continue
+        if isinstance(step, DiscardData):
+            assert here.containers is None
+            assert not any(_held(volume) for volume in here.volumes.values())
+            sights.pop(step.installation, None)
+            continue
+        sights[step.installation] = _do(step, wishes.get(step.installation), here)
+    return wishes, sights
+
+
+def _do(step: Step, wanted: Desired | None, here: Observed) -> Observed:
+    match step:
+        case FetchBundle():
+            return replace(here, bundle=step.app_digest, images=False)
+        case CheckApp():
+            assert here.bundle == step.release.app_digest
+            return replace(here, checked=step.release)
+        case PullImages():
+            assert here.bundle == step.app_digest
+            return replace(here, images=True)
+        case StopApp():
+            return replace(here, containers=None, running=False)
+        case StartApp():
+            assert wanted is not None and here.checked == step.release and here.images
+            assert all(_ready(here.volumes[volume], step) for volume in wanted.volumes)
+            assert here.containers in (None, step.release)
+            return replace(here, containers=step.release, running=True)
+        case SetAside():
+            assert here.containers is None
+            return replace(here, volumes={name: _set_aside(volume) for name, volume in here.volumes.items()})
+        case Prefetch() | HoldVolumes() | WaitForVolumes() | Snapshot() | FinalSnapshot() | ReleaseVolumes():
+            assert wanted is not None
+            return _with_volumes(step, wanted, here)
+        case MakeKeys() | DiscardData():
+            raise AssertionError(step)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _with_volumes(
+    step: Prefetch | HoldVolumes | WaitForVolumes | Snapshot | FinalSnapshot | ReleaseVolumes,
+    wanted: Desired,
+    here: Observed,
+) -> Observed:
+    volumes = dict(here.volumes)
+    for volume, base in wanted.volumes.items():
+        seen = volumes.get(volume, SeenVolume(VolumePhase.ABSENT))
+        match step:
+            case Prefetch():
+                volumes[volume] = replace(seen, prefetched=True)
+            case HoldVolumes():
+                if here.containers is not None:
+                    assert seen.local_head == base or seen.epoch == step.epoch
+                volumes[volume] = _hold(step, base, seen)
+            case WaitForVolumes() if seen.phase is VolumePhase.RESTORING:
+                volumes[volume] = replace(seen, phase=VolumePhase.READY)
+            case Snapshot():
+                assert _ready(seen, step)
+                volumes[volume] = replace(seen, local_head=HeadHash("cut"), clean=True, proved=True)
+            case FinalSnapshot() if seen.phase in (VolumePhase.READY, VolumePhase.RELEASING):
+                assert here.containers is None and seen.epoch == step.epoch
+                volumes[volume] = replace(seen, local_head=HeadHash("last"), clean=True, proved=True)
+            case ReleaseVolumes() if _held(seen):
+                assert here.containers is None and seen.clean
+                volumes[volume] = replace(seen, phase=VolumePhase.RELEASED)
+            case _:
+                pass
+    return replace(here, volumes=volumes)
+
+
+def _hold(step: HoldVolumes, base: HeadHash | None, seen: SeenVolume) -> SeenVolume:
+    if seen.epoch == step.epoch and seen.phase in (VolumePhase.READY, VolumePhase.RESTORING):
+        return seen
+    kept = seen.local_head == base and seen.phase not in (VolumePhase.ABSENT, VolumePhase.RESTORING)
+    if kept:
+        return replace(seen, phase=VolumePhase.READY, epoch=step.epoch, proved=False)
+    phase = VolumePhase.READY if base is None else VolumePhase.RESTORING
+    return SeenVolume(phase, step.epoch, base)
+
+
+def _held(seen: SeenVolume) -> bool:
+    return seen.phase in (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.RELEASING)
+
+
+def _ready(seen: SeenVolume, step: StartApp | Snapshot) -> bool:
+    return seen.phase is VolumePhase.READY and seen.epoch == step.epoch
+
+
+def _set_aside(seen: SeenVolume) -> SeenVolume:
+    if _held(seen) or not seen.clean:
+        return replace(seen, phase=VolumePhase.SET_ASIDE, clean=True)
+    return seen
