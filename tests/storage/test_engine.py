@@ -1,0 +1,136 @@
+"""The volume driver through a real Docker engine: what it mounts, refuses and shows."""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mosaic.storage.serve import serving
+from mosaic.wire.storage import SetAside
+from support.fake_hive_blobs import FakeHive
+from support.storage_daemon import VOLUME, TestDaemon, place
+
+BASE = os.environ.get("MOSAIC_TEST_BASE", "mosaic/base:12")
+"""What `script/images` makes first."""
+
+pytestmark = [pytest.mark.btrfs, pytest.mark.engine, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def hive() -> Iterator[FakeHive]:
+    with FakeHive().running() as fake:
+        yield fake
+
+
+@pytest.fixture
+def daemon(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
+    driver = f"mosaic-t{secrets.token_hex(4)}"
+    with place(btrfs_path, driver, "token-a") as made:
+        made.config = replace(made.config, driver=driver, plugin_dir=Path("/run/docker/plugins"))
+        with serving(made.config) as inside:
+            made.connect(hive)
+            try:
+                yield made
+            finally:
+                for name in docker("volume", "ls", "--quiet", "--filter", f"driver={driver}").split():
+                    # The driver refuses to remove data, so it has to forget that it has some.
+                    inside.books.docker_volumes.delete(name)
+                    docker("volume", "rm", "--force", name)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An image with a folder that has something in it."""
+    name = f"mosaic-test-{secrets.token_hex(4)}"
+    folder = tmp_path_factory.mktemp("image")
+    (folder / "from-image").write_text("from the image")
+    (folder / "Dockerfile").write_text(f"FROM {BASE}\nCOPY from-image /seeded/\n")
+    docker("build", "--quiet", "--tag", name, str(folder))
+    yield name
+    docker("image", "rm", "--force", name)
+
+
+def test_a_container_writes_to_a_held_volume_and_finds_it_again(daemon: TestDaemon, hive: FakeHive, image: str) -> None:
+    daemon.take(hive)
+    name = make(daemon)
+    run(image, name, "sh", "-c", "echo hello > /data/page")
+    assert run(image, name, "cat", "/data/page") == "hello\n"
+    assert daemon.volume().mounts == 0
+
+
+def test_the_engine_shows_the_refusal_word_for_word(daemon: TestDaemon, hive: FakeHive, image: str) -> None:
+    name = make(daemon)
+    assert "was never here; install or move the app to this Device" in refusal(image, name)
+    daemon.take(hive)
+    run(image, name, "true")
+    daemon.client.set_aside(SetAside(VOLUME, "another Device was granted the lease"))
+    assert (
+        "the data of installation notes was set aside (another Device was granted the lease); "
+        "see both versions: mosaic volume show notes"
+    ) in refusal(image, name)
+
+
+def test_a_guard_holds_a_container_back_until_all_is_ready(daemon: TestDaemon, hive: FakeHive, image: str) -> None:
+    guard = f"{daemon.config.driver}_guard"
+    docker("volume", "create", "--driver", daemon.config.driver, "--opt", "guard=notes", guard)
+    assert "the data of installation notes was never here" in refusal(image, guard)
+    daemon.take(hive)
+    run(image, guard, "true")
+
+
+def test_an_apps_volume_is_not_removed_by_the_engine(daemon: TestDaemon, hive: FakeHive) -> None:
+    daemon.take(hive)
+    name = make(daemon)
+    said = docker("volume", "rm", name, fails=True)
+    assert "to remove the app with its data (kept 30 days in the trash): mosaic uninstall notes" in said
+    assert name in docker("volume", "ls", "--quiet")
+
+
+def test_a_volume_of_no_app_is_refused(daemon: TestDaemon) -> None:
+    said = docker("volume", "create", "--driver", daemon.config.driver, "somebodys", fails=True)
+    assert "belong to an app" in said
+    assert "mosaic install APP" in said
+
+
+def test_the_image_fills_a_new_folder_and_never_a_restored_one(daemon: TestDaemon, hive: FakeHive, image: str) -> None:
+    daemon.take(hive)
+    name = make(daemon)
+    assert run(image, name, "ls", "/seeded", at="/seeded") == "from-image\n"
+    run(image, name, "sh", "-c", "echo mine > /seeded/from-image; echo more > /seeded/mine", at="/seeded")
+    assert run(image, name, "cat", "/seeded/from-image", at="/seeded") == "mine\n"
+
+
+def test_inspect_tells_whose_volume_it_is(daemon: TestDaemon, hive: FakeHive) -> None:
+    daemon.take(hive)
+    name = make(daemon)
+    assert docker("volume", "inspect", "--format", "{{json .Status}}", name) == (
+        '{"installation":"notes","phase":"ready"}\n'
+    )
+
+
+def make(daemon: TestDaemon) -> str:
+    """Create a Docker volume as the Device does."""
+    name = f"{daemon.config.driver}_notes_data"
+    docker(
+        "volume", "create", "--driver", daemon.config.driver, "--opt", f"volume={VOLUME}", "--opt", "folder=data", name
+    )
+    return name
+
+
+def run(image: str, volume: str, *words: str, at: str = "/data") -> str:
+    return docker("run", "--rm", "--network", "none", "--volume", f"{volume}:{at}", image, *words)
+
+
+def refusal(image: str, volume: str) -> str:
+    return docker("run", "--rm", "--network", "none", "--volume", f"{volume}:/data", image, "true", fails=True)
+
+
+def docker(*words: str, fails: bool = False) -> str:
+    """Run the engine's client, which must succeed, or fail, and return what it said."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60)
+    assert (done.returncode != 0) == fails, done.stderr
+    return done.stderr if fails else done.stdout
