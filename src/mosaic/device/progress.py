@@ -57,6 +57,10 @@ class Progress:
         except Exception as error:
             self._change(name, state="failed", ended_ns=self._clock.wall_ns(), detail=str(error))
             raise
+        except BaseException:
+            # Cut short: the next plan will say what is still to be done.
+            self._change(name, state="waiting", started_ns=None)
+            raise
         self._change(name, state="done", ended_ns=self._clock.wall_ns())
 
     def moved(self, name: str, moved_bytes: int | None, total_bytes: int | None) -> None:

@@ -79,11 +79,13 @@ async def _rendered(means: Means, item: Assignment, epoch: Epoch, compose: Compo
 
 
 async def _create_volume(means: Means, item: Assignment, folder: Folder) -> None:
-    volume = next(volume for volume in item.volumes if volume.kind == folder.kind)
+    by_kind = {volume.kind: volume.volume for volume in item.volumes}
+    # A link that came with an update has no volume of its own yet; what it keeps is then the app's data.
+    volume = by_kind.get(folder.kind) or by_kind["data"]
     await means.engine.create_volume(
         folder.docker_volume,
         driver=means.config.driver,
-        options={"volume": volume.volume, "folder": folder.folder},
+        options={"volume": volume, "folder": folder.folder},
         labels=_labels(means, item),
     )
 

@@ -1,0 +1,105 @@
+"""Carrying out one step of a plan."""
+
+from collections.abc import Callable
+from typing import TypeAlias, assert_never
+
+import msgspec
+
+from mosaic.core import steps as core
+from mosaic.device.bell import Bell
+from mosaic.device.doing import bundles, checking, images, keys, preparing, starting, stopping, volumes
+from mosaic.device.means import Means
+from mosaic.device.outside import ask
+from mosaic.device.package import read_app
+from mosaic.device.progress import NAMES, Progress
+from mosaic.wire.assignment import Assignment, VolumeAssignment
+
+_AppStep: TypeAlias = core.FetchBundle | core.CheckApp | core.PullImages | core.MakeKeys | core.StartApp
+_DataStep: TypeAlias = (
+    core.Prefetch
+    | core.HoldVolumes
+    | core.WaitForVolumes
+    | core.Snapshot
+    | core.FinalSnapshot
+    | core.ReleaseVolumes
+    | core.DiscardData
+)
+
+Learnt = Callable[[list[VolumeAssignment]], None]
+"""Told which volumes count, as soon as the Hive has said so; the next Assignments say the same."""
+
+
+async def carry_out(
+    step: core.Step, means: Means, item: Assignment | None, progress: Progress, bell: Bell, learnt: Learnt
+) -> None:
+    """Carry out a step, and show it. `item` is None for an installation that was not assigned.
+
+    Raises:
+        MosaicError: it failed; what it left behind is safe to plan from.
+    """
+    name = NAMES[type(step)]
+
+    def show(moved: int | None, total: int | None) -> None:
+        progress.moved(name, moved, total)
+
+    with progress.doing(name):
+        match step:
+            case core.StopApp():
+                await stopping.stop(means, step.installation)
+            case core.SetAside():
+                await volumes.set_aside(means, step.installation, _why(item))
+            case core.FetchBundle() | core.CheckApp() | core.PullImages() | core.MakeKeys() | core.StartApp():
+                await _bring_app(step, means, _assigned(item), bell, learnt)
+            case _:
+                await _bring_data(step, means, _assigned(item), show)
+
+
+async def _bring_app(step: _AppStep, means: Means, item: Assignment, bell: Bell, learnt: Learnt) -> None:
+    match step:
+        case core.FetchBundle():
+            await bundles.fetch(means, item)
+        case core.CheckApp():
+            await checking.check(means, item)
+        case core.PullImages():
+            await images.provide(means, item, await ask(read_app, means.config, item))
+        case core.MakeKeys():
+            learnt(await keys.make(means, item.installation, await preparing.kinds(means, item)))
+        case core.StartApp():
+            await starting.start(means, item, str(step.epoch), bell)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+async def _bring_data(step: _DataStep, means: Means, item: Assignment, show: volumes.Show) -> None:
+    match step:
+        case core.Prefetch():
+            await volumes.prefetch(means, item, show)
+        case core.HoldVolumes():
+            await volumes.hold(means, item, str(step.epoch))
+        case core.WaitForVolumes():
+            await volumes.wait_ready(means, item, str(step.epoch), show)
+        case core.Snapshot():
+            await volumes.snapshot(means, item, str(step.epoch), show)
+        case core.FinalSnapshot():
+            await volumes.final_snapshot(means, item, str(step.epoch), show)
+        case core.ReleaseVolumes():
+            await volumes.release(means, item, str(step.epoch))
+        case core.DiscardData():
+            await stopping.discard(means, item)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _assigned(item: Assignment | None) -> Assignment:
+    # The plan asks for nothing but stopping and setting aside where nothing is assigned.
+    assert item is not None
+    return item
+
+
+def with_volumes(item: Assignment, found: list[VolumeAssignment]) -> Assignment:
+    """Return the assignment with the volumes that were registered since it was sent."""
+    return msgspec.structs.replace(item, volumes=found) if not item.volumes else item
+
+
+def _why(item: Assignment | None) -> str:
+    return "the Hive has assigned it to another Device" if item is None else f"the Hive's goal here is {item.goal}"

@@ -1,0 +1,208 @@
+"""One installation's worker: look, plan, carry out, look again, until nothing is left.
+
+Each installation has its own, so that one slow app holds no other. Every step
+may be cut short: when the assignment changes for good, the step under way is
+cancelled and the next plan starts from what is there, as after a kill.
+"""
+
+from collections.abc import Callable
+
+import anyio
+import structlog
+
+from mosaic.core.condition import is_healthy
+from mosaic.core.errors import Corrupt, Fenced, MosaicError, Unavailable
+from mosaic.core.goal import Goal
+from mosaic.core.ids import InstallationId
+from mosaic.core.reconcile import Desired, Observed, plan
+from mosaic.core.steps import FinalSnapshot, Snapshot, StartApp, Step
+from mosaic.device.backoff import bound, jittered
+from mosaic.device.bell import Bell
+from mosaic.device.carry_out import carry_out, with_volumes
+from mosaic.device.describe import Work
+from mosaic.device.means import Means
+from mosaic.device.observe import containers_of, desired, observed, service_sights
+from mosaic.device.package import check_words
+from mosaic.device.progress import NAMES, Progress
+from mosaic.wire.assignment import Assignment, VolumeAssignment
+
+log = structlog.get_logger()
+
+PATIENCE = 4
+"""So many times something outside may not answer before the attempt is reported as failed."""
+
+STARTS_REMEMBERED_NS = 600 * 10**9
+
+
+class Worker:
+    """Works on one installation until cancelled."""
+
+    def __init__(self, installation: InstallationId, means: Means, on_change: Callable[[], None]) -> None:
+        self.installation = installation
+        self.progress = Progress(means.clock, on_change)
+        self.problem: MosaicError | None = None
+        self.failed = False
+        self.step: Step | None = None
+        self.last_step: Step | None = None
+        self.idle = False
+        self._means = means
+        self._on_change = on_change
+        self._bell = Bell()
+        self._news = Bell()
+        self._item: Assignment | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._attempts = 0
+        self._starts: list[int] = []
+        self._before: tuple[Observed, list[Step]] | None = None
+
+    @property
+    def work(self) -> Work:
+        """How the work is, for a report."""
+        return Work(self.installation, self._item, self.step, self.idle, self.problem, self.failed, self.progress.steps)
+
+    @property
+    def item(self) -> Assignment | None:
+        """The assignment; None while there is none."""
+        return self._item
+
+    def assign(self, item: Assignment | None) -> None:
+        """Take a new assignment (None: not this Device's any more). A step under way for another goal is cut short."""
+        if item is not None and self._item is not None and not item.volumes:
+            item = with_volumes(item, self._item.volumes)
+        before, self._item = self._item, item
+        if _essence(before) != _essence(item):
+            self._attempts = 0
+            self._starts.clear()
+            self._before = None
+            self.idle = False
+            self.problem, self.failed = None, False
+            if self._scope is not None:
+                self._scope.cancel()
+            self.hurry()
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """Look again: something changed outside."""
+        self._bell.ring()
+
+    def hurry(self) -> None:
+        """Look again at once, even while waiting to repeat what failed."""
+        self._news.ring()
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                self.idle = await self._pass()
+            except MosaicError as error:
+                await self._after_failure(error)
+                continue
+            if self.idle:
+                self._on_change()
+                await self._bell.wait()
+
+    async def _pass(self) -> bool:
+        """Look, plan and carry out once. Returns whether there was nothing to do."""
+        item = self._item
+        if item is not None:
+            check_words(item)
+        sight = await self._means.lookout.look()
+        notes = self._means.records.notes_of(self.installation)
+        seen = observed(sight, self.installation, notes, item)
+        wanted = desired(item) if item is not None else None
+        steps = plan({self.installation: wanted} if wanted else {}, {self.installation: seen})
+        if not steps:
+            self._settled(wanted)
+            return True
+        if self._before == (seen, steps):
+            # Carried out without an effect: what is missing must come from outside.
+            await self._pause(self._attempts + 1)
+            self._attempts += 1
+        self._before = (seen, steps)
+        await self._carry_out(steps, item)
+        return False
+
+    async def _carry_out(self, steps: list[Step], item: Assignment | None) -> None:
+        self.progress.expect([NAMES[type(step)] for step in steps], anew=self.idle)
+        self.idle = False
+        with anyio.CancelScope() as scope:
+            self._scope = scope
+            try:
+                for step in steps:
+                    await self._one(step, item)
+            finally:
+                self._scope = None
+                self.step = None
+        if not scope.cancelled_caught:
+            self._attempts = 0
+
+    async def _one(self, step: Step, item: Assignment | None) -> None:
+        self.step = self.last_step = step
+        self._on_change()
+        if isinstance(step, StartApp):
+            await self._space_out_starts()
+        log.info("step_began", installation=self.installation, step=type(step).__name__)
+        begun_ns = self._means.clock.boot_ns()
+        await carry_out(step, self._means, self._item or item, self.progress, self._bell, self._learn)
+        seconds = (self._means.clock.boot_ns() - begun_ns) / 10**9
+        log.info("step_ended", installation=self.installation, step=type(step).__name__, seconds=round(seconds, 3))
+
+    def _learn(self, volumes: list[VolumeAssignment]) -> None:
+        if self._item is not None:
+            self._item = with_volumes(self._item, volumes)
+
+    async def _space_out_starts(self) -> None:
+        """The first start is at once; an app that keeps ending is started again ever more seldom."""
+        now_ns = self._means.clock.boot_ns()
+        self._starts = [at for at in self._starts if now_ns - at < STARTS_REMEMBERED_NS]
+        if self._starts:
+            waited = (now_ns - self._starts[-1]) / 10**9
+            await self._news.wait(max(0.0, bound(len(self._starts)) - waited))
+        self._starts.append(self._means.clock.boot_ns())
+
+    def _settled(self, wanted: Desired | None) -> None:
+        self._attempts = 0
+        self._before = None
+        if self.failed and wanted is not None and wanted.goal is Goal.RUN and not self._healthy():
+            # It was started and is not well: that stays true until it is.
+            return
+        self.problem, self.failed = None, False
+
+    def _healthy(self) -> bool:
+        sight = self._means.lookout.latest
+        if sight is None:
+            return False
+        services = self._means.records.notes_of(self.installation).services
+        return is_healthy(service_sights(containers_of(sight, self.installation), services))
+
+    async def _after_failure(self, error: MosaicError) -> None:
+        self._attempts += 1
+        if isinstance(error, Fenced):
+            # The Hive will say so itself; until then nothing here is wrong that a person could mend.
+            log.info("fenced", installation=self.installation, reason=error.message)
+        self.problem = error
+        self.failed = not isinstance(error, Unavailable) or (self._attempts > PATIENCE and not self._proving)
+        self.step = None
+        level = log.error if isinstance(error, Corrupt) else log.warning
+        level("step_failed", installation=self.installation, code=error.code, reason=error.message)
+        self._on_change()
+        await self._pause(self._attempts)
+
+    @property
+    def _proving(self) -> bool:
+        """A snapshot that waits for the Hive is no failure of the app: it goes on as long as it takes."""
+        return isinstance(self.last_step, Snapshot | FinalSnapshot)
+
+    async def _pause(self, attempt: int) -> None:
+        await self._news.wait(jittered(attempt, self._means.draw))
+
+
+def _essence(item: Assignment | None) -> tuple[object, ...] | None:
+    """What a step depends on: a change of anything else (a newer head, a port wish) is no reason to begin again."""
+    if item is None:
+        return None
+    bases = tuple((volume.volume, volume.base) for volume in item.volumes) if item.goal in ("run", "stop") else ()
+    config = tuple(sorted(item.config.items()))
+    return (item.goal, item.epoch, item.app_digest, item.config_revision, item.restart_count, config, item.open, bases)
