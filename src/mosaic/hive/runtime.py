@@ -1,5 +1,109 @@
-"""A running Hive: what its handlers and its scheduler share."""
+"""A running Hive: what its handlers, its channels and its scheduler share.
+
+The database is only touched in worker threads; what was heard from Devices
+and who is connected is only touched in the event loop.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from mosaic.adapters.blobs import FolderBlobs
+from mosaic.adapters.clock import Clock
+from mosaic.adapters.sql.engine import Database, Tx
+from mosaic.core.ids import InstallationId
+from mosaic.hive.bundles import Bundles
+from mosaic.hive.catalog import Catalog
+from mosaic.hive.channel.connections import Connections
+from mosaic.hive.config import HiveConfig
+from mosaic.hive.identity import HiveKey
+from mosaic.hive.login_limits import LoginLimits
+from mosaic.hive.waking import Waking
+
+T = TypeVar("T")
+
+_THREADS = 8
+_COSTLY_THREADS = 2
+_UPLOADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How the Hive is reached. `ca_pem` is what a client must trust; None on plain HTTP or a public CA."""
+
+    url: str
+    ca_pem: str | None
 
 
 class Hive:
     """Held by the app as `app.state.hive`; handlers and pages get it as the dependency `hive`."""
+
+    def __init__(
+        self, config: HiveConfig, database: Database, clock: Clock, key: HiveKey, *, term: int, address: Address
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.key = key
+        self.term = term
+        self.address = address
+        self.blobs = FolderBlobs(config.state / "volumes")
+        self.bundles = Bundles(config.state / "bundles")
+        self.catalog = Catalog(config.catalogs)
+        self.connections = Connections()
+        self.limits = LoginLimits()
+        self.work = Waking()
+        self.news = Waking()
+        """Woken after every change, for those who wait for events."""
+        self.uploads = anyio.Semaphore(_UPLOADS)
+        self.closing = anyio.Event()
+        self.joining = anyio.Lock()
+        self._due: set[InstallationId] = set()
+        self._database = database
+        self._threads = anyio.CapacityLimiter(_THREADS)
+        self._costly = anyio.CapacityLimiter(_COSTLY_THREADS)
+
+    async def read(self, look: Callable[[Tx], T]) -> T:
+        """Run a look at the database in a worker thread: one transaction, one instant."""
+
+        def looked() -> T:
+            with self._database.read() as tx:
+                return look(tx)
+
+        return await self.in_thread(looked)
+
+    async def write(self, change: Callable[[Tx], T]) -> T:
+        """Run a change in a worker thread: durable when this returns, nothing of it when it raises."""
+
+        def changed() -> T:
+            with self._database.write() as tx:
+                return change(tx)
+
+        try:
+            return await self.in_thread(changed)
+        finally:
+            self.news.wake()
+
+    def carry_on(self, installations: Iterable[InstallationId]) -> None:
+        """Let the scheduler look at these installations."""
+        self._due.update(installations)
+        self.work.wake()
+
+    def take_work(self) -> set[InstallationId]:
+        """For the scheduler: return the installations to look at, and forget them."""
+        due, self._due = self._due, set()
+        return due
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """Run something that waits for a disk."""
+        return await anyio.to_thread.run_sync(call, limiter=self._threads)
+
+    async def costly(self, call: Callable[[], T]) -> T:
+        """Run something that burns a processor, such as checking a password; only a few at once."""
+        return await anyio.to_thread.run_sync(call, limiter=self._costly)
+
+    def close(self) -> None:
+        """Close the database. Nothing is lost when this is never called."""
+        self._database.close()

@@ -3,19 +3,75 @@
 `signed_in` is the dependency of API handlers (401 without a valid token or
 cookie, 403 when a cookie comes without its CSRF header on a change).
 `signed_in_or_login` is the dependency of pages (redirects to `/login?next=`).
-Both give a `SignedIn`.
+Both give a `SignedIn`. `device_session` is the dependency of what Devices ask.
 """
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
+from urllib.parse import quote
 
-from litestar import Request, Response
-from litestar.connection import ASGIConnection
+from litestar import Response
 
+from mosaic.adapters.sql import sessions, tokens
+from mosaic.adapters.sql.sessions import SpeaksFor
+from mosaic.core.errors import Refused
 from mosaic.core.ids import AccountId
+from mosaic.crypto.tokens import hash_token, same
+from mosaic.hive.http import Asked
+from mosaic.hive.problems import LoginNeeded
+from mosaic.hive.runtime import Hive
 
 COOKIE = "mosaic_session"
 CSRF_HEADER = "X-Mosaic-CSRF"
+SESSION_SECONDS = 30 * 24 * 3600
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_CSRF_LABEL = b"mosaic csrf v1\0"
+
+Body = TypeVar("Body")
+
+
+class NotSignedIn(Refused):
+    """No valid token came with the request."""
+
+    code = "not-signed-in"
+
+    def __init__(self) -> None:
+        super().__init__("this needs an account, and no valid token came with it", hint="log in: `mosaic login URL`")
+
+
+class CsrfMissing(Refused):
+    """A change came with the cookie alone, as another site could send it."""
+
+    code = "csrf-missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"a change by the Console's session needs the header {CSRF_HEADER}", hint="load the page again"
+        )
+
+
+class SessionTokenUnknown(Refused):
+    """The Device's token is not, or no longer, its newest session's."""
+
+    code = "session-token-unknown"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this token is not the newest session's of any device", hint="the device gets a new one when it connects"
+        )
+
+
+class DeviceNotAdmitted(Refused):
+    """The Device has joined, and its owner has not admitted it."""
+
+    code = "device-not-admitted"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the owner has not admitted this device yet", hint="admit it in the Console, or `mosaic device admit NAME`"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +84,78 @@ class SignedIn:
     token: str = field(repr=False)
 
 
-async def signed_in(request: "Request[Any, Any, Any]") -> SignedIn:
+async def signed_in(request: Asked, hive: Hive) -> SignedIn:
     """For API handlers. Raises NotSignedIn, CsrfMissing."""
-    raise NotImplementedError
+    found = await _lookup(request, hive)
+    if found is None:
+        raise NotSignedIn
+    who, by_cookie = found
+    if by_cookie and request.method not in _SAFE and not same(request.headers.get(CSRF_HEADER, ""), who.csrf):
+        raise CsrfMissing
+    return who
 
 
-async def signed_in_or_login(request: "Request[Any, Any, Any]") -> SignedIn:
+async def signed_in_or_login(request: Asked, hive: Hive) -> SignedIn:
     """For pages. Raises LoginNeeded, which the app answers with a redirect to the login page."""
-    raise NotImplementedError
+    found = await _lookup(request, hive)
+    if found is None:
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        raise LoginNeeded(f"/login?next={quote(wanted, safe='/')}")
+    return found[0]
 
 
-def start_browser_session(response: "Response[Any]", token: str, connection: "ASGIConnection[Any, Any, Any, Any]") -> None:
+async def device_session(request: Asked, hive: Hive) -> SpeaksFor:
+    """For what Devices ask with the token of their session. Raises SessionTokenUnknown, DeviceNotAdmitted."""
+    token = _bearer(request)
+    found = await hive.read(lambda tx: sessions.by_token(tx, hash_token(token))) if token else None
+    if found is None:
+        raise SessionTokenUnknown
+    return found
+
+
+def require_admitted(who: SpeaksFor) -> SpeaksFor:
+    """Return it. Raises DeviceNotAdmitted."""
+    if not who.admitted:
+        raise DeviceNotAdmitted
+    return who
+
+
+def csrf_of(token: str) -> str:
+    """Return the CSRF value of a session. Derived from its token, which other sites cannot read."""
+    return hmac.new(token.encode(), _CSRF_LABEL, hashlib.sha256).hexdigest()
+
+
+def start_browser_session(response: Response[Body], token: str, request: Asked) -> None:
     """Set the session cookie: HttpOnly, SameSite=Strict, Secure over HTTPS."""
-    raise NotImplementedError
+    response.set_cookie(
+        COOKIE,
+        token,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+        max_age=SESSION_SECONDS,
+    )
 
 
-def end_browser_session(response: "Response[Any]") -> None:
+def end_browser_session(response: Response[Body]) -> None:
     """Make the browser forget the session cookie."""
-    raise NotImplementedError
+    response.delete_cookie(COOKIE, path="/")
+
+
+async def _lookup(request: Asked, hive: Hive) -> tuple[SignedIn, bool] | None:
+    bearer = _bearer(request)
+    token = bearer or request.cookies.get(COOKIE, "")
+    if not token:
+        return None
+    now_ns = hive.clock.wall_ns()
+    found = await hive.read(lambda tx: tokens.bearer(tx, hash_token(token), now_ns=now_ns))
+    # A browser's session is good as a cookie only, an API token as a bearer only.
+    if found is None or found.browser == bool(bearer):
+        return None
+    return SignedIn(found.account, found.name, csrf_of(token), token), found.browser
+
+
+def _bearer(request: Asked) -> str:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""

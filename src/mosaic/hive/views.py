@@ -5,56 +5,79 @@ changes nothing. `who` is the account that asks; what belongs to another
 account does not exist for it. Things are named by id or by name.
 """
 
+from mosaic.adapters.sql import accounts
+from mosaic.adapters.sql.engine import Tx
 from mosaic.core.ids import AccountId
+from mosaic.hive.finding import find_device, find_installation
+from mosaic.hive.forecast import forecast
+from mosaic.hive.present import devices, installations, sight
 from mosaic.hive.runtime import Hive
 from mosaic.wire.api import Account, CatalogApp, Device, Installation, MoveForecast, SetupState, TrashEntry, Volume
 
 
 async def setup_state(hive: Hive) -> SetupState:
     """Say whether the Hive still waits for its first account."""
-    raise NotImplementedError
+    return SetupState(await hive.read(accounts.count) == 0)
 
 
 async def account(hive: Hive, who: AccountId) -> Account:
     """Return the account and its keys (ciphertext and public parts)."""
-    raise NotImplementedError
+
+    def look(tx: Tx) -> Account:
+        found = accounts.get(tx, who)
+        # Accounts are never deleted: who asks was found by its token a moment ago.
+        assert found is not None
+        return Account(found.id, found.name, found.keys)
+
+    return await hive.read(look)
 
 
 async def list_devices(hive: Hive, who: AccountId) -> list[Device]:
     """Return the account's Devices by name."""
-    raise NotImplementedError
+    seen = sight.take(hive)
+    return await hive.read(lambda tx: devices.all_devices(tx, who, seen))
 
 
 async def get_device(hive: Hive, who: AccountId, device: str) -> Device:
     """Return one Device. Raises DeviceUnknown."""
-    raise NotImplementedError
+    seen = sight.take(hive)
+    return await hive.read(lambda tx: devices.device(tx, find_device(tx, who, device), seen))
 
 
 async def list_catalog(hive: Hive) -> list[CatalogApp]:
     """Return the apps that the catalog folders hold now, those with a problem too."""
-    raise NotImplementedError
+    return await hive.in_thread(hive.catalog.apps)
 
 
 async def list_installations(hive: Hive, who: AccountId) -> list[Installation]:
     """Return what is installed, by name. What is in the trash is not."""
-    raise NotImplementedError
+    seen = sight.take(hive)
+    return await hive.read(lambda tx: installations.all_installations(tx, who, seen))
 
 
 async def get_installation(hive: Hive, who: AccountId, installation: str) -> Installation:
     """Return one installation. Raises InstallationUnknown."""
-    raise NotImplementedError
+    seen = sight.take(hive)
+
+    def look(tx: Tx) -> Installation:
+        return installations.one_installation(tx, find_installation(tx, who, installation), seen)
+
+    return await hive.read(look)
 
 
 async def move_forecast(hive: Hive, who: AccountId, installation: str, to: str | None) -> MoveForecast:
     """Say what a forced move would lose, and what speaks against moving to `to`."""
-    raise NotImplementedError
+    seen = sight.take(hive)
+    return await hive.read(lambda tx: forecast(tx, who, installation, to, seen))
 
 
 async def list_trash(hive: Hive, who: AccountId) -> list[TrashEntry]:
     """Return what was uninstalled and can be restored, the newest first."""
-    raise NotImplementedError
+    seen = sight.take(hive)
+    return await hive.read(lambda tx: installations.trash(tx, who, seen))
 
 
 async def list_volumes(hive: Hive, who: AccountId) -> list[Volume]:
     """Return the volumes of all installations, those in the trash too."""
-    raise NotImplementedError
+    seen = sight.take(hive)
+    return await hive.read(lambda tx: installations.all_volumes(tx, who, seen))

@@ -24,6 +24,7 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/installations/{id}/start, /stop, /restart | | Installation |
 | POST /api/installations/{id}/open | Open | Installation |
 | POST /api/installations/{id}/move | Move | Installation |
+| POST /api/installations/{id}/cancel-move | | Installation |
 | GET /api/installations/{id}/move-forecast?to= | | MoveForecast |
 | DELETE /api/installations/{id} | | TrashEntry (uninstall: the data stays in the trash for 30 days) |
 | GET /api/installations/{id}/logs?service=&lines= | | Logs |
@@ -154,7 +155,9 @@ class Install(msgspec.Struct, frozen=True):
 class Installation(msgspec.Struct, frozen=True):
     """An installed app. `phase` is the Hive's: settled, or where a move or uninstall is.
 
-    `reports` has each Device's newest report on it, by Device id.
+    `reports` has each Device's newest report on it, by Device id. `health` is
+    the app's, `data_health` says how well its data is kept. `since_ns` is when
+    the phase began.
     """
 
     installation: str
@@ -173,6 +176,8 @@ class Installation(msgspec.Struct, frozen=True):
     reports: dict[str, InstallationReport]
     volumes: list[VolumeReport]
     problem: str | None = None
+    data_health: Health | None = None
+    since_ns: int = 0
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -210,9 +215,10 @@ class TrashEntry(msgspec.Struct, frozen=True):
 
 
 class RestoreFromTrash(msgspec.Struct, frozen=True):
-    """`device` (id or name) defaults to the only one."""
+    """`device` (id or name) defaults to the only one, `name` to the one that it had."""
 
     device: str | None = None
+    name: str | None = None
 
 
 class Volume(msgspec.Struct, frozen=True):

@@ -69,6 +69,18 @@ def concerning(tx: Tx, device: DeviceId) -> list[InstallationId]:
     return [InstallationId(found) for found in tx.scalars(query)]
 
 
+def at_home(tx: Tx, device: DeviceId) -> list[InstallationId]:
+    """Return the installations that belong on the Device, without the trash."""
+    query = select(_installations.id).where(_installations.home == device, _installations.phase != Phase.TRASHED)
+    return [InstallationId(found) for found in tx.scalars(query.order_by(_installations.name))]
+
+
+def uses(tx: Tx, account: AccountId, digest: AppDigest) -> bool:
+    """Say whether the account has an installation of the bundle, in the trash or outside it."""
+    query = select(_installations.id).where(_installations.account == account, _installations.app_digest == digest)
+    return tx.execute(query.limit(1)).one_or_none() is not None
+
+
 def every(tx: Tx) -> list[InstallationId]:
     """Return all installations of all accounts."""
     return [InstallationId(found) for found in tx.scalars(select(_installations.id))]

@@ -1,0 +1,32 @@
+"""What can be done: the API and the Console change things through these functions only.
+
+Each checks, changes the database in one transaction, wakes the scheduler and
+returns what is true afterwards. A refusal raises an error with a code, one
+sentence and a hint, and changes nothing. Things are named by id or by name.
+"""
+
+from mosaic.hive.actions.devices import admit, new_join_token, remove_device
+from mosaic.hive.actions.installations import install, restart, set_open, start, stop
+from mosaic.hive.actions.logs import read_logs
+from mosaic.hive.actions.people import log_in, log_out, set_keys, set_up
+from mosaic.hive.actions.whereabouts import cancel_move, move, restore_from_trash, uninstall
+
+__all__ = [
+    "admit",
+    "cancel_move",
+    "install",
+    "log_in",
+    "log_out",
+    "move",
+    "new_join_token",
+    "read_logs",
+    "remove_device",
+    "restart",
+    "restore_from_trash",
+    "set_keys",
+    "set_open",
+    "set_up",
+    "start",
+    "stop",
+    "uninstall",
+]

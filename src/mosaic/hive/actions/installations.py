@@ -1,0 +1,181 @@
+"""Installing apps; starting, stopping and opening them."""
+
+import re
+from collections.abc import Callable
+
+from mosaic.adapters.sql import accounts, events, installations, placements
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.events import Happened
+from mosaic.adapters.sql.installations import Installation
+from mosaic.core import lease, placement
+from mosaic.core.errors import Conflict, Refused
+from mosaic.core.ids import AccountId, AppDigest, InstallationId
+from mosaic.core.placement import Placement, Wish
+from mosaic.crypto.tokens import new_id
+from mosaic.hive import names
+from mosaic.hive.finding import find_device, find_installation
+from mosaic.hive.forecast import require_ready
+from mosaic.hive.keys_check import PassphraseMissing
+from mosaic.hive.present import sight
+from mosaic.hive.present.installations import installation as presented
+from mosaic.hive.present.installations import one_installation
+from mosaic.hive.runtime import Hive
+from mosaic.wire import api
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+_MOST_VALUES = 200
+_LONGEST_VALUE = 16 * 1024
+
+
+class InstallationNameTaken(Conflict):
+    """Another installation has the name."""
+
+    code = "installation-name-taken"
+
+    def __init__(self, name: str, free: str) -> None:
+        super().__init__(
+            f"there is an installation named {name} already", hint=f"give it another name: `--name {free}`"
+        )
+
+
+class ConfigUnusable(Refused):
+    """A config value cannot be a variable of a compose file."""
+
+    code = "config-unusable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, hint="write values as KEY=text; the app's compose file names its variables as ${KEY}")
+
+
+async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installation:
+    """Install an app from the catalog. With `dry_run` only check, and return what would be."""
+    _check_config(wish.config)
+    wanted_name = names.check(wish.name) if wish.name is not None else None
+    entry = await hive.in_thread(lambda: hive.catalog.take(wish.app))
+    bundle = entry.bundle
+    if bundle is not None and not wish.dry_run:
+        await hive.in_thread(lambda: hive.bundles.keep(bundle))
+    seen = sight.take(hive)
+    installation_id = InstallationId(new_id())
+
+    def change(tx: Tx) -> api.Installation:
+        account = accounts.get(tx, who)
+        if account is None or account.keys is None:
+            raise PassphraseMissing
+        device = find_device(tx, who, wish.device)
+        require_ready(device, seen)
+        name = wanted_name or wish.app
+        taken = {
+            each.name for each in installations.of_account(tx, who) if installations.name_taken(tx, who, each.name)
+        }
+        if name in taken:
+            raise InstallationNameTaken(name, names.free(name, taken))
+        new = Installation(
+            id=installation_id,
+            account=who,
+            name=name,
+            app=wish.app,
+            app_digest=AppDigest(entry.app.digest),
+            config=wish.config,
+            config_revision=1,
+            open=False,
+            images={},
+            ports=[],
+            restart_count=0,
+            created_ns=seen.now_ns,
+        )
+        where = placement.install(lease.new_lease({}), device.id, seen.now_ns)
+        if wish.dry_run:
+            return presented(new, where, {device.id: device}, seen)
+        placements.add(tx, new, where)
+        events.add(tx, Happened(who, "installed", new.id, f"{name} comes up on {device.name}."), now_ns=seen.now_ns)
+        return one_installation(tx, new, seen)
+
+    made = await hive.write(change)
+    if not wish.dry_run:
+        hive.carry_on([installation_id])
+    return made
+
+
+async def start(hive: Hive, who: AccountId, installation: str) -> api.Installation:
+    """Want it running."""
+    return await _want(hive, who, installation, Wish.RUN)
+
+
+async def stop(hive: Hive, who: AccountId, installation: str) -> api.Installation:
+    """Want it stopped, with its volumes replicated."""
+    return await _want(hive, who, installation, Wish.STOP)
+
+
+async def restart(hive: Hive, who: AccountId, installation: str) -> api.Installation:
+    """Stop and start it once."""
+
+    def change(tx: Tx, found: Installation) -> tuple[str, str]:
+        installations.count_restart(tx, found.id)
+        return "restarting", f"{found.name} is restarted."
+
+    return await changed(hive, who, installation, change)
+
+
+async def set_open(hive: Hive, who: AccountId, installation: str, *, open_ports: bool) -> api.Installation:
+    """Bind its ports beyond loopback, or on loopback only."""
+
+    def change(tx: Tx, found: Installation) -> tuple[str, str] | None:
+        if found.open == open_ports:
+            return None
+        installations.set_open(tx, found.id, open_ports=open_ports)
+        if open_ports:
+            return "opened", f"{found.name} is reachable from the network of its device."
+        return "closed", f"{found.name} is reachable from its device only."
+
+    return await changed(hive, who, installation, change)
+
+
+async def _want(hive: Hive, who: AccountId, installation: str, wish: Wish) -> api.Installation:
+    def change(tx: Tx, found: Installation) -> tuple[str, str] | None:
+        if not change_placement(tx, found.id, lambda before: placement.want(before, wish)):
+            return None
+        if wish is Wish.RUN:
+            return "started", f"{found.name} shall run."
+        return "stopped", f"{found.name} shall stop."
+
+    return await changed(hive, who, installation, change)
+
+
+async def changed(
+    hive: Hive, who: AccountId, installation: str, change: Callable[[Tx, Installation], tuple[str, str] | None]
+) -> api.Installation:
+    """Change one installation, tell the event that `change` returns (None: nothing changed), and carry it on."""
+    seen = sight.take(hive)
+
+    def write(tx: Tx) -> api.Installation:
+        found = find_installation(tx, who, installation)
+        placements.lock(tx, found.id)
+        told = change(tx, found)
+        if told is not None:
+            kind, text = told
+            events.add(tx, Happened(who, kind, found.id, text), now_ns=seen.now_ns)
+        return one_installation(tx, installations.get(tx, found.id) or found, seen)
+
+    after = await hive.write(write)
+    hive.carry_on([InstallationId(after.installation)])
+    return after
+
+
+def change_placement(tx: Tx, installation: InstallationId, step: Callable[[Placement], Placement]) -> bool:
+    """Take one step of an installation's placement under its lock; say whether it changed anything."""
+    before = placements.lock(tx, installation)
+    assert before is not None
+    after = step(before)
+    placements.save(tx, installation, before, after)
+    return after != before
+
+
+def _check_config(config: dict[str, str]) -> None:
+    if len(config) > _MOST_VALUES:
+        raise ConfigUnusable(f"there are {len(config)} config values, and at most {_MOST_VALUES} are kept")
+    for key, value in config.items():
+        if not _KEY.fullmatch(key):
+            raise ConfigUnusable(f"{key[:80]!r} cannot be the name of a variable")
+        if len(value) > _LONGEST_VALUE or "\0" in value:
+            raise ConfigUnusable(f"the value of {key} is longer than 16 KiB or has a zero byte")

@@ -1,0 +1,162 @@
+"""Moves, the trash, and the way back from it."""
+
+from mosaic.adapters.sql import devices, events, installations, placements
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.events import Happened
+from mosaic.adapters.sql.installations import Installation
+from mosaic.core import placement
+from mosaic.core.errors import Conflict, Refused
+from mosaic.core.failover import TRASH_NS
+from mosaic.core.health import duration_words
+from mosaic.core.ids import AccountId, InstallationId
+from mosaic.core.placement import Phase, Placement
+from mosaic.hive import names
+from mosaic.hive.actions.installations import InstallationNameTaken, change_placement, changed
+from mosaic.hive.finding import InstallationUnknown, find_device, find_installation
+from mosaic.hive.forecast import LossNotAccepted, lose_seconds, require_ready
+from mosaic.hive.present import sight
+from mosaic.hive.present.installations import last_replicated_ns, one_installation, trash_entry
+from mosaic.hive.present.sight import Sight
+from mosaic.hive.runtime import Hive
+from mosaic.wire import api
+
+_LOSS_SLACK_SECONDS = 60.0
+"""Time goes on between the forecast and the owner's answer."""
+
+
+class NothingReplicated(Refused):
+    """A forced move would start the app empty (G4)."""
+
+    code = "nothing-replicated"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"nothing of {name} was replicated yet, so another device would start it empty",
+            hint=f"start its device again; to begin anew, `mosaic uninstall {name}` and install it on another one",
+        )
+
+
+class HolderSilent(Conflict):
+    """A planned move needs the holder, and it is not connected."""
+
+    code = "holder-silent"
+
+    def __init__(self, device: str, name: str) -> None:
+        super().__init__(
+            f"{device} is not connected, so it cannot hand {name} over",
+            hint=f"start it, or accept what would be lost: `mosaic move {name} --to DEVICE --force`",
+        )
+
+
+async def move(hive: Hive, who: AccountId, installation: str, wish: api.Move) -> api.Installation:
+    """Begin to move it to another Device; `force` does not wait for the holder."""
+    seen = sight.take(hive)
+
+    def change(tx: Tx, found: Installation) -> None:
+        target = find_device(tx, who, wish.to)
+
+        def step(before: Placement) -> Placement:
+            if wish.force:
+                if target.id != before.home:
+                    _require_accepted(tx, found, before, wish, seen)
+                after = placement.force_move(before, target.id, seen.now_ns)
+            else:
+                after = placement.move(before, target.id, seen.now_ns)
+            if after != before:
+                require_ready(target, seen)
+                if not wish.force:
+                    _require_connected(tx, found, before, seen)
+            return after
+
+        change_placement(tx, found.id, step)
+        _tell_move(tx, who, found, target.name, seen, force=wish.force)
+
+    return await changed(hive, who, installation, change)
+
+
+async def cancel_move(hive: Hive, who: AccountId, installation: str) -> api.Installation:
+    """Stop a move that has not arrived: the app stays, or starts again, where it came from."""
+    seen = sight.take(hive)
+
+    def change(tx: Tx, found: Installation) -> tuple[str, str]:
+        change_placement(tx, found.id, lambda before: placement.cancel_move(before, seen.now_ns))
+        return "move-failed", f"The move of {found.name} was stopped."
+
+    return await changed(hive, who, installation, change)
+
+
+async def uninstall(hive: Hive, who: AccountId, installation: str) -> api.TrashEntry:
+    """Stop it, replicate the last snapshot, and keep its data in the trash for 30 days."""
+    now_ns = hive.clock.wall_ns()
+
+    def change(tx: Tx) -> api.TrashEntry:
+        found = find_installation(tx, who, installation)
+        change_placement(tx, found.id, lambda before: placement.uninstall(before, now_ns))
+        text = f"{found.name} is in the trash for 30 days."
+        events.add(tx, Happened(who, "uninstalled", found.id, text), now_ns=now_ns)
+        after = placements.get(tx, found.id)
+        assert after is not None
+        return trash_entry(tx, found, after)
+
+    entry = await hive.write(change)
+    hive.carry_on([InstallationId(entry.installation)])
+    return entry
+
+
+async def restore_from_trash(
+    hive: Hive, who: AccountId, installation: str, wish: api.RestoreFromTrash
+) -> api.Installation:
+    """Bring an uninstalled app back with its data."""
+    seen = sight.take(hive)
+    name = names.check(wish.name) if wish.name is not None else None
+
+    def change(tx: Tx) -> api.Installation:
+        found = find_installation(tx, who, installation, trashed=True)
+        before = placements.get(tx, found.id)
+        if before is None or seen.now_ns >= before.since_ns + TRASH_NS:
+            raise InstallationUnknown(installation, trashed=True)
+        device = find_device(tx, who, wish.device if wish.device is not None else _default(tx, before, seen))
+        require_ready(device, seen)
+        if installations.name_taken(tx, who, name or found.name):
+            taken = {each.name for each in installations.of_account(tx, who)}
+            raise InstallationNameTaken(name or found.name, names.free(name or found.name, taken))
+        if name is not None:
+            installations.set_name(tx, found.id, name)
+        change_placement(tx, found.id, lambda now: placement.restore_from_trash(now, device.id, seen.now_ns))
+        text = f"{name or found.name} comes back on {device.name}."
+        events.add(tx, Happened(who, "restored", found.id, text), now_ns=seen.now_ns)
+        return one_installation(tx, installations.get(tx, found.id) or found, seen)
+
+    after = await hive.write(change)
+    hive.carry_on([InstallationId(after.installation)])
+    return after
+
+
+def _default(tx: Tx, before: Placement, seen: Sight) -> str | None:
+    """Where it was, when that Device is there: its data is on it still."""
+    home = devices.get(tx, before.home)
+    return home.id if home is not None and not home.removed and home.id in seen.connected else None
+
+
+def _require_accepted(tx: Tx, found: Installation, before: Placement, wish: api.Move, seen: Sight) -> None:
+    lease = before.lease
+    if before.phase is Phase.TRASHED or lease.released:
+        return
+    newest_ns = last_replicated_ns(tx, found.id)
+    if lease.newest and any(head is None for head in lease.newest.values()):
+        raise NothingReplicated(found.name)
+    lose = lose_seconds(newest_ns, seen)
+    if lose is not None and (wish.lose_seconds is None or lose > wish.lose_seconds + _LOSS_SLACK_SECONDS):
+        raise LossNotAccepted(f"up to {duration_words(int(lose))} of writing")
+
+
+def _require_connected(tx: Tx, found: Installation, before: Placement, seen: Sight) -> None:
+    home = devices.get(tx, before.home)
+    if before.lease.holder is not None and home is not None and home.id not in seen.connected:
+        raise HolderSilent(home.name, found.name)
+
+
+def _tell_move(tx: Tx, who: AccountId, found: Installation, target: str, seen: Sight, *, force: bool) -> None:
+    how = "is taken over by" if force else "moves to"
+    kind = "move-arriving" if force else "move-preparing"
+    events.add(tx, Happened(who, kind, found.id, f"{found.name} {how} {target}."), now_ns=seen.now_ns)

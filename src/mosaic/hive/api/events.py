@@ -1,0 +1,69 @@
+"""What happens, as it happens: server-sent events that go on where a reader stopped."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+import msgspec
+from litestar import get
+from litestar.response import Stream
+
+from mosaic.adapters.sql import events
+from mosaic.adapters.sql.tokens import bearer
+from mosaic.core.errors import MosaicError
+from mosaic.core.ids import AccountId
+from mosaic.crypto.tokens import hash_token
+from mosaic.hive.http import Asked
+from mosaic.hive.runtime import Hive
+from mosaic.hive.signed_in import SignedIn
+from mosaic.wire.api import Event
+
+_KEEP_ALIVE_SECONDS = 25.0
+# Many changes a second become a few messages.
+_CALM_SECONDS = 0.1
+
+
+@get("/api/events", media_type="text/event-stream")
+async def stream_events(request: Asked, hive: Hive, who: SignedIn) -> Stream:
+    """Stream `Event`s: those after `Last-Event-ID`, or from now on."""
+    last = request.headers.get("Last-Event-ID", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 18 else None
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return Stream(_lines(hive, who, after), media_type="text/event-stream", headers=headers)
+
+
+async def follow(hive: Hive, who: AccountId, after: int | None) -> AsyncIterator[list[Event]]:
+    """Yield the account's events in order, in batches; an empty batch now and then while nothing happens."""
+    last = after if after is not None else await hive.read(lambda tx: events.newest(tx, who))
+    while not hive.closing.is_set():
+        seen = hive.news.seen
+        batch = await hive.read(lambda tx, last=last: events.after(tx, who, last))  # type: ignore[misc]
+        if batch:
+            last = batch[-1].id
+            yield batch
+            await anyio.sleep(_CALM_SECONDS)
+        elif not await hive.news.wait(seen, seconds=_KEEP_ALIVE_SECONDS):
+            yield []
+
+
+async def _lines(hive: Hive, who: SignedIn, after: int | None) -> AsyncIterator[bytes]:
+    yield b"retry: 2000\n\n"
+    try:
+        async for batch in follow(hive, who.account, after):
+            if not batch and not await _still_signed_in(hive, who):
+                return
+            yield b"".join(_line(event) for event in batch) or b": still here\n\n"
+    except MosaicError:
+        # The reader comes again after `retry`, with the last number that it saw.
+        return
+
+
+async def _still_signed_in(hive: Hive, who: SignedIn) -> bool:
+    now_ns = hive.clock.wall_ns()
+    return await hive.read(lambda tx: bearer(tx, hash_token(who.token), now_ns=now_ns)) is not None
+
+
+def _line(event: Event) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.kind.encode(), msgspec.json.encode(event))
+
+
+handlers = [stream_events]

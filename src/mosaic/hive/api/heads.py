@@ -1,0 +1,119 @@
+"""Heads of volumes: accepting them, and reading them (contract: `mosaic.wire.blobs`).
+
+A head commit and a grant lock the same row, so that a head of an older epoch
+can never come in after a later grant (G1). Accepted heads are kept for good.
+"""
+
+from litestar import get, post
+
+from mosaic.adapters.sql import events, heads, placements, volumes
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.events import Happened
+from mosaic.adapters.sql.sessions import SpeaksFor
+from mosaic.core.errors import NotFound, Refused
+from mosaic.core.ids import HeadHash, InstallationId, VolumeId
+from mosaic.core.lease import OfferedHead, accept_head
+from mosaic.core.placement import Placement
+from mosaic.crypto import signing
+from mosaic.crypto.hashing import head_hash
+from mosaic.hive.api.objects import VolumeUnknown, require_own
+from mosaic.hive.http import Asked
+from mosaic.hive.runtime import Hive
+from mosaic.hive.signed_in import require_admitted
+from mosaic.wire.blobs import HeadAccepted, HeadAnswer
+from mosaic.wire.head import BODY_BYTES, CONTEXT, HEAD_BYTES, Head, HeadUnreadable, parse
+
+_MOST = 2**63
+
+
+class HeadForged(Refused):
+    """The head is not signed by the volume's key, or is another volume's."""
+
+    code = "head-forged"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"this head cannot be taken: {reason}", hint="run `mosaic volume verify` on the volume")
+
+
+class HeadMissing(NotFound):
+    """No head of this hash was ever accepted for the volume."""
+
+    code = "head-unknown"
+
+    def __init__(self) -> None:
+        super().__init__("the volume has no such head", hint="`mosaic volume snapshots NAME` lists them")
+
+
+@post("/api/volumes/{volume:str}/heads", status_code=200, request_max_body_size=64 * 1024)
+async def offer_head(volume: str, request: Asked, hive: Hive, session: SpeaksFor) -> HeadAccepted:
+    """Accept a signed head. 409 `fenced` when a later epoch was granted, `head-stale` when it does not follow."""
+    require_admitted(session)
+    signed = await request.body()
+    head = _checked(VolumeId(volume), signed)
+    name = head_hash(signed)
+    now_ns = hive.clock.wall_ns()
+    installation = await hive.write(lambda tx: _accept(tx, name, head, signed, session, now_ns))
+    hive.carry_on([installation])
+    return HeadAccepted(name)
+
+
+@get("/api/volumes/{volume:str}/heads/newest")
+async def newest_head(volume: str, hive: Hive, session: SpeaksFor) -> HeadAnswer:
+    """Return the newest accepted head."""
+    require_admitted(session)
+
+    def look(tx: Tx) -> HeadAnswer:
+        require_own(tx, VolumeId(volume), session)
+        found = heads.newest(tx, VolumeId(volume))
+        return HeadAnswer(found[0], found[1].hex()) if found else HeadAnswer(None, None)
+
+    return await hive.read(look)
+
+
+@get("/api/volumes/{volume:str}/heads/{head:str}")
+async def one_head(volume: str, head: str, hive: Hive, session: SpeaksFor) -> HeadAnswer:
+    """Return one accepted head, however old."""
+    require_admitted(session)
+    wanted = HeadHash(head.replace("\0", ""))
+
+    def look(tx: Tx) -> HeadAnswer:
+        require_own(tx, VolumeId(volume), session)
+        signed = heads.signed(tx, VolumeId(volume), wanted)
+        if signed is None:
+            raise HeadMissing
+        return HeadAnswer(wanted, signed.hex())
+
+    return await hive.read(look)
+
+
+def _checked(volume: VolumeId, signed: bytes) -> Head:
+    head, signature = parse(signed)
+    if head.volume != volume:
+        raise HeadForged("it is another volume's")
+    if not signing.verify(volume, CONTEXT, signed[:BODY_BYTES], signature):
+        raise HeadForged("its signature is not the volume's")
+    if max(head.seq, head.instant_ns, head.epoch.term, head.epoch.n) >= _MOST:
+        raise HeadUnreadable(f"a number in it is beyond what any of its {HEAD_BYTES} bytes should say")
+    return head
+
+
+def _accept(tx: Tx, name: HeadHash, head: Head, signed: bytes, session: SpeaksFor, now_ns: int) -> InstallationId:
+    require_own(tx, head.volume, session)
+    known = volumes.get(tx, head.volume)
+    before = placements.lock(tx, known.installation) if known else None
+    if known is None or before is None:
+        raise VolumeUnknown
+    offered = OfferedHead(name, head.previous, head.seq, head.epoch)
+    after = accept_head(before.lease, head.volume, offered, by=session.holder)
+    if after != before.lease:
+        heads.add(tx, name, head, signed, now_ns=now_ns)
+        _tell(tx, known.installation, before, session, now_ns)
+    return known.installation
+
+
+def _tell(tx: Tx, installation: InstallationId, before: Placement, session: SpeaksFor, now_ns: int) -> None:
+    text = f"Snapshot replicated under epoch {before.lease.epoch.n}."
+    events.add(tx, Happened(session.account, "head-accepted", installation, text), now_ns=now_ns)
+
+
+handlers = [offer_head, newest_head, one_head]

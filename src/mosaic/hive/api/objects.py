@@ -1,0 +1,153 @@
+"""The blob endpoint: a volume's immutable objects (contract: `mosaic.wire.blobs`).
+
+Only the Device that an installation belongs on may write its volumes' objects;
+every admitted Device of the account may read them, because a restore or a
+standby begins before the lease is granted. Names are random and bytes are
+ciphertext: nothing here can tell what they mean.
+"""
+
+import re
+from itertools import islice
+
+from litestar import Response, get, put
+
+from mosaic.adapters.blobs import FolderStore, ObjectDamaged, ObjectMissing, check_name
+from mosaic.adapters.sql import placements, volumes
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.sessions import SpeaksFor
+from mosaic.core.errors import NotFound, Refused
+from mosaic.core.ids import VolumeId
+from mosaic.core.lease import fenced
+from mosaic.hive.http import Asked
+from mosaic.hive.runtime import Hive
+from mosaic.hive.signed_in import require_admitted
+from mosaic.wire.blobs import MAX_OBJECT_BYTES, ObjectList
+
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})", re.ASCII)
+_MOST_LISTED = 1000
+
+
+class VolumeUnknown(NotFound):
+    """The account has no such volume."""
+
+    code = "volume-unknown"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such volume", hint="`mosaic volume list` shows them")
+
+
+class ObjectTooLarge(Refused):
+    """More bytes than an object has."""
+
+    code = "object-too-large"
+
+    def __init__(self) -> None:
+        super().__init__(f"an object has at most {MAX_OBJECT_BYTES // 2**20} MiB", hint="write smaller packs")
+
+
+class RangeUnsatisfiable(Refused):
+    """The range is malformed, or the object ends before it."""
+
+    code = "range-unsatisfiable"
+
+    def __init__(self) -> None:
+        super().__init__("the object does not have this range", hint="ask for bytes=first-last within it")
+
+
+@put("/api/volumes/{volume:str}/objects/{name:str}", status_code=201, request_max_body_size=MAX_OBJECT_BYTES)
+async def put_object(volume: str, name: str, request: Asked, hive: Hive, session: SpeaksFor) -> Response[None]:
+    """Store an object for good. 200 when these very bytes are there, 409 when others are."""
+    check_name(name)
+    require_admitted(session)
+    await hive.read(lambda tx: _require_writer(tx, VolumeId(volume), session))
+    store = hive.blobs.volume(VolumeId(volume))
+    async with hive.uploads:
+        content = await _body(request)
+        existed = await hive.in_thread(lambda: _put(store, name, content))
+    return Response(None, status_code=200 if existed else 201)
+
+
+@get("/api/volumes/{volume:str}/objects/{name:str}", media_type="application/octet-stream")
+async def get_object(volume: str, name: str, request: Asked, hive: Hive, session: SpeaksFor) -> Response[bytes]:
+    """Return an object, or the range of it that is asked for."""
+    store = await _readable(hive, volume, session)
+    wanted = request.headers.get("Range")
+    if wanted is None:
+        content = await hive.in_thread(lambda: store.get(name))
+        return Response(content, media_type="application/octet-stream", headers={"Accept-Ranges": "bytes"})
+    found = _RANGE.fullmatch(wanted)
+    if found is None or int(found[2]) < int(found[1]) or int(found[2]) >= MAX_OBJECT_BYTES:
+        raise RangeUnsatisfiable
+    first, last = int(found[1]), int(found[2])
+    try:
+        content = await hive.in_thread(lambda: store.get_range(name, first, last - first + 1))
+    except ObjectDamaged:
+        raise RangeUnsatisfiable from None
+    headers = {"Content-Range": f"bytes {first}-{first + len(content) - 1}/*"}
+    return Response(content, status_code=206, media_type="application/octet-stream", headers=headers)
+
+
+@get("/api/volumes/{volume:str}/objects")
+async def list_objects(
+    volume: str, hive: Hive, session: SpeaksFor, prefix: str = "", after: str = "", limit: int = _MOST_LISTED
+) -> ObjectList:
+    """Return a page of names, sorted."""
+    store = await _readable(hive, volume, session)
+    wanted = max(1, min(limit, _MOST_LISTED))
+
+    def page() -> ObjectList:
+        found = list(islice((each for each in store.list(prefix) if each.name > after), wanted + 1))
+        more = len(found) > wanted
+        return ObjectList(found[:wanted], found[wanted - 1].name if more else None)
+
+    return await hive.in_thread(page)
+
+
+async def _readable(hive: Hive, volume: str, session: SpeaksFor) -> FolderStore:
+    require_admitted(session)
+    await hive.read(lambda tx: require_own(tx, VolumeId(volume), session))
+    return hive.blobs.volume(VolumeId(volume))
+
+
+def require_own(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
+    """Return when the volume is the account's. Raises VolumeUnknown."""
+    if "\0" in volume or volumes.account_of(tx, volume) != session.account:
+        raise VolumeUnknown
+
+
+def _require_writer(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
+    require_own(tx, volume, session)
+    known = volumes.get(tx, volume)
+    placement = placements.get(tx, known.installation) if known else None
+    # While the lease is suspended nobody holds it, and home may go on: what counts is its head.
+    if placement is None or placement.home != session.holder.device:
+        raise fenced(placement.lease) if placement else VolumeUnknown()
+
+
+def _put(store: FolderStore, name: str, content: bytes) -> bool:
+    existed = _exists(store, name)
+    store.put(name, content)
+    return existed
+
+
+def _exists(store: FolderStore, name: str) -> bool:
+    try:
+        store.get_range(name, 0, 0)
+    except ObjectMissing:
+        return False
+    return True
+
+
+async def _body(request: Asked) -> bytes:
+    announced = request.headers.get("Content-Length", "")
+    if announced.isdigit() and int(announced[:18]) > MAX_OBJECT_BYTES:
+        raise ObjectTooLarge
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_OBJECT_BYTES:
+            raise ObjectTooLarge
+    return bytes(content)
+
+
+handlers = [put_object, get_object, list_objects]

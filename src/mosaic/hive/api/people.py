@@ -1,0 +1,61 @@
+"""Setting up, logging in and out, the account. Routes only; see `mosaic.wire.api`."""
+
+from litestar import get, post, put
+from litestar.di import Provide
+
+from mosaic import __version__
+from mosaic.hive import actions, views
+from mosaic.hive.http import Asked, address_of
+from mosaic.hive.runtime import Hive
+from mosaic.hive.signed_in import SignedIn, signed_in
+from mosaic.wire import api
+from mosaic.wire.enrol import HiveIdentity
+
+_WHO = {"who": Provide(signed_in)}
+
+
+@get("/api/hive")
+async def identity(hive: Hive, nonce: str = "") -> HiveIdentity:
+    """Say who this Hive is, signed over the asker's nonce."""
+    nonce = nonce[:128]
+    ca_pem = hive.address.ca_pem
+    return HiveIdentity(hive.key.public, nonce, ca_pem, hive.key.sign_identity(nonce, ca_pem), __version__)
+
+
+@get("/api/setup")
+async def setup_state(hive: Hive) -> api.SetupState:
+    """Say whether the Hive still waits for its first account."""
+    return await views.setup_state(hive)
+
+
+@post("/api/setup", status_code=200)
+async def set_up(data: api.Setup, request: Asked, hive: Hive) -> api.LoggedIn:
+    """Make the first account, once, with the code that `mosaic up` prints."""
+    return await actions.set_up(hive, data, address=address_of(request), browser=False)
+
+
+@post("/api/login", status_code=200)
+async def log_in(data: api.Login, request: Asked, hive: Hive) -> api.LoggedIn:
+    """Get an API token for a name and a password."""
+    return await actions.log_in(hive, data, address=address_of(request), browser=False)
+
+
+@post("/api/logout", status_code=204, dependencies=_WHO)
+async def log_out(hive: Hive, who: SignedIn) -> None:
+    """Forget the token that came with the request."""
+    await actions.log_out(hive, who.token)
+
+
+@get("/api/account", dependencies=_WHO)
+async def account(hive: Hive, who: SignedIn) -> api.Account:
+    """Return the account and its keys: ciphertext and public parts."""
+    return await views.account(hive, who.account)
+
+
+@put("/api/account/keys", dependencies=_WHO)
+async def set_keys(data: api.SetKeys, hive: Hive, who: SignedIn) -> api.Account:
+    """Set the keys, or replace their wrappings after the old passphrase was proved."""
+    return await actions.set_keys(hive, who.account, data)
+
+
+handlers = [identity, setup_state, set_up, log_in, log_out, account, set_keys]

@@ -1,0 +1,87 @@
+"""The Hive's web application: which routes there are, and what every request goes through.
+
+The API is `mosaic.hive.api`, the channel `mosaic.hive.channel`, the Console's
+pages `mosaic.hive.console`. The description of the API (OpenAPI 3.1) is at
+/schema/openapi.json.
+"""
+
+from collections.abc import Mapping
+
+from litestar import Litestar, Response, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from mosaic import __version__
+from mosaic.core.errors import MosaicError
+from mosaic.hive import problems
+from mosaic.hive.api import device_side, devices, events, heads, installations, objects, people
+from mosaic.hive.channel.socket import device_channel
+from mosaic.hive.console.routes import console_router
+from mosaic.hive.runtime import Hive
+from mosaic.hive.signed_in import device_session, signed_in
+
+MAX_BODY_BYTES = 1024 * 1024
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def build(hive: Hive) -> Litestar:
+    """Return the application for one running Hive."""
+    owned = Router(
+        "/",
+        route_handlers=[*devices.handlers, *installations.handlers, *events.handlers],
+        dependencies={"who": Provide(signed_in)},
+    )
+    stored = Router(
+        "/",
+        route_handlers=[*objects.handlers, *heads.handlers],
+        dependencies={"session": Provide(device_session)},
+    )
+    return Litestar(
+        route_handlers=[*people.handlers, *device_side.handlers, owned, stored, device_channel, console_router],
+        dependencies={"hive": Provide(_the_hive, sync_to_thread=False)},
+        exception_handlers={
+            MosaicError: problems.answer_mosaic,
+            HTTPException: problems.answer_http,
+            problems.LoginNeeded: problems.answer_login_needed,
+            Exception: problems.answer_unexpected,
+        },
+        after_request=_with_headers,
+        openapi_config=OpenAPIConfig(
+            title="Mosaic Hive",
+            version=__version__,
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+            use_handler_docstrings=True,
+        ),
+        request_max_body_size=MAX_BODY_BYTES,
+        state=State({"hive": hive}),
+        logging_config=None,
+        pdb_on_exception=False,
+        debug=False,
+    )
+
+
+def _the_hive(state: State) -> Hive:
+    hive: Hive = state.hive
+    return hive
+
+
+def _with_headers(response: Response[object]) -> Response[object]:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,160 @@
+"""The catalog: folders whose subfolders with a compose file are apps.
+
+An app's title and summary come from `x-mosaic:` in its compose file, else from
+the first lines of its README. An app that cannot be installed is listed too,
+with the reason. What is unchanged on the disk is not read again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mosaic.adapters.bundle import COMPOSE_FILE, digest, pack
+from mosaic.core.compose_document import ComposeInvalid, as_mapping, read_compose, to_json
+from mosaic.core.errors import MosaicError, NotFound, Refused
+from mosaic.hive import names
+from mosaic.wire.api import CatalogApp
+
+DISABLED = ".disabled"
+_README = ("README.md", "README.txt", "README")
+_LONGEST_TITLE = 80
+_LONGEST_SUMMARY = 300
+_MAX_COMPOSE_BYTES = 1024 * 1024
+
+_Look = tuple[tuple[str, int, int, int], ...]
+
+
+class AppUnknown(NotFound):
+    """No catalog folder has the app."""
+
+    code = "app-unknown"
+
+    def __init__(self, app: str, known: Sequence[str]) -> None:
+        listed = f"it has {', '.join(known[:8])}" if known else "it has none"
+        super().__init__(f"the catalog has no app {app[:80]!r}", hint=f"`mosaic catalog list` shows its apps; {listed}")
+
+
+class AppUnusable(Refused):
+    """The app is in the catalog and cannot be installed."""
+
+    code = "app-unusable"
+
+    def __init__(self, app: str, problem: str) -> None:
+        super().__init__(
+            f"{app} cannot be installed: {problem}", hint="mend the app's folder; it is read again at once"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One app, and its bundle when it can be installed."""
+
+    app: CatalogApp
+    bundle: bytes | None
+
+
+class Catalog:
+    """Reads disks: call it in a worker thread. Two threads may, at the price of reading twice."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._read: dict[Path, tuple[_Look, Entry]] = {}
+
+    def apps(self) -> list[CatalogApp]:
+        """Return all apps by name. Of two with the same name the one in the folder named first counts."""
+        found: dict[str, CatalogApp] = {}
+        for folder in self._app_folders():
+            found.setdefault(folder.name, self._entry(folder).app)
+        return [found[name] for name in sorted(found)]
+
+    def take(self, app: str) -> Entry:
+        """Return an app to install. Raises AppUnknown, AppUnusable."""
+        folder = next((folder for folder in self._app_folders() if folder.name == app), None)
+        if folder is None:
+            raise AppUnknown(app, [entry.app for entry in self.apps()])
+        entry = self._entry(folder)
+        if entry.bundle is None:
+            raise AppUnusable(app, entry.app.problem or "its folder cannot be read")
+        return entry
+
+    def _app_folders(self) -> Iterator[Path]:
+        for catalog in self._folders:
+            try:
+                folders = sorted(path for path in catalog.iterdir() if path.is_dir())
+            except OSError:
+                continue
+            yield from (path for path in folders if (path / COMPOSE_FILE).is_file() and not (path / DISABLED).exists())
+
+    def _entry(self, folder: Path) -> Entry:
+        look = _look(folder)
+        known = self._read.get(folder)
+        if known is None or known[0] != look:
+            known = (look, _read(folder))
+            self._read[folder] = known
+        return known[1]
+
+
+def _look(folder: Path) -> _Look:
+    """Return what changes whenever a file in the folder does."""
+    seen = []
+    for path in sorted(folder.rglob("*")):
+        try:
+            stat = path.lstat()
+        except OSError:
+            continue
+        seen.append((path.relative_to(folder).as_posix(), stat.st_mtime_ns, stat.st_size, stat.st_mode))
+    return tuple(seen)
+
+
+def _read(folder: Path) -> Entry:
+    try:
+        names.check(folder.name)
+        bundle = pack(folder)
+        app = _described(folder, digest(bundle))
+    except MosaicError as error:
+        return Entry(CatalogApp(folder.name, folder.name, "", "", [], problem=f"{error.message} ({error.hint})"), None)
+    except OSError as error:
+        problem = f"its folder cannot be read: {error.strerror}"
+        return Entry(CatalogApp(folder.name, folder.name, "", "", [], problem=problem), None)
+    return Entry(app, bundle)
+
+
+def _described(folder: Path, app_digest: str) -> CatalogApp:
+    compose = read_compose(to_json(_yaml(folder / COMPOSE_FILE)))
+    told = compose.rest.get("x-mosaic")
+    about = as_mapping(told, "x-mosaic") if told is not None else {}
+    title, summary = _from_readme(folder)
+    return CatalogApp(
+        app=folder.name,
+        title=str(about.get("title") or title or folder.name)[:_LONGEST_TITLE],
+        summary=str(about.get("summary") or summary)[:_LONGEST_SUMMARY],
+        digest=app_digest,
+        services=sorted(compose.services),
+    )
+
+
+def _yaml(path: Path) -> object:
+    if path.stat().st_size > _MAX_COMPOSE_BYTES:
+        raise ComposeInvalid("the compose file is larger than 1 MiB", hint="move data out of it, into files beside it")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader, in C where there is one
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise ComposeInvalid(
+            f"the compose file is not YAML{where}", hint="mend it; `docker compose config` helps"
+        ) from error
+
+
+def _from_readme(folder: Path) -> tuple[str, str]:
+    for name in _README:
+        try:
+            text = (folder / name).read_text(errors="replace")
+        except OSError:
+            continue
+        lines = [line.strip("# ").strip() for line in text.splitlines() if line.strip("# ").strip()]
+        return (lines[0] if lines else "", lines[1] if len(lines) > 1 else "")
+    return "", ""

@@ -1,0 +1,103 @@
+"""Building the Assignments of one Device from the database and from what all Devices said."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mosaic.adapters.sql import devices, installations, placements, volumes
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.installations import Installation
+from mosaic.adapters.sql.volumes import Volume
+from mosaic.core import failover
+from mosaic.core.failover import Assigned
+from mosaic.core.goal import Goal
+from mosaic.core.ids import DeviceId, InstallationId
+from mosaic.core.lease import Holder
+from mosaic.core.placement import Placement
+from mosaic.hive.channel.sights import Heard, mentioned, seen
+from mosaic.hive.identity import HiveKey
+from mosaic.wire.assignment import Assignment, VolumeAssignment
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a Device should be told. `revisions` are the placements' own; None for a Device that gets no work."""
+
+    items: list[Assignment]
+    revisions: Mapping[InstallationId, int]
+
+
+def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKey, *, now_ns: int) -> Told | None:
+    """Return everything that the Device should hold; None while the owner has not admitted it."""
+    device = devices.get(tx, to.device)
+    if device is None or device.removed or device.admission is None:
+        return None
+    concerned = set(installations.concerning(tx, to.device))
+    if to.device in heard:
+        concerned |= mentioned(heard[to.device].report)
+    items: list[Assignment] = []
+    revisions: dict[InstallationId, int] = {}
+    for installation_id in sorted(concerned):
+        installation = installations.get(tx, installation_id)
+        placement = placements.get(tx, installation_id)
+        if installation is None or placement is None or installation.account != device.account:
+            continue
+        goals = failover.goals(placement, sights(placement, installation_id, heard), now_ns)
+        if to.device in goals:
+            kept = volumes.of_installation(tx, installation_id)
+            items.append(_assignment(installation, placement, goals[to.device], to, kept, key))
+            revisions[installation_id] = placement.revision
+    return Told(items, revisions)
+
+
+def sights(
+    placement: Placement, installation: InstallationId, heard: Mapping[DeviceId, Heard]
+) -> dict[DeviceId, failover.Report]:
+    """Return what every Device said about the installation, of those that it concerns."""
+    concerned = {placement.home, placement.other}
+    return {
+        device: seen(said, installation, placement.lease)
+        for device, said in heard.items()
+        if device in concerned or installation in mentioned(said.report)
+    }
+
+
+def _assignment(
+    installation: Installation,
+    placement: Placement,
+    assigned: Assigned,
+    to: Holder,
+    kept: Iterable[Volume],
+    key: HiveKey,
+) -> Assignment:
+    # Between a new session's welcome and its first report the lease is still the older session's.
+    holds = assigned.epoch is not None and placement.lease.holder == to
+    return Assignment(
+        installation=installation.id,
+        name=installation.name,
+        app=installation.app,
+        app_digest=installation.app_digest,
+        config_revision=installation.config_revision,
+        goal=assigned.goal.value,
+        epoch=str(assigned.epoch) if holds else None,
+        failover=placement.lease.policy.value,
+        volumes=[volume_assignment(volume) for volume in kept],
+        images=installation.images,
+        config=installation.config,
+        ports=installation.ports,
+        open=installation.open,
+        domain=domain(installation),
+        link_token=key.link_token(installation.id) if assigned.goal in (Goal.RUN, Goal.PREPARE) else "",
+        restart_count=installation.restart_count,
+    )
+
+
+def volume_assignment(volume: Volume) -> VolumeAssignment:
+    """Return the volume as Devices are told of it."""
+    kind: Literal["data", "link"] = "link" if volume.kind == "link" else "data"
+    return VolumeAssignment(volume.id, kind, volume.wrapped_seed, volume.base, volume.newest)
+
+
+def domain(installation: Installation) -> str:
+    """Return the name that the app is reached by until it has a public one."""
+    return f"{installation.name}.localhost"

@@ -1,0 +1,87 @@
+"""What a Device's report says about one installation, as the decisions in core need it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mosaic.core import epoch as epochs
+from mosaic.core.epoch import Epoch
+from mosaic.core.failover import Report as Seen
+from mosaic.core.ids import HeadHash, InstallationId, SessionId, VolumeId
+from mosaic.core.lease import Lease
+from mosaic.wire.report import InstallationReport, Report, VolumeReport
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The newest report of a Device's newest session since the Hive started.
+
+    `answers` maps each installation to the revision of its placement that the
+    Device had been told when it reported.
+    """
+
+    session: SessionId
+    at_ns: int
+    report: Report
+    answers: Mapping[InstallationId, int]
+
+
+def mentioned(report: Report) -> set[InstallationId]:
+    """Return the installations that the Device runs or has data of."""
+    named = {InstallationId(seen.installation) for seen in report.installations}
+    return named | {InstallationId(volume.installation) for volume in report.volumes if volume.installation}
+
+
+def seen(heard: Heard, installation: InstallationId, lease: Lease) -> Seen:
+    """Return what the Device said about the installation; that it has nothing of it, if it said nothing."""
+    told = next((each for each in heard.report.installations if each.installation == installation), None)
+    volumes = [volume for volume in heard.report.volumes if volume.installation == installation]
+    answers = heard.answers.get(installation, -1)
+    if told is None:
+        return Seen(heard.session, heard.at_ns, answers=answers, keeps_data=bool(volumes))
+    epoch = read_epoch(told.epoch)
+    return Seen(
+        session=heard.session,
+        at_ns=heard.at_ns,
+        answers=answers,
+        prepared=told.phase == "prepared",
+        problem=_problem(told),
+        epoch=epoch,
+        ready=_ready(told, volumes, lease, epoch),
+        healthy=told.healthy and told.phase == "running",
+        released=told.phase == "released",
+        heads={VolumeId(each.volume): _head(each) for each in volumes},
+        keeps_data=bool(volumes) and told.phase != "dropped",
+    )
+
+
+def read_epoch(text: str | None) -> Epoch | None:
+    """Return the epoch, None when there is none or it is not one."""
+    if text is None:
+        return None
+    try:
+        return epochs.parse(text)
+    except ValueError:
+        return None
+
+
+def highest(heard: Heard, installation: InstallationId) -> Epoch | None:
+    """Return the highest epoch of the installation that the Device ever saw."""
+    return read_epoch(heard.report.highest.get(installation))
+
+
+def _problem(told: InstallationReport) -> str | None:
+    """A failure counts once the Device gave up on this attempt; one on its way to the next try does not."""
+    if told.phase != "failed":
+        return None
+    return told.problem.message if told.problem else "the device gave up without saying why"
+
+
+def _ready(told: InstallationReport, volumes: list[VolumeReport], lease: Lease, epoch: Epoch | None) -> bool:
+    if told.phase not in ("running", "stopped") or epoch is None or not lease.newest:
+        return False
+    held = {VolumeId(each.volume) for each in volumes if read_epoch(each.epoch) == epoch}
+    return held >= set(lease.newest)
+
+
+def _head(volume: VolumeReport) -> HeadHash | None:
+    return HeadHash(volume.local_head) if volume.local_head else None

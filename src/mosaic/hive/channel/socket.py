@@ -1,0 +1,206 @@
+"""The Hive's end of a channel: one WebSocket per Device, a deadline on every wait.
+
+Sending and receiving are two tasks: one sends whenever something changed that
+the Device should know, the other takes reports and answers. Either ending ends
+the channel; the Device comes again by itself.
+"""
+
+from collections.abc import Awaitable
+
+import anyio
+import msgspec
+import structlog
+from litestar import websocket
+from litestar.exceptions import WebSocketDisconnect, WebSocketException
+
+from mosaic.adapters.sql import devices, events, installations
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.events import Happened
+from mosaic.core.errors import MosaicError
+from mosaic.core.ids import InstallationId
+from mosaic.hive.channel import assigning, handshake
+from mosaic.hive.channel.assigning import Told
+from mosaic.hive.channel.connections import Connection
+from mosaic.hive.channel.handshake import TurnedAway
+from mosaic.hive.channel.sights import Heard, mentioned
+from mosaic.hive.http import Socket
+from mosaic.hive.runtime import Hive
+from mosaic.wire.channel import PATH, Answered, FromDevice, FromHive, Goodbye, Hello, Ordered, Proof, Reported
+from mosaic.wire.report import Report
+
+log = structlog.get_logger()
+
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+_HANDSHAKE_SECONDS = 15.0
+_SEND_SECONDS = 30.0
+_SILENCE_SECONDS = 150.0
+_QUIET_SECONDS = 600.0
+
+_ENDS = (WebSocketDisconnect, WebSocketException, TimeoutError, OSError, RuntimeError, msgspec.MsgspecError)
+_decoder: msgspec.json.Decoder[FromDevice] = msgspec.json.Decoder(FromDevice)
+
+
+@websocket(PATH, include_in_schema=False)
+async def device_channel(socket: Socket, hive: Hive) -> None:
+    """Speak with one Device until either side goes."""
+    await socket.accept()
+    connection: Connection | None = None
+    try:
+        with anyio.fail_after(_HANDSHAKE_SECONDS):
+            connection, admitted = await _greet(socket, hive)
+        log.info("device_connected", device=connection.device, session=connection.session)
+        await _tell_story(hive, connection, "device-connected", "connected")
+        await _converse(socket, hive, connection, admitted=admitted)
+    except TurnedAway as turned:
+        log.info("device_turned_away", code=turned.goodbye.code)
+        await _say_goodbye(socket, turned.goodbye)
+    except _ENDS as error:
+        log.info("channel_ended", device=connection.device if connection else None, reason=type(error).__name__)
+        await _say_goodbye(socket, Goodbye("hive-busy", "the channel ended", "connect again", retry=True))
+    finally:
+        if connection is not None:
+            hive.connections.detach(connection)
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_SEND_SECONDS):
+                await _tell_story(hive, connection, "device-disconnected", "is not connected any more")
+
+
+async def _greet(socket: Socket, hive: Hive) -> tuple[Connection, bool]:
+    hello = await _receive(socket)
+    if not isinstance(hello, Hello):
+        raise TurnedAway(Goodbye("proof-wrong", "the first message must be a hello", "update the device"))
+    asked = await handshake.challenge(hive, hello)
+    await _send(socket, asked.message)
+    proof = await _receive(socket)
+    if not isinstance(proof, Proof):
+        raise TurnedAway(Goodbye("proof-wrong", "the second message must be a proof", "update the device"))
+    connection = await handshake.welcome(hive, asked, proof)
+    admitted = asked.device.admission is not None
+    await _send(socket, handshake.welcome_message(hive, connection, admitted=admitted))
+    return connection, admitted
+
+
+async def _converse(socket: Socket, hive: Hive, connection: Connection, *, admitted: bool) -> None:
+    async with anyio.create_task_group() as tasks:
+
+        async def until_it_ends(part: Awaitable[None]) -> None:
+            try:
+                await part
+            except _ENDS as error:
+                log.info("channel_ended", device=connection.device, reason=type(error).__name__)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(until_it_ends, _listen(socket, hive, connection))
+        tasks.start_soon(until_it_ends, _speak(socket, hive, connection, admitted=admitted))
+
+
+async def _listen(socket: Socket, hive: Hive, connection: Connection) -> None:
+    while True:
+        with anyio.fail_after(_SILENCE_SECONDS):
+            message = await _receive(socket)
+        await _take(hive, connection, message)
+
+
+async def _speak(socket: Socket, hive: Hive, connection: Connection, *, admitted: bool) -> None:
+    while connection.goodbye is None:
+        seen = connection.changed.seen
+        told = await _told(hive, connection)
+        if told is not None and not admitted:
+            admitted = True
+            await _send(socket, handshake.welcome_message(hive, connection, admitted=True))
+        if told is not None:
+            message = connection.tell(told.items, told.revisions, hive.clock.wall_ns())
+            if message is not None:
+                await _send(socket, message)
+        for command in connection.take_orders():
+            await _send(socket, Ordered(command))
+        await connection.changed.wait(seen, seconds=_QUIET_SECONDS)
+    await _say_goodbye(socket, connection.goodbye)
+
+
+async def _told(hive: Hive, connection: Connection) -> Told | None:
+    heard = hive.connections.heard()
+    now_ns = hive.clock.wall_ns()
+    try:
+        return await hive.read(lambda tx: assigning.assignments(tx, connection.holder, heard, hive.key, now_ns=now_ns))
+    except MosaicError as error:
+        log.warning("assignments_unread", device=connection.device, code=error.code, reason=error.message)
+        return None
+
+
+async def _take(hive: Hive, connection: Connection, message: FromDevice) -> None:
+    if hive.connections.get(connection.device) is not connection:
+        return
+    match message:
+        case Reported(report):
+            await _hear(hive, connection, report)
+        case Answered(result):
+            connection.answers[result.id] = result
+            connection.answered.wake()
+        case Hello() | Proof():
+            connection.end(Goodbye("proof-wrong", "a greeting in the middle of a conversation", "update the device"))
+
+
+async def _hear(hive: Hive, connection: Connection, report: Report) -> None:
+    now_ns = hive.clock.wall_ns()
+    answers = connection.answers_to(report.assignments_revision)
+    before = hive.connections.heard().get(connection.device)
+    hive.connections.hear(connection.device, Heard(connection.session, now_ns, report, answers))
+    news = before is None or before.session != connection.session or _differs(before.report, report)
+    try:
+        concerned = await hive.write(lambda tx: _write_report(tx, connection, report, now_ns, news=news))
+    except MosaicError as error:
+        log.warning("report_not_kept", device=connection.device, code=error.code, reason=error.message)
+        concerned = mentioned(report)
+    hive.carry_on(concerned | mentioned(report))
+
+
+def _write_report(tx: Tx, connection: Connection, report: Report, now_ns: int, *, news: bool) -> set[InstallationId]:
+    devices.put_report(tx, connection.device, report, now_ns=now_ns)
+    if news:
+        happened = Happened(connection.account, "device-reported", connection.device, "A device reported a change.")
+        events.add(tx, happened, now_ns=now_ns)
+    return set(installations.concerning(tx, connection.device))
+
+
+def _differs(before: Report, after: Report) -> bool:
+    """Whether anything that people see has changed, apart from the time and the machine's load."""
+    return (before.installations, before.volumes, before.engine_version, before.problem, before.pool) != (
+        after.installations,
+        after.volumes,
+        after.engine_version,
+        after.problem,
+        after.pool,
+    )
+
+
+async def _tell_story(hive: Hive, connection: Connection, kind: str, verb: str) -> None:
+    now_ns = hive.clock.wall_ns()
+
+    def tell(tx: Tx) -> None:
+        device = devices.get(tx, connection.device)
+        name = device.name if device else connection.device
+        events.add(tx, Happened(connection.account, kind, connection.device, f"{name} {verb}."), now_ns=now_ns)
+
+    try:
+        await hive.write(tell)
+    except MosaicError as error:
+        log.warning("event_not_kept", device=connection.device, code=error.code)
+
+
+async def _receive(socket: Socket) -> FromDevice:
+    message: FromDevice = _decoder.decode(await socket.receive_data("text"))
+    return message
+
+
+async def _send(socket: Socket, message: FromHive) -> None:
+    with anyio.fail_after(_SEND_SECONDS):
+        await socket.send_data(msgspec.json.encode(message).decode())
+
+
+async def _say_goodbye(socket: Socket, goodbye: Goodbye) -> None:
+    with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+        try:
+            await _send(socket, goodbye)
+            await socket.close()
+        except _ENDS:
+            return

@@ -1,0 +1,81 @@
+"""What a forced move would lose, and what speaks against a move."""
+
+from mosaic.adapters.sql import devices, placements
+from mosaic.adapters.sql.devices import Device
+from mosaic.adapters.sql.engine import Tx
+from mosaic.core.errors import Refused
+from mosaic.core.ids import AccountId
+from mosaic.hive.finding import find_device, find_installation
+from mosaic.hive.present.installations import last_replicated_ns
+from mosaic.hive.present.sight import Sight
+from mosaic.wire.api import MoveForecast
+
+
+class DeviceNotReady(Refused):
+    """The Device cannot take an installation now."""
+
+    code = "device-not-ready"
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem, hint=hint)
+
+
+class LossNotAccepted(Refused):
+    """A forced move would lose more than the owner was shown."""
+
+    code = "loss-not-accepted"
+
+    def __init__(self, lose: str) -> None:
+        super().__init__(
+            f"a forced move would lose {lose}",
+            hint="look at the forecast again, and send what it says as `lose_seconds` to accept it",
+        )
+
+
+def require_ready(device: Device, sight: Sight) -> None:
+    """Return when the Device can take an installation. Raises DeviceNotReady."""
+    for problem, hint in _against(device, sight):
+        raise DeviceNotReady(problem, hint)
+
+
+def _against(device: Device, sight: Sight) -> list[tuple[str, str]]:
+    name = device.name
+    if device.admission is None:
+        return [(f"{name} has not been admitted", f"admit it first: `mosaic device admit {name}`")]
+    against = []
+    if not device.has_root_key:
+        against.append((
+            f"{name} has no root key, so it cannot open the app's data",
+            f"admit it again with the passphrase: `mosaic device admit {name}`",
+        ))  # fmt: skip
+    if device.id not in sight.connected:
+        against.append((f"{name} is not connected", "start it, or name another one: `mosaic device list` shows them"))
+    return against
+
+
+def lose_seconds(newest_replicated_ns: int | None, sight: Sight) -> float | None:
+    """Return how many seconds of data exist nowhere but at the silent holder; None when nothing was replicated."""
+    if newest_replicated_ns is None:
+        return None
+    return max(0.0, (sight.now_ns - newest_replicated_ns) / 1e9)
+
+
+def forecast(tx: Tx, who: AccountId, installation: str, to: str | None, sight: Sight) -> MoveForecast:
+    """Look at one move. Nothing is changed."""
+    known = find_installation(tx, who, installation)
+    placement = placements.get(tx, known.id)
+    newest_ns = last_replicated_ns(tx, known.id)
+    problems: list[str] = []
+    if to is not None:
+        target = find_device(tx, who, to)
+        if placement is not None and target.id == placement.home:
+            problems.append(f"{known.name} is on {target.name} already")
+        problems += [problem for problem, _ in _against(target, sight)]
+    home = devices.get(tx, placement.home) if placement else None
+    released = placement is not None and placement.lease.released
+    return MoveForecast(
+        holder_connected=home is not None and home.id in sight.connected,
+        newest_replicated_ns=newest_ns,
+        lose_seconds=0.0 if released else lose_seconds(newest_ns, sight),
+        problems=problems,
+    )

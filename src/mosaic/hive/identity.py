@@ -1,0 +1,101 @@
+"""The Hive's own key, and what is derived from it.
+
+The seed is a 0600 file in the state folder and not a row: a stolen database
+does not let anybody speak as the Hive. Devices pin the public key when they
+enrol.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from mosaic.core.errors import Corrupt
+from mosaic.core.ids import DeviceId, InstallationId, SessionId
+from mosaic.crypto import signing
+from mosaic.crypto.secret import Secret
+from mosaic.wire.channel import DEVICE_CONTEXT, HIVE_CONTEXT
+from mosaic.wire.enrol import IDENTITY_CONTEXT
+
+_LINK_LABEL = b"mosaic link token v1\0"
+
+
+class HiveKeyUnreadable(Corrupt):
+    """The Hive's key file is not what this program wrote."""
+
+    code = "hive-key-unreadable"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"the Hive's key {path} is damaged",
+            hint="restore it from a backup; a Hive with another key is a stranger to its Devices",
+        )
+
+
+class HiveKey:
+    """Signs for the Hive. `public` is the Ed25519 public key in hex."""
+
+    def __init__(self, seed: Secret) -> None:
+        self._seed = seed
+        self.public = signing.public_key(seed.reveal())
+
+    @property
+    def fingerprint(self) -> str:
+        """What join tokens carry and Devices pin: SHA-256 (hex) of the public key."""
+        return hashlib.sha256(bytes.fromhex(self.public)).hexdigest()
+
+    def sign_identity(self, nonce: str, ca_pem: str | None) -> str:
+        """Sign who the Hive is and which CA it uses, for somebody who knows the fingerprint only."""
+        ca_hash = hashlib.sha256(ca_pem.encode()).hexdigest() if ca_pem else ""
+        return self._sign(IDENTITY_CONTEXT, f"{nonce}\n{ca_hash}")
+
+    def sign_channel(self, nonce: str, device: DeviceId, session: SessionId) -> str:
+        """Prove to a Device that this is the Hive that it pinned."""
+        return self._sign(HIVE_CONTEXT, f"{nonce}\n{device}\n{session}")
+
+    def link_token(self, installation: InstallationId) -> str:
+        """Return the installation's link token. Derived, so that the database does not hold it."""
+        return hmac.new(self._seed.reveal(), _LINK_LABEL + installation.encode(), hashlib.sha256).hexdigest()
+
+    def _sign(self, context: bytes, message: str) -> str:
+        return signing.sign(self._seed.reveal(), context, message.encode()).hex()
+
+
+def device_proved(device_key: str, *, nonce: str, hive_key: str, session: SessionId, signature: str) -> bool:
+    """Tell whether the Device signed our nonce for this Hive and this session."""
+    try:
+        raw = bytes.fromhex(signature)
+    except ValueError:
+        return False
+    return signing.verify(device_key, DEVICE_CONTEXT, f"{nonce}\n{hive_key}\n{session}".encode(), raw)
+
+
+def load_or_make(path: Path) -> HiveKey:
+    """Read the Hive's key, or make it at the very first start. Raises HiveKeyUnreadable."""
+    if not path.exists():
+        write_private(path, secrets.token_bytes(signing.SEED_BYTES).hex() + "\n")
+    try:
+        seed = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        raise HiveKeyUnreadable(path) from None
+    if len(seed) != signing.SEED_BYTES:
+        raise HiveKeyUnreadable(path)
+    return HiveKey(Secret(seed))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a 0600 file so that a crash leaves all of it or none."""
+    incoming = path.with_name(path.name + ".new")
+    incoming.unlink(missing_ok=True)
+    fd = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    incoming.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

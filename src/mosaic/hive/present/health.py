@@ -1,0 +1,42 @@
+"""How things are, in the words of `mosaic.core`."""
+
+from collections.abc import Sequence
+
+from mosaic.core import condition, health
+from mosaic.core.condition import CopySight, ServiceSight
+from mosaic.wire import api
+from mosaic.wire.report import InstallationReport, VolumeReport
+
+
+def on_wire(found: health.Health) -> api.Health:
+    """Return it as the API says it."""
+    return api.Health(found.colour.value, found.word, found.cause, found.remedy)
+
+
+def app_health(
+    name: str, report: InstallationReport | None, device: health.Health, *, wanted: bool, problem: str | None
+) -> health.Health:
+    """Say how the app is; when its Device is silent, that nobody knows."""
+    if device.colour is health.Colour.RED:
+        remedy = f"{device.remedy} Or move it: `mosaic move {name} --to DEVICE --force`."
+        return health.Health(health.Colour.RED, device.word, device.cause, remedy)
+    failure = report.problem if report and report.problem else None
+    if failure is not None:
+        return health.Health(health.Colour.RED, "Needs you", f"{failure.message}.", failure.hint)
+    if problem is not None:
+        return health.Health(health.Colour.AMBER, "Needs you", f"{problem}.", f"See more: `mosaic show {name}`.")
+    services = [
+        ServiceSight(each.service, each.state, each.health, each.exit_code)
+        for each in (report.services if report else [])
+    ]
+    return condition.app_health(name, services, wanted=wanted)
+
+
+def data_health(volumes: Sequence[VolumeReport], now_ns: int) -> health.Health:
+    """Say how well the installation's data is kept."""
+    copies = [
+        CopySight(each.store, each.same_machine, each.state, each.instant_ns)
+        for volume in volumes
+        for each in volume.replicas
+    ]
+    return condition.data_health(copies, now_ns, waiting_bytes=sum(each.waiting_bytes for each in volumes))

@@ -1,0 +1,137 @@
+"""Installations as the API shows them."""
+
+from collections.abc import Iterable
+
+from mosaic.adapters.sql import devices, heads, installations, placements, volumes
+from mosaic.adapters.sql.devices import Device
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.installations import Installation
+from mosaic.adapters.sql.volumes import Volume
+from mosaic.core.failover import TRASH_NS
+from mosaic.core.ids import AccountId, DeviceId, HeadHash, InstallationId
+from mosaic.core.placement import Phase, Placement, Wish
+from mosaic.hive.present.devices import device_health, newest_report
+from mosaic.hive.present.health import app_health, data_health, on_wire
+from mosaic.hive.present.sight import Sight
+from mosaic.wire import api
+from mosaic.wire.report import InstallationReport, VolumeReport
+
+
+def all_installations(tx: Tx, account: AccountId, sight: Sight) -> list[api.Installation]:
+    """Return what is installed, by name."""
+    known = {device.id: device for device in devices.of_account(tx, account)}
+    where = placements.of_account(tx, account)
+    return [
+        installation(each, where[each.id], known, sight)
+        for each in installations.of_account(tx, account)
+        if where[each.id].phase is not Phase.TRASHED
+    ]
+
+
+def one_installation(tx: Tx, known: Installation, sight: Sight) -> api.Installation:
+    """Return one installation."""
+    placement = placements.of_account(tx, known.account)[known.id]
+    return installation(known, placement, {each.id: each for each in devices.of_account(tx, known.account)}, sight)
+
+
+def installation(
+    known: Installation, placement: Placement, of_account: dict[DeviceId, Device], sight: Sight
+) -> api.Installation:
+    """Return it, with what each Device last said about it."""
+    said = {each.id: newest_report(each, sight) for each in of_account.values()}
+    reports: dict[str, InstallationReport] = {}
+    kept: list[VolumeReport] = []
+    for device, report in said.items():
+        for told in report.installations if report else []:
+            if told.installation == known.id:
+                reports[device] = told
+        if report is not None and device == placement.home:
+            kept = [each for each in report.volumes if each.installation == known.id]
+    home = device_health(of_account[placement.home], sight)
+    found = app_health(
+        known.name,
+        reports.get(placement.home),
+        home,
+        wanted=placement.wish is Wish.RUN,
+        problem=placement.problem,
+    )
+    return api.Installation(
+        installation=known.id,
+        name=known.name,
+        app=known.app,
+        app_digest=known.app_digest,
+        wanted="run" if placement.wish is Wish.RUN else "stop",
+        phase=placement.phase.value,
+        device=placement.home,
+        target=placement.other,
+        epoch=str(placement.lease.epoch),
+        failover=placement.lease.policy.value,
+        open=known.open,
+        health=on_wire(found),
+        created_ns=known.created_ns,
+        reports=reports,
+        volumes=kept,
+        problem=placement.problem,
+        data_health=on_wire(data_health(kept, sight.now_ns)),
+        since_ns=placement.since_ns,
+    )
+
+
+def trash(tx: Tx, account: AccountId, sight: Sight) -> list[api.TrashEntry]:
+    """Return what was uninstalled and can be restored, the newest first."""
+    where = placements.of_account(tx, account)
+    entries = [
+        trash_entry(tx, each, where[each.id])
+        for each in installations.of_account(tx, account)
+        if where[each.id].phase is Phase.TRASHED and sight.now_ns < where[each.id].since_ns + TRASH_NS
+    ]
+    return sorted(entries, key=lambda entry: -entry.uninstalled_ns)
+
+
+def trash_entry(tx: Tx, known: Installation, placement: Placement) -> api.TrashEntry:
+    """Return one entry of the trash."""
+    return api.TrashEntry(
+        installation=known.id,
+        name=known.name,
+        app=known.app,
+        uninstalled_ns=placement.since_ns,
+        until_ns=placement.since_ns + TRASH_NS,
+        last_replicated_ns=last_replicated_ns(tx, known.id),
+    )
+
+
+def last_replicated_ns(tx: Tx, installation_id: InstallationId) -> int | None:
+    """Return the instant up to which all of the installation's data is safe; None when some volume has no head."""
+    return _oldest(tx, [volume for volume in volumes.of_installation(tx, installation_id) if volume.kind == "data"])
+
+
+def _oldest(tx: Tx, kept: Iterable[Volume]) -> int | None:
+    newest = [volume.newest for volume in kept]
+    hashes = [head for head in newest if head is not None]
+    if not hashes or len(hashes) != len(newest):
+        return None
+    return min(heads.instants(tx, hashes).values())
+
+
+def all_volumes(tx: Tx, account: AccountId, sight: Sight) -> list[api.Volume]:
+    """Return the volumes of all installations, those in the trash too."""
+    names = {each.id: each.name for each in installations.of_account(tx, account)}
+    reports: dict[str, list[VolumeReport]] = {}
+    for device in devices.of_account(tx, account):
+        report = newest_report(device, sight)
+        for told in report.volumes if report else []:
+            reports.setdefault(told.volume, []).append(told)
+    known = volumes.of_account(tx, account)
+    instants = heads.instants(tx, [HeadHash(each.newest) for each in known if each.newest])
+    return [
+        api.Volume(
+            volume=each.id,
+            installation=each.installation,
+            name=names[each.installation],
+            kind=each.kind,
+            newest_head=each.newest,
+            newest_instant_ns=instants.get(each.newest) if each.newest else None,
+            reports=reports.get(each.id, []),
+        )
+        for each in known
+    ]

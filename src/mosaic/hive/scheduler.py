@@ -1,0 +1,156 @@
+"""Carrying installations on: look at what was said, decide (`mosaic.core.failover`), write it down, tell the Devices.
+
+Level-triggered. An installation is looked at when it or something said about
+it changed, and again when its time is up; between that nothing runs. Each look
+is one transaction with the lease's row locked, so a Hive that is killed
+between any two lines goes on from the database and from what Devices say
+again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from mosaic.adapters.sql import devices, events, installations, placements, settings
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.events import Happened
+from mosaic.adapters.sql.installations import Installation
+from mosaic.core import failover, rewind
+from mosaic.core.errors import MosaicError
+from mosaic.core.ids import DeviceId, InstallationId
+from mosaic.core.placement import Phase, Placement
+from mosaic.hive.channel.assigning import sights
+from mosaic.hive.channel.sights import Heard, highest
+from mosaic.hive.runtime import Hive
+from mosaic.hive.stories import told_by
+from mosaic.wire.assignment import PortWish
+from mosaic.wire.report import InstallationReport
+
+log = structlog.get_logger()
+
+_TERM = "term"
+_LOOK_AGAIN_NS = 15 * 10**9
+_NEVER_SECONDS = 3600.0
+_RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of one look: whom it concerns, and when to look again (None: when something changes)."""
+
+    concerned: frozenset[DeviceId]
+    again_ns: int | None
+
+
+def begin_term(tx: Tx, salt: int) -> int:
+    """Take a term that no earlier run of this Hive can have used, and suspend all leases until their holders ask again.
+
+    Whatever was granted by a run that this database does not remember is then below every later grant (G1).
+    """
+    stored = settings.get(tx, _TERM)
+    term = rewind.fresh_term([int(stored or 0), placements.highest_term(tx)], salt)
+    settings.put(tx, _TERM, str(term))
+    for installation in installations.every(tx):
+        before = placements.lock(tx, installation)
+        if before is not None:
+            placements.save(tx, installation, before, replace(before, lease=rewind.suspend(before.lease)))
+    return term
+
+
+async def run(hive: Hive) -> None:
+    """Carry on what is due, for ever."""
+    due: dict[InstallationId, int] = dict.fromkeys(await hive.read(installations.every), 0)
+    while True:
+        seen = hive.work.seen
+        for installation in hive.take_work():
+            due[installation] = 0
+        now_ns = hive.clock.wall_ns()
+        for installation in [each for each, at_ns in due.items() if at_ns <= now_ns]:
+            del due[installation]
+            again_ns = await _carry_on(hive, installation)
+            if again_ns is not None:
+                due[installation] = again_ns
+        await hive.work.wait(seen, seconds=_seconds_until(due, hive.clock.wall_ns()))
+
+
+def _seconds_until(due: Mapping[InstallationId, int], now_ns: int) -> float:
+    return min([max(0.0, (at_ns - now_ns) / 1e9) for at_ns in due.values()], default=_NEVER_SECONDS)
+
+
+async def _carry_on(hive: Hive, installation: InstallationId) -> int | None:
+    heard = hive.connections.heard()
+    now_ns = hive.clock.wall_ns()
+    try:
+        looked = await hive.write(lambda tx: look(tx, installation, heard, now_ns=now_ns, term=hive.term))
+    except MosaicError as error:
+        # The database did not answer; what is due stays due.
+        log.warning("look_failed", installation=installation, code=error.code, reason=error.message)
+        return now_ns + int(_RETRY_SECONDS * 1e9)
+    hive.connections.wake(set(looked.concerned))
+    return looked.again_ns
+
+
+def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], *, now_ns: int, term: int) -> Looked:
+    """Take every step that is due for one installation, in this transaction. Looking again changes nothing."""
+    before = placements.lock(tx, installation)
+    known = installations.get(tx, installation)
+    if before is None or known is None:
+        return Looked(frozenset(), None)
+    reports = sights(before, installation, heard)
+    behind = _is_behind(before, installation, heard)
+    advanced = failover.advance(before, reports, now_ns, term=term, frozen=behind)
+    after = advanced.placement
+    if after != before:
+        placements.save(tx, installation, before, after)
+    _remember(tx, known, _home_report(after, installation, heard))
+    for kind, text in told_by(known.name, before, after, _device_names(tx, before, after)):
+        events.add(tx, Happened(known.account, kind, installation, text), now_ns=now_ns)
+    concerned = {before.home, after.home, before.other, after.other, *advanced.goals, *reports} - {None}
+    return Looked(frozenset(device for device in concerned if device), _again_ns(after, now_ns))
+
+
+def _is_behind(placement: Placement, installation: InstallationId, heard: Mapping[DeviceId, Heard]) -> bool:
+    """Whether a Device knows of a grant that this database does not: then nothing is granted (design 7)."""
+    known = [highest(said, installation) for said in heard.values()]
+    return any(epoch is not None and epoch > placement.lease.epoch for epoch in known)
+
+
+def _home_report(
+    placement: Placement, installation: InstallationId, heard: Mapping[DeviceId, Heard]
+) -> InstallationReport | None:
+    said = heard.get(placement.home)
+    if said is None:
+        return None
+    return next((each for each in said.report.installations if each.installation == installation), None)
+
+
+def _remember(tx: Tx, known: Installation, report: InstallationReport | None) -> None:
+    """Keep the pins and ports that the holder found, so that the next holder uses the same."""
+    if report is None or report.epoch is None:
+        return
+    if report.images and not known.images:
+        installations.remember_images(tx, known.id, report.images)
+    ports = [PortWish(each.service, each.container_port, each.protocol, each.host_port) for each in report.ports]
+    if ports and ports != known.ports:
+        installations.remember_ports(tx, known.id, ports)
+
+
+def _device_names(tx: Tx, before: Placement, after: Placement) -> dict[DeviceId, str]:
+    named = {}
+    for device in {before.home, after.home, before.other, after.other}:
+        found = devices.get(tx, device) if device else None
+        if found is not None:
+            named[found.id] = found.name
+    return named
+
+
+def _again_ns(placement: Placement, now_ns: int) -> int | None:
+    match placement.phase:
+        case Phase.SETTLED | Phase.CONFIRMING:
+            return None
+        case Phase.TRASHED:
+            ends_ns = placement.since_ns + failover.TRASH_NS
+            return ends_ns if ends_ns > now_ns else None
+        case Phase.PREPARING | Phase.DRAINING | Phase.ARRIVING:
+            return now_ns + _LOOK_AGAIN_NS

@@ -1,0 +1,216 @@
+"""Running a Hive: open, serve until told to stop, close. Safe to kill at any moment."""
+
+import asyncio
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import IO
+
+import anyio
+import structlog
+import uvicorn
+
+from mosaic.adapters.clock import Clock, SystemClock
+from mosaic.adapters.sql import accounts, migrations
+from mosaic.adapters.sql.engine import Database, open_sqlite, open_url
+from mosaic.core.errors import MosaicError, Refused
+from mosaic.core.rewind import SALT_BITS
+from mosaic.hive import identity, scheduler, setup_code, tls
+from mosaic.hive.app import build
+from mosaic.hive.channel.socket import MAX_FRAME_BYTES
+from mosaic.hive.config import HiveConfig
+from mosaic.hive.runtime import Address, Hive
+from mosaic.hive.tls import Certificate
+
+log = structlog.get_logger()
+
+_GRACE_SECONDS = 5
+_PING_SECONDS = 25.0
+_AGAIN_SECONDS = 5.0
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+class PortTaken(Refused):
+    """The address cannot be listened on."""
+
+    code = "port-taken"
+
+    def __init__(self, listen: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"{listen}:{port} cannot be listened on: {reason}",
+            hint="another Hive may be running; stop it, or choose another address with `--listen ADDRESS:PORT`",
+        )
+
+
+class AlreadyRunning(Refused):
+    """Another Hive uses the state folder."""
+
+    code = "hive-running"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"another Hive runs in {state}", hint="use that one, or stop it first")
+
+
+def serve(config: HiveConfig) -> None:
+    """Serve until SIGTERM or SIGINT. Raises what stands in the way of starting, before anything is listened on."""
+    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _only_one(config), _listening(config) as listener:
+        certificate = tls.certificate_for(config)
+        asyncio.run(_serve(config, listener, certificate))
+
+
+async def _serve(config: HiveConfig, listener: socket.socket, certificate: Certificate | None) -> None:
+    address = address_of(config, listener.getsockname()[1], certificate)
+    async with running(config, address) as hive:
+        server = _Server(uvicorn_config(hive, certificate), hive)
+        identity.write_private(config.address_file, local_url(config, listener.getsockname()[1], certificate) + "\n")
+        log.info("hive_started", url=address.url, term=hive.term)
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            config.address_file.unlink(missing_ok=True)
+    log.info("hive_stopped")
+
+
+@asynccontextmanager
+async def running(config: HiveConfig, address: Address, *, clock: Clock | None = None) -> AsyncIterator[Hive]:
+    """A Hive whose database is open and whose scheduler runs."""
+    database = await anyio.to_thread.run_sync(open_database, config)
+    try:
+        key = identity.load_or_make(config.state / "hive.key")
+        term = await anyio.to_thread.run_sync(_begin, config, database)
+        hive = Hive(config, database, clock or SystemClock(), key, term=term, address=address)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_keep_scheduling, hive)
+            yield hive
+            tasks.cancel_scope.cancel()
+    finally:
+        database.close()
+
+
+def open_database(config: HiveConfig) -> Database:
+    """Open the configured database, with its tables brought up to date."""
+    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = open_url(config.database_url) if config.database_url else open_sqlite(config.state / "hive.db")
+    try:
+        migrations.upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _begin(config: HiveConfig, database: Database) -> int:
+    with database.write() as tx:
+        term = scheduler.begin_term(tx, secrets.randbits(SALT_BITS))
+        new = accounts.count(tx) == 0
+    if new:
+        setup_code.offer(config.setup_code_file, config.setup_code)
+    else:
+        setup_code.withdraw(config.setup_code_file)
+    return term
+
+
+async def _keep_scheduling(hive: Hive) -> None:
+    while True:
+        try:
+            await scheduler.run(hive)
+        except MosaicError as error:
+            log.warning("scheduler_paused", code=error.code, reason=error.message)
+            await anyio.sleep(_AGAIN_SECONDS)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which waits at its end for open event streams: they are told first."""
+
+    def __init__(self, config: uvicorn.Config, hive: Hive) -> None:
+        super().__init__(config)
+        self._hive = hive
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM and SIGINT; unlike the inherited one, let the process end by itself afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in _STOPS:
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in _STOPS:
+                loop.remove_signal_handler(number)
+
+    def stop(self) -> None:
+        """Stop accepting, and end what is open."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hive.closing.set()
+        self._hive.news.wake()
+        await super().shutdown(sockets)
+
+
+def uvicorn_config(hive: Hive, certificate: Certificate | None) -> uvicorn.Config:
+    """Return how the application is served."""
+    return uvicorn.Config(
+        build(hive),
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=_PING_SECONDS,
+        ssl_certfile=str(certificate.certificate) if certificate else None,
+        ssl_keyfile=str(certificate.key) if certificate else None,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=30,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        lifespan="off",
+    )
+
+
+def address_of(config: HiveConfig, port: int, certificate: Certificate | None) -> Address:
+    """Return how people and Devices reach the Hive."""
+    url = config.url or local_url(config, port, certificate)
+    return Address(url.rstrip("/"), certificate.ca_pem if certificate else None)
+
+
+def local_url(config: HiveConfig, port: int, certificate: Certificate | None) -> str:
+    """Return how this machine reaches the Hive."""
+    anywhere = config.listen in ("0.0.0.0", "::")  # noqa: S104
+    host = "localhost" if anywhere else config.listen
+    return f"{'https' if certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _listening(config: HiveConfig) -> socket.socket:
+    try:
+        family, _, _, _, where = socket.getaddrinfo(config.listen, config.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise PortTaken(config.listen, config.port, error.strerror or str(error)) from error
+    return listener
+
+
+def _only_one(config: HiveConfig) -> IO[str]:
+    """Hold the state folder's lock for as long as the returned file is open."""
+    lock = (config.state / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise AlreadyRunning(os.fspath(config.state)) from error
+    return lock

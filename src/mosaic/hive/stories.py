@@ -1,0 +1,65 @@
+"""Events: what each change of a placement means to people, in a sentence.
+
+| kind | subject | when |
+|---|---|---|
+| installed | installation | an app was installed |
+| started, stopped | installation | its owner wants it to run, or not to |
+| move-preparing, move-draining, move-arriving, move-confirming | installation | where a move is |
+| settled | installation | it runs, and its data is replicated, where it belongs |
+| move-failed | installation | the target could not take it; it goes back |
+| holder-changed | installation | a Device was granted it under a new epoch |
+| uninstalled, restored | installation | into the trash, out of the trash |
+| conflict | installation | a Device could not start it; the sentence says why |
+| device-joined, device-admitted, device-removed | Device | as named |
+| device-connected, device-disconnected | Device | its channel opened, or ended |
+| device-reported | Device | a report changed what it says; read it again |
+| head-accepted | installation | a snapshot was replicated |
+| volumes-made | installation | a Device made a volume's keys |
+| opened, closed | installation | its ports are bound beyond loopback, or no more |
+| restarting | installation | its owner asked for a restart |
+| keys-set | account | the passphrase was set or changed |
+| login | account | somebody logged in |
+"""
+
+from collections.abc import Iterator, Mapping
+
+from mosaic.core.ids import DeviceId
+from mosaic.core.placement import Phase, Placement
+
+KINDS = frozenset({
+    "installed", "started", "stopped", "move-preparing", "move-draining", "move-arriving", "move-confirming", "settled",
+    "move-failed", "holder-changed", "uninstalled", "restored", "conflict", "device-joined", "device-admitted",
+    "device-removed", "device-connected", "device-disconnected", "device-reported", "head-accepted", "volumes-made",
+    "opened", "closed", "restarting", "keys-set", "login",
+})  # fmt: skip
+
+
+def told_by(
+    name: str, before: Placement, after: Placement, devices: Mapping[DeviceId, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the sentence of each event between two placements."""
+    home = devices.get(after.home, "its device")
+    other = devices.get(after.other, "the other device") if after.other else "the other device"
+    if (after.phase, after.since_ns) != (before.phase, before.since_ns):
+        yield _phase(name, after.phase, home, other)
+    if after.problem and after.problem != before.problem:
+        kind = "move-failed" if after.returning or after.phase is not Phase.ARRIVING else "conflict"
+        yield kind, f"{name}: {after.problem}"
+    if after.lease.holder is not None and after.lease.epoch != before.lease.epoch:
+        yield "holder-changed", f"{home} holds {name} under epoch {after.lease.epoch.n}."
+
+
+def _phase(name: str, phase: Phase, home: str, other: str) -> tuple[str, str]:
+    match phase:
+        case Phase.SETTLED:
+            return "settled", f"{name} is settled on {home}."
+        case Phase.PREPARING:
+            return "move-preparing", f"{other} gets ready for {name}; it keeps running on {home}."
+        case Phase.DRAINING:
+            return "move-draining", f"{home} stops {name} and replicates its last snapshot."
+        case Phase.ARRIVING:
+            return "move-arriving", f"{name} comes up on {home}."
+        case Phase.CONFIRMING:
+            return "move-confirming", f"{name} runs on {home}; its first snapshot from there is on its way."
+        case Phase.TRASHED:
+            return "uninstalled", f"{name} is in the trash."
