@@ -1,0 +1,231 @@
+"""The parts of `mosaic up` that need no engine: settings, checks, lock, notes, units, supervision."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mosaic.adapters import process
+from mosaic.cli.up import lock, orphans, preflight, settings, systemd
+from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.running import start
+from mosaic.cli.up.services import Service, last_words
+from mosaic.cli.up.settings import Settings
+from mosaic.cli.up.supervise import ServiceFailed, Stopping, Supervisor
+from mosaic.cli.up.uninstall import DataUndecided, NothingInstalled, uninstall
+from support.waiting import eventually
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    made = Layout(tmp_path / "state")
+    made.make()
+    return made
+
+
+def program(script: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", script)
+
+
+SLEEPER = program("import signal; signal.pause()")
+
+
+def service(argv: tuple[str, ...], *, name: str = "hive", outlives: bool = False) -> Service:
+    return Service(name, name, argv, lambda: True, grace_seconds=5, outlives=outlives)
+
+
+def test_the_state_folder_is_for_its_owner_alone(layout: Layout) -> None:
+    assert layout.state.stat().st_mode & 0o077 == 0
+
+
+def test_a_chosen_port_is_kept_and_a_taken_one_refused(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with pytest.raises(settings.PortTaken):
+            settings.with_port(Settings(), taken)
+        with pytest.raises(settings.PortTaken):
+            settings.with_port(Settings(port=taken), None)
+    chosen = settings.with_port(Settings(), None)
+    settings.save(tmp_path / "up.json", chosen)
+    assert settings.load(tmp_path / "up.json") == chosen
+
+
+def test_listening_beyond_loopback_needs_a_url() -> None:
+    with pytest.raises(settings.UrlNeeded):
+        settings.with_port(Settings(listen="0.0.0.0"), None)
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(settings.AddressUnknown):
+        settings.with_port(Settings(listen="192.0.2.1", url="https://hive.example"), None)
+
+
+def test_no_engine_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(preflight.EngineMissing) as refusal:
+        preflight.check_engine(tmp_path / "docker.sock")
+    assert "script/setup" in refusal.value.hint
+
+
+@pytest.mark.parametrize("body", ['{"Version": "19.03.1", "ApiVersion": "1.40"}', "hello"])
+def test_an_engine_that_is_too_old_or_none_is_refused(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(path))
+        server.listen()
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(f"HTTP/1.0 200 OK\r\n\r\n{body}".encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises((preflight.EngineTooOld, preflight.EngineMissing)):
+            preflight.check_engine(path)
+        thread.join()
+
+
+def test_a_full_disk_is_refused_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "LEAST_FREE_BYTES", 1 << 62)
+    with pytest.raises(preflight.DiskFull):
+        preflight.check_room(tmp_path / "not" / "there")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_supervisors_on_one_folder_refuse(layout: Layout) -> None:
+    held = lock.take(layout.lock)
+    try:
+        with pytest.raises(lock.StateInUse) as refusal:
+            lock.take(layout.lock)
+        assert str(os.getpid()) in refusal.value.message
+    finally:
+        os.close(held)
+    os.close(lock.take(layout.lock))
+
+
+def test_a_note_names_a_process_and_no_later_one_with_its_number(layout: Layout) -> None:
+    file = layout.note("storage")
+    orphans.write_note(file, os.getpid())
+    assert orphans.read_note(file) == orphans.Note(os.getpid(), orphans.started_at(os.getpid()) or "")
+    file.write_text(f"{os.getpid()} 1\n")
+    assert orphans.read_note(file) is None
+
+
+def test_a_service_that_crashes_is_started_again(layout: Layout, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    script = f"open({str(seen)!r}, 'a').write('x'); import sys; sys.exit(1)"
+    said: list[str] = []
+    with Supervisor(layout, said.append) as supervisor:
+        supervisor.start([service(program(script))])
+        supervisor.watch(until=lambda: seen.exists() and len(seen.read_text()) >= 2)
+    assert "started again" in said[0]
+
+
+def test_a_service_that_refuses_is_not_started_again(layout: Layout) -> None:
+    script = "import sys; print('error: no\\nhint: do this', file=sys.stderr); sys.exit(3)"
+    said: list[str] = []
+    with Supervisor(layout, said.append) as supervisor:
+        supervisor.start([service(program(script), name="device")])
+        supervisor.watch(until=lambda: bool(said))
+    assert said == ["The device has stopped for good: no (do this)"]
+
+
+def test_a_service_that_does_not_start_says_why(layout: Layout) -> None:
+    script = "import sys; print('error: the port is taken\\nhint: another one', file=sys.stderr); sys.exit(1)"
+    never = Service("hive", "Hive", program(script), lambda: False, grace_seconds=1)
+    with pytest.raises(ServiceFailed) as failure, Supervisor(layout, print) as supervisor:
+        supervisor.start([never])
+    assert failure.value.message == "the Hive did not start: the port is taken"
+    assert failure.value.hint == "another one"
+
+
+def test_a_signal_stops_everything(layout: Layout) -> None:
+    with Supervisor(layout, print) as supervisor:
+        supervisor.start([service(SLEEPER)])
+        note = orphans.read_note(layout.note("hive"))
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Stopping):
+            supervisor.watch()
+    assert note is not None
+    assert not note.is_alive
+    assert not layout.note("hive").exists()
+
+
+def test_the_storage_daemon_of_a_killed_supervisor_is_taken_over(layout: Layout) -> None:
+    storage = service(SLEEPER, name="storage", outlives=True)
+    left = process.spawn(SLEEPER)
+    orphans.write_note(layout.note("storage"), left.pid)
+    try:
+        taken = start(storage, layout)
+        assert taken.pid == left.pid
+        os.close(taken.pidfd)
+    finally:
+        left.stop(1)
+
+
+def test_the_hive_of_a_killed_supervisor_is_replaced(layout: Layout) -> None:
+    left = process.spawn(SLEEPER)
+    orphans.write_note(layout.note("hive"), left.pid)
+    taken = start(service(SLEEPER), layout)
+    try:
+        assert taken.pid != left.pid
+        assert left.wait(5) is not None
+    finally:
+        taken.stop()
+
+
+def test_a_service_ends_with_the_supervisor_that_was_killed(layout: Layout) -> None:
+    script = (
+        "import os, signal, subprocess, sys\n"
+        'child = \'import os, signal; from mosaic.cli.up.orphans import die_with; die_with(int(os.environ["P"]));'
+        "print(os.getpid(), flush=True); signal.pause()'\n"
+        "subprocess.Popen([sys.executable, '-c', child], env={**os.environ, 'P': str(os.getpid())})\n"
+        "signal.pause()\n"
+    )
+    supervisor = subprocess.Popen(program(script), stdout=subprocess.PIPE, text=True)
+    assert supervisor.stdout is not None
+    with supervisor.stdout:
+        child = int(supervisor.stdout.readline())
+    supervisor.kill()
+    supervisor.wait()
+    eventually(lambda: orphans.started_at(child) is None)
+
+
+def test_the_last_words_are_those_of_this_start(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("error: old\nhint: old\n")
+    since = log.stat().st_size
+    with log.open("a") as file:
+        file.write("Traceback…\nerror: new\n")
+    assert last_words(log, since) == ("new", f"its log is {log}")
+
+
+def test_units_leave_apps_running_and_start_in_order() -> None:
+    units = systemd.units(Layout(Path("/var/lib/mo saic%")), Settings(port=8930, name="cellar"))
+    assert set(units) == {*systemd.SERVICES, *systemd.PATHS}
+    device = units["mosaic-device.service"]
+    assert "KillMode=process" in device
+    assert "KillMode=process" in units["mosaic-storage.service"]
+    assert "After=docker.service mosaic-storage.service mosaic-hive.service" in device
+    assert '"/var/lib/mo saic%%"' in device
+    assert all("Restart=always" in units[name] for name in systemd.SERVICES)
+
+
+def test_uninstall_deletes_nothing_without_an_answer(layout: Layout) -> None:
+    settings.save(layout.settings, Settings(port=8930))
+    with pytest.raises(DataUndecided):
+        uninstall(layout, keep_data=None, as_json=False)
+    assert layout.settings.exists()
+
+
+def test_uninstalling_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NothingInstalled):
+        uninstall(Layout(tmp_path / "nowhere"), keep_data=False, as_json=False)
