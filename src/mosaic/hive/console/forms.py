@@ -6,11 +6,9 @@ word about where the form came from must be ours.
 """
 
 import hmac
-from typing import Any
-
-from litestar import Request
 
 from mosaic.core.errors import Refused
+from mosaic.hive.http import Asked
 from mosaic.hive.signed_in import CSRF_HEADER, SignedIn
 
 
@@ -41,26 +39,26 @@ class Form:
         return self._fields.get(name, "")
 
 
-async def read(request: "Request[Any, Any, Any]", who: SignedIn) -> Form:
+async def read(asked: Asked, who: SignedIn) -> Form:
     """Return the form of somebody who is signed in. Raises FormForeign."""
-    form = await _fields(request)
-    sent = form.secret("csrf") or request.headers.get(CSRF_HEADER, "")
+    form = await _fields(asked)
+    sent = form.secret("csrf") or asked.headers.get(CSRF_HEADER, "")
     if not hmac.compare_digest(sent.encode(), who.csrf.encode()):
         raise FormForeign
     return form
 
 
-async def read_open(request: "Request[Any, Any, Any]") -> Form:
+async def read_open(asked: Asked) -> Form:
     """Return the form of somebody who is not signed in yet. Raises FormForeign."""
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
+    site = asked.headers.get("sec-fetch-site")
+    origin = asked.headers.get("origin")
     if site is not None and site not in ("same-origin", "none"):
         raise FormForeign
-    if site is None and origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+    if site is None and origin is not None and origin.partition("://")[2] != asked.headers.get("host"):
         raise FormForeign
-    return await _fields(request)
+    return await _fields(asked)
 
 
-async def _fields(request: "Request[Any, Any, Any]") -> Form:
-    sent = await request.form()
+async def _fields(asked: Asked) -> Form:
+    sent = await asked.form()
     return Form({name: value for name, value in sent.multi_items() if isinstance(value, str)})

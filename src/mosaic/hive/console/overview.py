@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from mosaic.core import condition
 from mosaic.core.condition import CopySight
-from mosaic.core.health import Health
 from mosaic.hive.console.steps import Work, works
-from mosaic.wire.api import Device, Installation
+from mosaic.wire.api import Device, Health, Installation
 from mosaic.wire.report import InstallationReport, VolumeReport
 from mosaic.wire.storage import Replica
 
@@ -73,7 +72,7 @@ def of(installation: Installation, devices: Sequence[Device]) -> Overview:
         answering=sum(service.state == "running" and service.health != "unhealthy" for service in _services(report)),
         works=tuple(found),
         journey=_journey(installation, devices, found),
-        data=condition.data_health(copies, now_ns, waiting_bytes=waiting),
+        data=installation.data_health or Health("grey", "Not known", "No volume has been reported yet.", ""),
         last_replicated_ns=condition.oldest_instant_ns(elsewhere),
         waiting_bytes=waiting,
     )

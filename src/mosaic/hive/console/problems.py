@@ -1,33 +1,26 @@
 """Refusals as pages: what is true, and what to do."""
 
-from typing import Any
-
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException
 
-from mosaic.core.errors import Conflict, Corrupt, MosaicError, NotFound, Refused, Unavailable
+from mosaic.core.errors import MosaicError
 from mosaic.hive.console import render
+from mosaic.hive.http import Asked
+from mosaic.hive.problems import status_of
 from mosaic.hive.signed_in import SignedIn
 
-_STATUS = ((NotFound, 404), (Conflict, 409), (Unavailable, 503), (Corrupt, 500), (Refused, 400))
 
-
-def status_of(error: MosaicError) -> int:
-    """Return the HTTP status of a branch of the errors' tree."""
-    return next((status for branch, status in _STATUS if isinstance(error, branch)), 500)
-
-
-def refused(request: "Request[Any, Any, Any]", error: MosaicError) -> Response[str]:
+def refused(asked: Asked, error: MosaicError) -> Response[str]:
     """Answer a refusal with its sentence and its hint."""
-    return _page(status_of(error), error.message, error.hint, error.code, back=_back(request))
+    return _page(status_of(error), error.message, error.hint, error.code, back=_back(asked))
 
 
-def failed(request: "Request[Any, Any, Any]", error: HTTPException) -> Response[str]:
+def failed(asked: Asked, error: HTTPException) -> Response[str]:
     """Answer what the web framework refused: a page that does not exist, a method that it lacks."""
     if error.status_code == 404:
         hint = "it may have been uninstalled or removed; the trash keeps apps for 30 days"
-        return _page(404, f"there is nothing at {request.url.path}", hint, "not-found", back="/")
-    return _page(error.status_code, error.detail, "go back and try again", "refused", back=_back(request))
+        return _page(404, f"there is nothing at {asked.url.path}", hint, "not-found", back="/")
+    return _page(error.status_code, error.detail, "go back and try again", "refused", back=_back(asked))
 
 
 def _page(status: int, sentence: str, hint: str, code: str, *, back: str) -> Response[str]:
@@ -36,9 +29,9 @@ def _page(status: int, sentence: str, hint: str, code: str, *, back: str) -> Res
     return render.page("problem.html", who=who, status=status, sentence=sentence, hint=hint, code=code, back=back)
 
 
-def _back(request: "Request[Any, Any, Any]") -> str:
+def _back(asked: Asked) -> str:
     """Return the page that the form was on: the path of the Referer when it is ours, else home."""
-    referer = request.headers.get("referer", "")
-    ours = str(request.base_url).rstrip("/")
+    referer = asked.headers.get("referer", "")
+    ours = str(asked.base_url).rstrip("/")
     path = referer.removeprefix(ours) if referer.startswith(ours + "/") else "/"
     return path if path.startswith("/") and not path.startswith("//") else "/"

@@ -74,4 +74,5 @@ def _said(sentence: str) -> "Markup":
     parts = words.stopped(sentence).split("`")
     if len(parts) % 2 == 0:
         return escape(sentence)
-    return Markup("").join(Markup("<code>%s</code>") % part if at % 2 else escape(part) for at, part in enumerate(parts))
+    code = Markup("<code>%s</code>")
+    return Markup("").join(code % part if at % 2 else escape(part) for at, part in enumerate(parts))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from mosaic.hive.console.shapes import is_under_way
+from mosaic.hive.console.shapes import is_under_way, under_way
 from mosaic.hive.console.words import number, stopped
 from mosaic.wire.api import Account, Device, Health, Installation
 
@@ -42,7 +42,7 @@ def first(devices: Sequence[Device], installations: Sequence[Installation]) -> s
         return _said(len(well), "runs", "run", well, every=len(well) > 1)
     if not well:
         return _said(len(wanted), "does not run yet", "do not run", wanted)
-    return f"{number(len(well)).capitalize()} of {number(len(wanted))} apps run."
+    return f"{number(len(well)).capitalize()} of {number(len(wanted))} apps {'runs' if len(well) == 1 else 'run'}."
 
 
 def runs(installation: Installation) -> bool:
@@ -63,12 +63,19 @@ def _said(count: int, one: str, more: str, them: Sequence[Installation], *, ever
 def second(devices: Sequence[Device], installations: Sequence[Installation]) -> str:
     """Return what goes on: moves and restores, silent Devices. Empty when it is quiet."""
     names = {device.device: device.name for device in devices}
-    said = [f"{one.name} is moving to {names.get(one.target, 'a removed device')}." for one in installations if one.target]
-    said += [f"{one.name} is under way." for one in installations if not one.target and is_under_way(one)]
+    said = [_going(one, names) for one in installations if is_under_way(one)]
     stopped = [one.name for one in installations if one.wanted == "stop"]
     if stopped and len(stopped) < len(installations):
         said.append(f"{', '.join(stopped)} {'is' if len(stopped) == 1 else 'are'} stopped on purpose.")
     return " ".join(said)
+
+
+def _going(one: Installation, names: dict[str, str]) -> str:
+    if one.target is not None and one.phase in ("preparing", "draining"):
+        return f"{one.name} is moving to {names.get(one.target, 'a removed device')}."
+    if one.phase in ("arriving", "confirming"):
+        return f"{one.name} is coming up on {names.get(one.device, 'a removed device')}."
+    return f"{one.name} is {under_way(one).lower()}."
 
 
 def asks(account: Account, devices: Sequence[Device], installations: Sequence[Installation]) -> list[Ask]:
@@ -108,11 +115,19 @@ def _apps(installations: Sequence[Installation]) -> Iterator[Ask]:
         if _needs_reader(health) and not is_under_way(one):
             tone = "is-bad" if health.colour == "red" else "is-warn"
             symbol = "h-bad" if health.colour == "red" else "h-warn"
-            yield Ask(symbol, tone, f"{one.name}: {health.word.lower()}", _why(health.cause, health.remedy), link, "See it")
+            truth = f"{one.name}: {health.word.lower()}"
+            yield Ask(symbol, tone, truth, _why(health.cause, health.remedy), link, "See it")
+        if one.data_health is not None and _needs_reader(one.data_health):
+            truth = f"{one.name}: {one.data_health.word.lower()}"
+            tone, symbol = ("is-bad", "h-bad") if one.data_health.colour == "red" else ("is-warn", "h-warn")
+            yield Ask(
+                symbol, tone, truth, _why(one.data_health.cause, one.data_health.remedy), f"{link}#data", "See it"
+            )
         kept = sum(len(volume.conflicts) for volume in one.volumes)
         if kept:
-            why = "They hold what was written elsewhere before another device took over. They stay until you decide."
-            yield Ask("h-warn", "is-warn", f"{one.name} has {number(kept)} set-aside snapshots", why, f"{link}#data", "See them")
+            truth = f"{one.name} has {number(kept)} set-aside {'snapshot' if kept == 1 else 'snapshots'}"
+            why = "What was written elsewhere before another device took over is kept until you decide."
+            yield Ask("h-warn", "is-warn", truth, why, f"{link}#data", "See it")
 
 
 def _needs_reader(health: Health) -> bool:

@@ -1,14 +1,13 @@
 """An installation's page, and what can be done with it at once: start, stop, restart, open, uninstall."""
 
-from typing import Any
-
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.response import Redirect
 
 from mosaic.core.errors import MosaicError
 from mosaic.hive import actions, views
 from mosaic.hive.console import forms, overview, render
 from mosaic.hive.console.pages.lookup import to, to_app
+from mosaic.hive.http import Asked
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn
 
@@ -42,28 +41,28 @@ async def logs(hive: Hive, who: SignedIn, name: str, service: str = "") -> Respo
 
 
 @post("/apps/{name:str}/start")
-async def start(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, name: str) -> Redirect:
+async def start(request: Asked, hive: Hive, who: SignedIn, name: str) -> Redirect:
     """Start it where it is."""
     await forms.read(request, who)
     return to_app((await actions.start(hive, who.account, name)).name)
 
 
 @post("/apps/{name:str}/stop")
-async def stop(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, name: str) -> Redirect:
+async def stop(request: Asked, hive: Hive, who: SignedIn, name: str) -> Redirect:
     """Stop it where it is; starting it again undoes this."""
     await forms.read(request, who)
     return to_app((await actions.stop(hive, who.account, name)).name)
 
 
 @post("/apps/{name:str}/restart")
-async def restart(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, name: str) -> Redirect:
+async def restart(request: Asked, hive: Hive, who: SignedIn, name: str) -> Redirect:
     """Stop and start it once."""
     await forms.read(request, who)
     return to_app((await actions.restart(hive, who.account, name)).name)
 
 
 @post("/apps/{name:str}/open")
-async def set_open(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, name: str) -> Redirect:
+async def set_open(request: Asked, hive: Hive, who: SignedIn, name: str) -> Redirect:
     """Let the network reach its ports, or only the machine itself."""
     form = await forms.read(request, who)
     wanted = form.text("open") == "yes"
@@ -79,7 +78,7 @@ async def plan_uninstall(hive: Hive, who: SignedIn, name: str) -> Response[str]:
 
 
 @post("/apps/{name:str}/uninstall")
-async def uninstall(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, name: str) -> Redirect:
+async def uninstall(request: Asked, hive: Hive, who: SignedIn, name: str) -> Redirect:
     """Put it in the trash."""
     await forms.read(request, who)
     entry = await actions.uninstall(hive, who.account, name)

@@ -1,15 +1,15 @@
 """The catalog, and installing from it: a plan first, then the steps on the app's page."""
 
-from typing import Any
-
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.response import Redirect
 
 from mosaic.core.errors import MosaicError, NotFound
 from mosaic.hive import actions, names, views
-from mosaic.hive.console import forms, problems, render
+from mosaic.hive.console import forms, render
 from mosaic.hive.console.pages.lookup import to_app
 from mosaic.hive.console.pages.moving import why_not
+from mosaic.hive.http import Asked
+from mosaic.hive.problems import status_of
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn
 from mosaic.wire.api import CatalogApp, Install
@@ -48,7 +48,7 @@ async def plan(hive: Hive, who: SignedIn, app: str) -> Response[str]:
 
 
 @post("/catalog/{app:str}")
-async def install(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, app: str) -> Response[str] | Redirect:
+async def install(request: Asked, hive: Hive, who: SignedIn, app: str) -> Response[str] | Redirect:
     """Install it, or show the plan again with what was refused."""
     form = await forms.read(request, who)
     name, device = form.text("name"), form.text("device")
@@ -68,7 +68,7 @@ async def _plan(
     return render.page(
         "install.html",
         who=who,
-        status=problems.status_of(problem) if problem else 200,
+        status=status_of(problem) if problem else 200,
         app=found,
         choices=[(one, why_not(one, None)) for one in devices],
         chosen=device or next((one.device for one in devices if why_not(one, None) is None), ""),

@@ -1,15 +1,14 @@
 """Devices: how each is, adding one, admitting one, and letting one go."""
 
-from typing import Any
-
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.response import Redirect
 
 from mosaic.core.errors import Refused
 from mosaic.hive import actions, views
 from mosaic.hive.console import forms, render
 from mosaic.hive.console.pages.lookup import to
+from mosaic.hive.http import Asked
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn
 from mosaic.wire.api import Admit, Device, Installation
@@ -66,7 +65,7 @@ async def plan_admit(hive: Hive, who: SignedIn, device: str) -> Response[str]:
 
 
 @post("/devices/{device:str}/admit")
-async def admit(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, device: str) -> Redirect:
+async def admit(request: Asked, hive: Hive, who: SignedIn, device: str) -> Redirect:
     """Take the owner's signature and the root key wrapped to the Device."""
     form = await forms.read(request, who)
     try:
@@ -86,7 +85,7 @@ async def plan_remove(hive: Hive, who: SignedIn, device: str) -> Response[str]:
 
 
 @post("/devices/{device:str}/remove")
-async def remove(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, device: str) -> Redirect:
+async def remove(request: Asked, hive: Hive, who: SignedIn, device: str) -> Redirect:
     """Let it go; refused while something belongs on it."""
     await forms.read(request, who)
     await actions.remove_device(hive, who.account, device)

@@ -1,14 +1,14 @@
 """The way in and out: login, the account, and logging out."""
 
-from typing import Any
-
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.response import Redirect
 
 from mosaic.core.errors import MosaicError
 from mosaic.hive import actions, views
-from mosaic.hive.console import forms, problems, render
+from mosaic.hive.console import forms, render
 from mosaic.hive.console.pages.lookup import to
+from mosaic.hive.http import Asked, address_of
+from mosaic.hive.problems import status_of
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn, end_browser_session, start_browser_session
 from mosaic.wire.api import Login
@@ -23,7 +23,7 @@ async def login_page(hive: Hive, next: str = "/") -> Response[str] | Redirect:
 
 
 @post("/login")
-async def log_in(request: "Request[Any, Any, Any]", hive: Hive) -> Response[str] | Redirect:
+async def log_in(request: Asked, hive: Hive) -> Response[str] | Redirect:
     """Let in whoever knows the password; say what was wrong otherwise."""
     form = await forms.read_open(request)
     name, onward = form.text("name"), ours(form.text("next"))
@@ -31,7 +31,7 @@ async def log_in(request: "Request[Any, Any, Any]", hive: Hive) -> Response[str]
         wish = Login(name=name, password=form.secret("password"), label="Console")
         session = await actions.log_in(hive, wish, address=address_of(request), browser=True)
     except MosaicError as refusal:
-        status = problems.status_of(refusal)
+        status = status_of(refusal)
         return render.page("login.html", who=None, status=status, name=name, next=onward, problem=refusal)
     answer = to(onward)
     start_browser_session(answer, session.token, request)
@@ -39,7 +39,7 @@ async def log_in(request: "Request[Any, Any, Any]", hive: Hive) -> Response[str]
 
 
 @post("/logout")
-async def log_out(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn) -> Redirect:
+async def log_out(request: Asked, hive: Hive, who: SignedIn) -> Redirect:
     """End this browser's session."""
     await forms.read(request, who)
     await actions.log_out(hive, who.token)
@@ -58,11 +58,6 @@ def ours(path: str) -> str:
     """Return the path when it is one of this Console's, else home: a login leads nowhere else."""
     fine = path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path and "\r" not in path
     return path if fine else "/"
-
-
-def address_of(request: "Request[Any, Any, Any]") -> str:
-    """Return the address that tries are counted by."""
-    return request.client.host if request.client else ""
 
 
 open_handlers = [login_page, log_in]

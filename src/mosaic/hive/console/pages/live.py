@@ -18,7 +18,7 @@ BEAT_SECONDS = 5.0
 
 
 @get("/live")
-async def live(hive: Hive, who: SignedIn) -> ServerSentEvent:
+async def live(hive: Hive, who: SignedIn) -> ServerSentEvent:  # noqa: ARG001  # asking who keeps strangers out
     """Stream beats and changes until the browser leaves."""
     return ServerSentEvent(_messages(hive))
 

@@ -1,13 +1,12 @@
 """Moving an installation: a plan that says what is lost, then the move itself, watched on the app's page."""
 
-from typing import Any
-
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.response import Redirect
 
 from mosaic.hive import actions, views
 from mosaic.hive.console import forms, overview, render
 from mosaic.hive.console.pages.lookup import to_app
+from mosaic.hive.http import Asked
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn
 from mosaic.wire.api import Device, Installation, Move, MoveForecast
@@ -33,12 +32,19 @@ async def plan(hive: Hive, who: SignedIn, name: str, to: str = "") -> Response[s
 
 
 @post("/apps/{name:str}/move")
-async def move(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, name: str) -> Redirect:
+async def move(request: Asked, hive: Hive, who: SignedIn, name: str) -> Redirect:
     """Begin the move that was shown. A forced one names the seconds that its owner was shown."""
     form = await forms.read(request, who)
     lose = form.text("lose_seconds")
     wish = Move(to=form.text("to"), force=form.text("force") == "yes", lose_seconds=_number(lose))
     return to_app((await actions.move(hive, who.account, name, wish)).name)
+
+
+@post("/apps/{name:str}/call-off")
+async def call_off(request: Asked, hive: Hive, who: SignedIn, name: str) -> Redirect:
+    """Stop a move that has not arrived; the app goes on where it came from."""
+    await forms.read(request, who)
+    return to_app((await actions.cancel_move(hive, who.account, name)).name)
 
 
 async def _forecast(hive: Hive, who: SignedIn, app: Installation, target: Device | None) -> MoveForecast | None:
@@ -67,4 +73,4 @@ def _number(text: str) -> float | None:
         return None
 
 
-handlers = [plan, move]
+handlers = [plan, move, call_off]

@@ -1,16 +1,15 @@
 """The first run: the owner's account, then the passphrase that only the browser ever sees."""
 
-from typing import Any
-
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.response import Redirect
 
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.hive import actions, views
-from mosaic.hive.console import forms, problems, render
-from mosaic.hive.console.pages.door import address_of
+from mosaic.hive.console import forms, render
 from mosaic.hive.console.pages.lookup import to
+from mosaic.hive.http import Asked, address_of
+from mosaic.hive.problems import status_of
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn, start_browser_session
 from mosaic.wire.account import NewAccountKeys
@@ -47,7 +46,7 @@ async def owner_page(hive: Hive) -> Response[str] | Redirect:
 
 
 @post("/setup")
-async def set_up(request: "Request[Any, Any, Any]", hive: Hive) -> Response[str] | Redirect:
+async def set_up(request: Asked, hive: Hive) -> Response[str] | Redirect:
     """Make the account and sign its owner in; the passphrase comes next."""
     form = await forms.read_open(request)
     code, name, password = form.text("code"), form.text("name"), form.secret("password")
@@ -57,7 +56,7 @@ async def set_up(request: "Request[Any, Any, Any]", hive: Hive) -> Response[str]
         wish = Setup(code=code, name=name, password=password)
         session = await actions.set_up(hive, wish, address=address_of(request), browser=True)
     except MosaicError as refusal:
-        status = problems.status_of(refusal)
+        status = status_of(refusal)
         return render.page("setup.html", who=None, status=status, code=code, name=name, problem=refusal)
     answer = to("/setup/passphrase")
     start_browser_session(answer, session.token, request)
@@ -73,7 +72,7 @@ async def passphrase_page(hive: Hive, who: SignedIn) -> Response[str] | Redirect
 
 
 @post("/setup/passphrase")
-async def set_passphrase(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn) -> Response[str] | Redirect:
+async def set_passphrase(request: Asked, hive: Hive, who: SignedIn) -> Response[str] | Redirect:
     """Keep the wrapped keys. The passphrase and the recovery code never come here."""
     form = await forms.read(request, who)
     try:
@@ -83,7 +82,7 @@ async def set_passphrase(request: "Request[Any, Any, Any]", hive: Hive, who: Sig
             raise KeysMissing from None
         await actions.set_keys(hive, who.account, SetKeys(new=new))
     except MosaicError as refusal:
-        return render.page("passphrase.html", who=who, status=problems.status_of(refusal), problem=refusal)
+        return render.page("passphrase.html", who=who, status=status_of(refusal), problem=refusal)
     return to("/")
 
 

@@ -1,14 +1,13 @@
 """The trash: what was uninstalled, until when its data is kept, and the way back."""
 
-from typing import Any
-
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.response import Redirect
 
 from mosaic.hive import actions, views
 from mosaic.hive.console import forms, render
 from mosaic.hive.console.pages.lookup import to_app
 from mosaic.hive.console.pages.moving import why_not
+from mosaic.hive.http import Asked
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn
 from mosaic.wire.api import RestoreFromTrash
@@ -23,7 +22,7 @@ async def trash(hive: Hive, who: SignedIn, new: str = "") -> Response[str]:
 
 
 @post("/trash/{installation:str}/restore")
-async def restore(request: "Request[Any, Any, Any]", hive: Hive, who: SignedIn, installation: str) -> Redirect:
+async def restore(request: Asked, hive: Hive, who: SignedIn, installation: str) -> Redirect:
     """Bring it back with its data."""
     form = await forms.read(request, who)
     wish = RestoreFromTrash(device=form.text("device") or None)

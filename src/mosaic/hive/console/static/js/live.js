@@ -8,9 +8,14 @@ import { clock, refresh } from "./times.js";
 
 const SILENCE_MS = 12_000;
 const bar = document.querySelector("[data-stream]");
-let retry = 0, staleSince = null, fetching = false, again = false, silence = null;
+let stream = null, silence = null, retry = 0, staleSince = null, waiting = false, fetching = false, again = false;
 
-function live() {
+function say(words, stale) {
+  if (bar.textContent !== words) bar.textContent = words;
+  bar.classList.toggle("stale", stale);
+}
+
+function heard() {
   clearTimeout(silence);
   silence = setTimeout(lost, SILENCE_MS);
   if (staleSince) changed();
@@ -19,21 +24,21 @@ function live() {
   say("Live", false);
 }
 
-function say(words, stale) {
-  if (bar.textContent !== words) bar.textContent = words;
-  bar.classList.toggle("stale", stale);
-}
-
-let stream = null;
-
 function connect() {
+  waiting = false;
   stream = new EventSource("/live");
-  stream.addEventListener("beat", live);
-  stream.addEventListener("change", () => (live(), changed()));
-  stream.onerror = lost;
+  stream.addEventListener("beat", heard);
+  stream.addEventListener("change", () => (heard(), changed()));
+  stream.onerror = () => {
+    const refused = stream.readyState === EventSource.CLOSED;
+    lost();
+    if (refused) leaveIfSignedOut();
+  };
 }
 
 function lost() {
+  if (waiting) return;
+  waiting = true;
   clearTimeout(silence);
   stream.close();
   staleSince ??= new Date();
@@ -44,6 +49,12 @@ function countDown(seconds) {
   if (seconds === 0) return connect();
   say(`Stale since ${clock(staleSince)}, trying again in ${seconds} s`, true);
   setTimeout(countDown, 1000, seconds - 1);
+}
+
+/** A session that ended sends every page to the login page; so does this one. */
+async function leaveIfSignedOut() {
+  const answer = await fetch(location.href).catch(() => null);
+  if (answer?.redirected) location.assign(answer.url);
 }
 
 /** Fetch the page again and lay its live part over the old one: focus, open details and typed text stay. */
