@@ -131,8 +131,9 @@ def _goes_on(asked: Asked, local: LocalData) -> Keep | None:
     """Return how local data goes on from the grant's base, or None when it does not."""
     if asked.epoch == local.written_in:
         # Nobody else can have written in this epoch, so what we have descends from what we began with.
-        ours = (local.written_base, local.accepted, local.pending)
-        return Keep("open") if asked.base in ours else None
+        began_there = asked.base == local.written_base
+        came_by = asked.base is not None and asked.base in (local.accepted, local.pending)
+        return Keep("open") if began_there or came_by else None
     if asked.base == local.accepted:
         # The grant froze this head, so a later one of an older epoch was not accepted and never will be.
         return Keep("refused")
