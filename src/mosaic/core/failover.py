@@ -44,8 +44,9 @@ class Report:
     revision only. `epoch` is the one it acts under; `healthy` is its health
     gate's answer; `ready` says that every volume is held and usable under
     `epoch`. `released` says that it has stopped and its volumes are
-    released under `epoch`; `heads` are then the newest heads that its local
-    data is safe in (a volume that has no local data is left out).
+    released under `epoch`; `heads` are then the newest heads of the volumes
+    that it held under `epoch` (see `reconcile.heads_left`); a volume that it
+    never held under it is left out.
     """
 
     session: SessionId
@@ -178,7 +179,7 @@ def _release(placement: Placement, report: Report | None) -> Placement:
     lease = placement.lease
     if report is None or not report.released or report.epoch is None or lease.holder is None:
         return placement
-    # A volume without local data is as safe as it was at the grant.
+    # A volume that was never held under this epoch is as safe as it was at the grant.
     heads = {volume: (report.heads or {}).get(volume, lease.base.get(volume)) for volume in lease.newest}
     try:
         released = release(lease, heads, by=Holder(placement.home, report.session), epoch=report.epoch)
@@ -264,10 +265,10 @@ def goals(placement: Placement, reports: Mapping[DeviceId, Report], now_ns: int)
             assigned[placement.home] = Assigned(_wished(placement), epoch)
             assigned |= _preparing(placement)
         case Phase.DRAINING:
-            assigned[placement.home] = Assigned(Goal.LEAVE, epoch)
+            assigned[placement.home] = _leaving(placement, epoch)
             assigned |= _preparing(placement)
         case Phase.TRASHED:
-            assigned[placement.home] = Assigned(Goal.DROP if drop else Goal.LEAVE, epoch)
+            assigned[placement.home] = Assigned(Goal.DROP) if drop else _leaving(placement, epoch)
         case _ as unreachable:
             assert_never(unreachable)
     return assigned
@@ -275,6 +276,12 @@ def goals(placement: Placement, reports: Mapping[DeviceId, Report], now_ns: int)
 
 def _wished(placement: Placement) -> Goal:
     return Goal.RUN if placement.wish is Wish.RUN else Goal.STOP
+
+
+def _leaving(placement: Placement, epoch: Epoch | None) -> Assigned:
+    # While it waits for an epoch to leave under, nothing is fenced: it should stop and keep what it holds.
+    waits = epoch is None and not placement.lease.released
+    return Assigned(Goal.STOP if waits else Goal.LEAVE, epoch)
 
 
 def _preparing(placement: Placement) -> Mapping[DeviceId, Assigned]:

@@ -260,3 +260,15 @@ def has_left(wanted: Desired, seen: Observed) -> bool:
     """Whether a Device that should leave has: nothing runs, and nothing here is unreplicated or held."""
     local = (seen.volumes.get(volume) for volume in wanted.volumes)
     return seen.containers is None and not any(volume is not None and _at_risk(volume) for volume in local)
+
+
+def heads_left(wanted: Desired, seen: Observed) -> Mapping[VolumeId, HeadHash | None]:
+    """Return the heads to report when it has left: those of the volumes that were held under the goal's epoch.
+
+    Data of an older epoch is not in question; the Hive has newer heads of it.
+    """
+    return {
+        volume: seen.volumes[volume].local_head
+        for volume in wanted.volumes
+        if volume in seen.volumes and seen.volumes[volume].epoch == wanted.epoch
+    }
