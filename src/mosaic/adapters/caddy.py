@@ -7,6 +7,7 @@ given, and it remembers nothing: whoever started it gives it its configuration.
 import html
 import http.client
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,8 +42,8 @@ class CaddySilent(Unavailable):
 
     code = "caddy-silent"
 
-    def __init__(self, socket: Path, reason: str) -> None:
-        super().__init__(f"Caddy at {socket} does not answer: {reason}", hint="the Device starts it again by itself")
+    def __init__(self, admin: Path, reason: str) -> None:
+        super().__init__(f"Caddy at {admin} does not answer: {reason}", hint="the Device starts it again by itself")
 
 
 class CaddyRefused(Refused):
@@ -77,7 +78,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {**own, "GOMEMLIMIT": "24MiB", "GOGC": "50", "GOMAXPROCS": "2"}
 
 
-def front(socket: Path, port: int, upstreams: Mapping[str, int]) -> Json:
+def front(admin: Path, port: int, upstreams: Mapping[str, int]) -> Json:
     """Return the configuration of a LAN front: each name to its port on loopback, any other to a list of the names."""
     routes: list[JsonValue] = [_route(name, upstreams[name]) for name in sorted(upstreams)]
     server: Json = {
@@ -87,8 +88,8 @@ def front(socket: Path, port: int, upstreams: Mapping[str, int]) -> Json:
         "routes": [*routes, _listing(port, sorted(upstreams))],
     }
     return {
-        "admin": {"listen": f"unix/{socket}|0600", "config": {"persist": False}},
-        "logging": {"logs": {"default": {"level": "WARN"}}},
+        "admin": {"listen": f"unix/{admin}|0600", "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "ERROR", "exclude": ["http.log.error"]}}},
         "apps": {"http": {"grace_period": "2s", "servers": {"front": server}}},
     }
 
@@ -101,12 +102,18 @@ def write(configuration: Json) -> bytes:
 class Caddy:
     """One running Caddy, by its admin socket."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, admin: Path) -> None:
+        self._socket = admin
 
     def load(self, configuration: Json) -> None:
         """Make it the configuration. Raises CaddySilent, CaddyRefused."""
         self._post("/load", write(configuration))
+
+    def answers(self) -> bool:
+        """Whether somebody listens on the admin socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(str(self._socket)) == 0
 
     def stop(self) -> None:
         """End it. Raises CaddySilent when there is none."""

@@ -78,7 +78,8 @@ class DeviceClient:
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             response = self._http.request(method, path, content=content, headers=headers)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, RuntimeError) as error:
+            # RuntimeError: the session ended while somebody asked, and the client was closed.
             raise HiveSilent(self.url, str(error) or type(error).__name__) from error
         if response.is_success:
             return response.content

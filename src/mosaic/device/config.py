@@ -17,6 +17,8 @@ class DeviceConfig:
 
     `front_port` is wished for the LAN front; None takes a free one. Either is
     chosen once and kept. `stop_seconds` is the grace that an app gets to end.
+    After `alone_seconds` without a Hive, apps of policy manual that were here
+    before a reboot are started unconfirmed.
     """
 
     name: str
@@ -28,6 +30,7 @@ class DeviceConfig:
     front_port: int | None = None
     caddy: str = "caddy"
     stop_seconds: int = 20
+    alone_seconds: float = 30.0
 
     @property
     def apps(self) -> Path:

@@ -40,7 +40,10 @@ class RootKeyMissing(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """`hive` and `root` raise HiveAway and RootKeyMissing while there is none."""
+    """`hive` and `root` raise HiveAway and RootKeyMissing while there is none.
+
+    `is_confirmed` says whether the Hive has said since this start what belongs here.
+    """
 
     config: DeviceConfig
     device: str
@@ -51,5 +54,6 @@ class Means:
     clock: Clock
     hive: Callable[[], Hive]
     root: Callable[[], Secret]
+    is_confirmed: Callable[[], bool]
     draw: Callable[[], float]
     choosing_ports: anyio.Lock = field(default_factory=anyio.Lock)

@@ -60,8 +60,8 @@ class Engine(Protocol):
         """Forget a Docker volume."""
         ...
 
-    async def end_containers(self, project: str, *, grace_seconds: int) -> None:
-        """Stop and remove all containers of the project, and its networks."""
+    async def end_containers(self, label: str, *, grace_seconds: int) -> None:
+        """Stop and remove all containers with the label, and their networks."""
         ...
 
     async def up(self, project: str, file: Path, *, deadline_seconds: float) -> None:

@@ -34,6 +34,18 @@ PATIENCE = 4
 STARTS_REMEMBERED_NS = 600 * 10**9
 
 
+class WorkerBroke(MosaicError):
+    """A mistake in Mosaic itself."""
+
+    code = "worker-broke"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"Mosaic made a mistake here: {type(error).__name__}: {error}",
+            hint="the Device's log has the details; please report it. It tries again by itself",
+        )
+
+
 class Worker:
     """Works on one installation until cancelled."""
 
@@ -98,6 +110,11 @@ class Worker:
                 self.idle = await self._pass()
             except MosaicError as error:
                 await self._after_failure(error)
+                continue
+            except Exception as error:
+                # A mistake of ours about one app must not end the work on all others.
+                log.exception("worker_broke", installation=self.installation)
+                await self._after_failure(WorkerBroke(error))
                 continue
             if self.idle:
                 self._on_change()

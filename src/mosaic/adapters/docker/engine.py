@@ -88,11 +88,13 @@ class DockerEngine:
         """Forget a Docker volume; what its driver does with what is in it is the driver's."""
         await self._ask(lambda client: sdk.remove_volume(client, name))
 
-    async def end_containers(self, project: str, *, grace_seconds: int) -> None:
-        """Stop and remove all containers of the project, and its networks; for when no compose file is left."""
-        for container in await self.containers(f"{sights.PROJECT_LABEL}={project}"):
+    async def end_containers(self, label: str, *, grace_seconds: int) -> None:
+        """Stop and remove all containers with the label, and their networks; for when no compose file is left."""
+        found = await self.containers(label)
+        for container in found:
             await self._ask(partial(sdk.end_container, container=container.id, grace_seconds=grace_seconds))
-        await self._ask(partial(sdk.remove_networks, project=project))
+        for project in {container.project for container in found if container.project}:
+            await self._ask(partial(sdk.remove_networks, project=project))
 
     async def up(self, project: str, file: Path, *, deadline_seconds: float) -> None:
         """Create and start an app's containers, in the order that it asks for. Raises AppNotStarted."""

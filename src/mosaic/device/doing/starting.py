@@ -45,7 +45,7 @@ async def start(means: Means, item: Assignment, epoch: str, bell: Bell) -> None:
     file = preparing.compose_file(means, item.installation)
     if not await _is_rendered(means, item, file):
         await preparing.prepare(means, item, epochs.parse(epoch), file)
-    means.records.note(item.installation, started=True)
+    means.records.note(item.installation, started=True, unconfirmed=not means.is_confirmed())
     await means.engine.up(project, file, deadline_seconds=UP_SECONDS)
     await _gate(means, item, bell)
 

@@ -17,15 +17,16 @@ async def stop(means: Means, installation: str) -> None:
     """Stop and remove the app's containers. Volumes stay: they hold the only copy of recent data."""
     project = project_name(means.device, installation)
     grace_seconds = means.config.stop_seconds
+    label = f"{PROJECT_LABEL}={project}"
     file = compose_file(means, installation)
     if file.exists():
         try:
             await means.engine.down(project, file, grace_seconds=grace_seconds)
         except MosaicError:
             # Compose may not understand its own file any more; the engine still knows the containers.
-            await means.engine.end_containers(project, grace_seconds=grace_seconds)
-    if await means.engine.containers(f"{PROJECT_LABEL}={project}"):
-        await means.engine.end_containers(project, grace_seconds=grace_seconds)
+            await means.engine.end_containers(label, grace_seconds=grace_seconds)
+    if await means.engine.containers(label):
+        await means.engine.end_containers(label, grace_seconds=grace_seconds)
 
 
 async def discard(means: Means, item: Assignment) -> None:

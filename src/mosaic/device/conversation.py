@@ -1,0 +1,151 @@
+"""Conversing with the Hive: connect, report and listen, connect again.
+
+What the Hive says is handed to the fleet and to the commands; what is true
+here is reported on every change and on the beat that the Hive asks for.
+"""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import assert_never
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from mosaic.adapters.channel import Channel, open_channel
+from mosaic.core.errors import MosaicError
+from mosaic.core.session import SessionSuperseded
+from mosaic.device.backoff import jittered
+from mosaic.device.commands import Commands
+from mosaic.device.fleet import Fleet
+from mosaic.device.hive_link import HiveLink
+from mosaic.device.reporting import reads_alike
+from mosaic.device.session import OutOfTurn, TurnedAway, farewell, shake_hands
+from mosaic.wire.channel import Answered, Assignments, Challenge, Goodbye, Ordered, Reported, Welcome
+from mosaic.wire.command import Command
+from mosaic.wire.report import Report
+
+log = structlog.get_logger()
+
+GATHER_SECONDS = 0.1
+"""Changes come in handfuls; they are told together."""
+
+STEADY_SECONDS = 10.0
+_FINAL = ("device-removed", "device-unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Speakers:
+    """Who has something to say to the Hive, or listens to it."""
+
+    link: HiveLink
+    fleet: Fleet
+    commands: Commands
+    report: Callable[[], Report]
+    draw: Callable[[], float]
+
+
+async def stay_in_touch(speakers: Speakers) -> None:
+    """Converse with the Hive until this Device is not wanted any more.
+
+    Raises:
+        SessionSuperseded: a later start of this Device has taken over.
+        TurnedAway: the Device was removed.
+    """
+    identity = speakers.link.identity
+    attempt = 0
+    while True:
+        begun = anyio.current_time()
+        try:
+            async with open_channel(identity.hive_url, identity.ca_pem) as channel:
+                welcome = await shake_hands(channel, identity, speakers.link.session)
+                await _Conversation(speakers, channel, welcome).hold()
+        except SessionSuperseded:
+            raise
+        except MosaicError as error:
+            if isinstance(error, TurnedAway) and error.reason in _FINAL:
+                raise
+            log.warning("hive_not_connected", code=error.code, reason=error.message)
+        attempt = 1 if anyio.current_time() - begun > STEADY_SECONDS else attempt + 1
+        await anyio.sleep(jittered(attempt, speakers.draw))
+
+
+class _Conversation:
+    """One connection, from its welcome to its end."""
+
+    def __init__(self, speakers: Speakers, channel: Channel, welcome: Welcome) -> None:
+        self._speakers = speakers
+        self._channel = channel
+        self._welcome = welcome
+        self._offset_ns = 0
+        self._error: MosaicError | None = None
+        self._tasks: TaskGroup | None = None
+
+    async def hold(self) -> None:
+        """Converse until either side ends it, and raise the reason: a MosaicError."""
+        link = self._speakers.link
+        try:
+            await self._take_welcome(self._welcome)
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                for part in (self._listen, self._speak, link.tell_storage):
+                    self._start(part())
+        finally:
+            link.detach()
+        if self._error is not None:
+            raise self._error
+
+    def _start(self, part: Coroutine[None, None, None]) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(self._until_it_fails, part)
+
+    async def _until_it_fails(self, part: Coroutine[None, None, None]) -> None:
+        try:
+            await part
+        except MosaicError as error:
+            # Kept and raised by `hold`: out of a task group it would come wrapped.
+            self._error = self._error or error
+            assert self._tasks is not None
+            self._tasks.cancel_scope.cancel()
+
+    async def _take_welcome(self, welcome: Welcome) -> None:
+        link = self._speakers.link
+        self._welcome = welcome
+        self._offset_ns = self._speakers.commands.clock_offset_ns(welcome.now_ns)
+        await link.attach(welcome)
+        log.info("hive_connected", url=link.identity.hive_url, admitted=welcome.admitted)
+        self._speakers.fleet.hurry()
+
+    async def _listen(self) -> None:
+        while True:
+            match message := await self._channel.receive():
+                case Assignments():
+                    self._speakers.fleet.assign(message)
+                case Ordered(command):
+                    self._start(self._obey(command))
+                case Welcome():
+                    await self._take_welcome(message)
+                    await self._speakers.link.tell_storage()
+                case Goodbye():
+                    raise farewell(message)
+                case Challenge():
+                    raise OutOfTurn(message)
+                case _ as unreachable:
+                    assert_never(unreachable)
+
+    async def _obey(self, command: Command) -> None:
+        result = await self._speakers.commands.carry_out(command, offset_ns=self._offset_ns)
+        await self._channel.send(Answered(result))
+
+    async def _speak(self) -> None:
+        said: Report | None = None
+        beat_seconds = max(1.0, self._welcome.report_seconds)
+        due = 0.0
+        while True:
+            now = anyio.current_time()
+            report = self._speakers.report()
+            if now >= due or not reads_alike(said, report):
+                await self._channel.send(Reported(report))
+                said, due = report, anyio.current_time() + beat_seconds
+            await self._speakers.link.wait_for_change(max(0.0, due - anyio.current_time()))
+            await anyio.sleep(GATHER_SECONDS)

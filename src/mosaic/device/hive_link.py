@@ -1,0 +1,106 @@
+"""What a connection to the Hive gives the rest of the Device: its token, its root key, somebody to ask.
+
+One session lasts as long as the process; its connections come and go.
+"""
+
+from pathlib import Path
+
+import anyio
+import structlog
+
+from mosaic.adapters.hive_client import DeviceClient
+from mosaic.adapters.machine import machine_name
+from mosaic.core.errors import MosaicError
+from mosaic.core.ids import SessionId
+from mosaic.crypto.secret import Secret
+from mosaic.device import identity as identities
+from mosaic.device.bell import Bell
+from mosaic.device.enrol import with_root
+from mosaic.device.identity import Identity
+from mosaic.device.means import HiveAway, RootKeyMissing
+from mosaic.device.outside import Hive, Storage, ask
+from mosaic.wire.channel import Welcome
+from mosaic.wire.storage import Upstream
+
+log = structlog.get_logger()
+
+
+class HiveLink:
+    """The Device's side of its Hive. `identity` gains the root key when the owner has given it."""
+
+    def __init__(self, identity: Identity, session: SessionId, storage: Storage, path: Path) -> None:
+        self.identity = identity
+        self.connected = anyio.Event()
+        self.session = session
+        self._storage = storage
+        self._path = path
+        self._hive: DeviceClient | None = None
+        self._changed = Bell()
+        self._upstream: Upstream | None = None
+
+    def hive(self) -> Hive:
+        """Return the connected Hive. Raises HiveAway."""
+        if self._hive is None:
+            raise HiveAway
+        return self._hive
+
+    def root(self) -> Secret:
+        """Return the account's root key. Raises RootKeyMissing."""
+        root = self.identity.root
+        if root is None:
+            raise RootKeyMissing
+        return root
+
+    def changed(self) -> None:
+        """Something should be reported."""
+        self._changed.ring()
+
+    async def attach(self, welcome: Welcome) -> None:
+        """Use the session's token from now on, and pass it on to the storage daemon."""
+        if self._hive is None:
+            self._hive = DeviceClient(self.identity.hive_url, ca_pem=self.identity.ca_pem, token=welcome.token)
+        self._upstream = Upstream(
+            url=self.identity.hive_url,
+            token=welcome.token,
+            device=self.identity.device,
+            hive_machine=welcome.hive_machine,
+            machine=machine_name(),
+            ca_pem=self.identity.ca_pem,
+        )
+        if welcome.admitted and self.identity.root_key is None:
+            await self._fetch_root(self._hive)
+        self.connected.set()
+
+    def detach(self) -> None:
+        """The token is not good any more, or its connection is gone."""
+        if self._hive is not None:
+            self._hive.close()
+        self._hive = None
+
+    async def tell_storage(self) -> None:
+        """Tell the storage daemon where data goes; again and again until it has answered."""
+        attempt = 0
+        while self._upstream is not None:
+            try:
+                await ask(self._storage.upstream, self._upstream)
+            except MosaicError as error:
+                attempt += 1
+                log.warning("storage_not_told", code=error.code, reason=error.message)
+                await anyio.sleep(min(5.0, float(attempt)))
+            else:
+                return
+
+    async def wait_for_change(self, seconds: float) -> bool:
+        """Return as soon as something should be reported, at the latest after `seconds`."""
+        return await self._changed.wait(seconds)
+
+    async def _fetch_root(self, hive: Hive) -> None:
+        try:
+            found = with_root(self.identity, await ask(hive.this_device))
+        except MosaicError as error:
+            log.warning("root_key_not_fetched", code=error.code, reason=error.message)
+            return
+        if found is not None:
+            self.identity = found
+            await ask(identities.store, self._path, found)
+            log.info("root_key_received")
