@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from mosaic.cli import asking
 from mosaic.cli.output import Output, json_option
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -63,22 +62,21 @@ def serve(
 
 @hive.command("reset-password")
 @click.option("--state", type=_FOLDER, help="The Hive's state folder; the one of `mosaic up` if not given.")
-@click.option("--own", is_flag=True, help="Type one of your own instead of a generated one.")
-@click.option("--password-file", type=_FILE, help="Read your own from a file.")
+@click.option("--name", default="owner", show_default=True, help="The account's name.")
 @json_option
-def reset_password(out: Output, state: Path | None, own: bool, password_file: Path | None) -> None:
-    """Give the account a new password, on the Hive's own machine. The passphrase and the data stay as they are."""
+def reset_password(out: Output, state: Path | None, name: str) -> None:
+    """Give an account a new password, on the Hive's own machine.
+
+    The passphrase and the data stay as they are. All logins of the account end.
+    """
+    from mosaic.adapters.machine import machine_name
     from mosaic.cli.up.layout import Layout, state_folder
-    from mosaic.crypto.password import generate_password
+    from mosaic.cli.up.notices import NothingHere
+    from mosaic.hive.config import HiveConfig
     from mosaic.hive.reset_password import reset_password as reset
 
     folder = state or Layout(state_folder(None)).hive
-    generated = not own and password_file is None
-    password = (
-        generate_password()
-        if generated
-        else asking.secret("new password", file=password_file, option="--password-file", twice=True)
-    )
-    name = reset(folder, password)
-    shown = f"New password of {name}:  {password}\nIt is shown once." if generated else f"{name} has a new password."
-    out.result({"name": name, **({"password": password} if generated else {})}, f"{shown} All sessions have ended.")
+    if not folder.is_dir():
+        raise NothingHere(folder)
+    password = reset(HiveConfig(state=folder, machine=machine_name()), name)
+    out.result({"name": name, "password": password}, f"New password of {name}:  {password}\nIt is shown once.")

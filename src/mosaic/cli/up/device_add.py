@@ -10,21 +10,8 @@ from mosaic.cli.output import Output
 from mosaic.cli.unlocking import unlock
 from mosaic.cli.up import settings
 from mosaic.cli.up.layout import Layout, state_folder
-from mosaic.core.errors import Refused
+from mosaic.cli.up.notices import NothingHere
 from mosaic.wire import enrol as join_tokens
-
-
-class NothingHere(Refused):
-    """No `mosaic up` has made that state folder."""
-
-    code = "nothing-here"
-
-    def __init__(self, state: Path) -> None:
-        super().__init__(
-            f"no Mosaic runs on {state}",
-            hint="start `mosaic up` first, or name its folder with `--state`; "
-            "for another machine run `mosaic device add` without `--here`",
-        )
 
 
 def add(out: Output, name: str, *, url: str | None, admitted: bool, passphrase_file: Path | None) -> None:

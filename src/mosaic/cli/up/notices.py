@@ -6,7 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.cli.verdict import address, holder_report
+from mosaic.core.errors import Refused
 from mosaic.wire.api import Installation
+
+
+class NothingHere(Refused):
+    """No `mosaic up` has made that state folder."""
+
+    code = "nothing-here"
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(
+            f"no Mosaic runs on {state}",
+            hint="start `mosaic up` first, or name its folder with `--state`; "
+            "for another machine run `mosaic device add` without `--here`",
+        )
 
 
 @dataclass(frozen=True, slots=True)
