@@ -25,7 +25,7 @@ knows its token, and the old token is refused in that moment.
 """
 
 _FENCED = "another Device was granted the lease"
-_REPLACED = "the Hive has a newer snapshot that was not made here"
+_REPLACED = "another Device has the lease, and a newer snapshot"
 
 
 class HiveBehind(Unavailable):

@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mosaic.adapters import btrfs
 from mosaic.core.errors import NotFound
@@ -19,8 +18,6 @@ from mosaic.storage.reports import Reports
 from mosaic.storage.upstreams import Upstreams
 from mosaic.storage.volume import Volume
 from mosaic.storage.worker import Worker
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class VolumeNotHere(NotFound):
@@ -40,10 +37,10 @@ class Daemon:
     books: Books
     pool: Pool
     upstreams: Upstreams
+    boot: str
     reports: Reports = field(default_factory=Reports)
     volumes: dict[VolumeId, Volume] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    boot: str = field(default_factory=lambda: _BOOT_ID.read_text().strip())
     _workers: list[Worker] = field(default_factory=list)
 
     @property

@@ -23,6 +23,7 @@ from mosaic.storage.upstreams import Upstreams
 from mosaic.wire.plugin import CONTENT_TYPE
 
 _STOP_SECONDS = 5.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class AlreadyRunning(Conflict):
@@ -61,8 +62,8 @@ def serve(config: StorageConfig) -> None:
 
 
 @contextlib.contextmanager
-def serving(config: StorageConfig) -> Iterator[Daemon]:
-    """Serve while the block runs."""
+def serving(config: StorageConfig, *, boot: str | None = None) -> Iterator[Daemon]:
+    """Serve while the block runs. `boot` names this boot of the machine; None asks the kernel."""
     if not config.state.is_dir():
         raise StateMissing(config.state)
     with contextlib.ExitStack() as opened:
@@ -70,11 +71,12 @@ def serving(config: StorageConfig) -> Iterator[Daemon]:
         books = Books(config.state / "storage.db")
         opened.callback(books.close)
         pool = open_pool(config)
-        daemon = Daemon(config, books, pool, Upstreams(books.upstream()))
+        boot = boot or _BOOT_ID.read_text().strip()
+        daemon = Daemon(config, books, pool, Upstreams(books.upstream()), boot)
         opened.callback(_close_unused, daemon, pool)
-        if books.boot() != daemon.boot:
+        if books.boot() != boot:
             docker_volumes.forget_mounts(daemon)
-            books.put_boot(daemon.boot)
+            books.put_boot(boot)
         daemon.recover()
         opened.callback(daemon.stop, _STOP_SECONDS)
         engine = UnixServer(config.plugin_socket, plugin.routes(daemon), content_type=CONTENT_TYPE)

@@ -76,12 +76,14 @@ class UnixServer:
         self._server = _Server(str(fresh), _handler(self._answer, self._content_type))
         fresh.chmod(0o600)
         fresh.rename(self._path)
-        threading.Thread(target=self._server.serve_forever, name=self._path.name, daemon=True).start()
+        threading.Thread(target=self._server.accept_all, name=self._path.name, daemon=True).start()
 
     def stop(self) -> None:
         """Stop listening and remove the socket. Requests under way are not waited for."""
         if self._server is not None:
-            self._server.shutdown()
+            # This, unlike closing it, wakes the thread that waits for the next connection.
+            with contextlib.suppress(OSError):
+                self._server.socket.shutdown(socket.SHUT_RDWR)
             self._server.server_close()
             self._server = None
             self._path.unlink(missing_ok=True)
@@ -91,6 +93,15 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
+
+    def accept_all(self) -> None:
+        """Serve until the socket is shut down. The inherited loop would wake up twice a second."""
+        while True:
+            try:
+                request, address = self.get_request()
+            except OSError:
+                return
+            self.process_request(request, address)
 
 
 def _handler(answer: Callable[[str, bytes], Reply], content_type: str) -> type[BaseHTTPRequestHandler]:
