@@ -1,6 +1,7 @@
 """One Device, put together: what looks, what works, what talks to the Hive, and the LAN front."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 import structlog
@@ -9,6 +10,7 @@ from mosaic.adapters.clock import Clock
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import SessionId
 from mosaic.core.session import SessionSuperseded
+from mosaic.device.bell import Bell
 from mosaic.device.commands import Commands
 from mosaic.device.config import DeviceConfig
 from mosaic.device.conversation import Speakers, stay_in_touch
@@ -16,7 +18,7 @@ from mosaic.device.fleet import Fleet
 from mosaic.device.front import Front
 from mosaic.device.hive_link import HiveLink
 from mosaic.device.identity import Identity
-from mosaic.device.lookout import Lookout
+from mosaic.device.lookout import SETTLE_SECONDS, Lookout
 from mosaic.device.means import Means
 from mosaic.device.obey import obey
 from mosaic.device.observe import device_label
@@ -50,6 +52,7 @@ class Device:
         self._link = HiveLink(identity, session, storage, config.identity)
         self._lookout = Lookout(engine, storage, label=device_label(identity.device))
         self._fleet: Fleet | None = None
+        self._outside = Bell()
         self._front = Front(config, self._records, self._routes)
         self._ending: MosaicError | None = None
         self.means = Means(
@@ -78,7 +81,8 @@ class Device:
             async with anyio.create_task_group() as tasks:
                 self._fleet = fleet = Fleet(self.means, tasks, self._changed)
                 fleet.recall()
-                tasks.start_soon(self._lookout.watch, fleet.look_around)
+                tasks.start_soon(self._lookout.watch, self._outside.ring)
+                tasks.start_soon(self._follow, fleet)
                 tasks.start_soon(self._front.run)
                 tasks.start_soon(self._go_on_alone, fleet)
                 tasks.start_soon(self._stay_in_touch, fleet, tasks.cancel_scope)
@@ -101,6 +105,16 @@ class Device:
             front_port=self._front.port,
             problem=self._lookout.problem,
         )
+
+    async def _follow(self, fleet: Fleet) -> None:
+        """Look at what changed outside, then let the workers see it."""
+        while True:
+            with suppress(MosaicError):
+                # What went wrong is in the lookout's `problem`, and so in the report.
+                await self._lookout.look()
+            fleet.look_around()
+            await self._outside.wait()
+            await anyio.sleep(SETTLE_SECONDS)
 
     async def _stay_in_touch(self, fleet: Fleet, scope: anyio.CancelScope) -> None:
         async def obeyed(body: CommandBody) -> str:

@@ -152,11 +152,11 @@ class Front:
 
     def _free_port(self) -> int:
         wished = self._config.front_port
-        candidates = [*([wished] if wished else []), *range(FIRST_PORT, LAST_PORT + 1)]
-        found = next((port for port in candidates if is_free("tcp", port)), None)
-        if found is None:
-            raise NoFrontPort
-        return found
+        candidates = range(FIRST_PORT, LAST_PORT + 1)
+        for port in candidates if wished is None else [wished, *candidates]:
+            if is_free("tcp", port):
+                return port
+        raise NoFrontPort
 
     def _keep(self, port: int) -> None:
         self._records.device = msgspec.structs.replace(self._records.device, front_port=port)
