@@ -59,7 +59,7 @@ class AlreadyRunning(Refused):
 def serve(config: HiveConfig) -> None:
     """Serve until SIGTERM or SIGINT. Raises what stands in the way of starting, before anything is listened on."""
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one(config), _listening(config) as listener:
+    with _only_one(config), listening(config) as listener:
         certificate = tls.certificate_for(config)
         asyncio.run(_serve(config, listener, certificate))
 
@@ -67,7 +67,7 @@ def serve(config: HiveConfig) -> None:
 async def _serve(config: HiveConfig, listener: socket.socket, certificate: Certificate | None) -> None:
     address = address_of(config, listener.getsockname()[1], certificate)
     async with running(config, address) as hive:
-        server = _Server(uvicorn_config(hive, certificate), hive)
+        server = Server(uvicorn_config(hive, certificate), hive)
         identity.write_private(config.address_file, local_url(config, listener.getsockname()[1], certificate) + "\n")
         log.info("hive_started", url=address.url, term=hive.term)
         try:
@@ -125,7 +125,7 @@ async def _keep_scheduling(hive: Hive) -> None:
             await anyio.sleep(_AGAIN_SECONDS)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Uvicorn, which waits at its end for open event streams: they are told first."""
 
     def __init__(self, config: uvicorn.Config, hive: Hive) -> None:
@@ -155,6 +155,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._hive.closing.set()
         self._hive.news.wake()
+        self._hive.connections.end_all()
         await super().shutdown(sockets)
 
 
@@ -190,7 +191,8 @@ def local_url(config: HiveConfig, port: int, certificate: Certificate | None) ->
     return f"{'https' if certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _listening(config: HiveConfig) -> socket.socket:
+def listening(config: HiveConfig) -> socket.socket:
+    """Return a socket that is bound to the configured address. Raises PortTaken."""
     try:
         family, _, _, _, where = socket.getaddrinfo(config.listen, config.port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)

@@ -9,17 +9,18 @@ Both give a `SignedIn`. `device_session` is the dependency of what Devices ask.
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from urllib.parse import quote
 
 from litestar import Response
+from litestar.di import NamedDependency
 
 from mosaic.adapters.sql import sessions, tokens
 from mosaic.adapters.sql.sessions import SpeaksFor
 from mosaic.core.errors import Refused
 from mosaic.core.ids import AccountId
 from mosaic.crypto.tokens import hash_token, same
-from mosaic.hive.http import Asked
+from mosaic.hive.http import Asked, TheHive
 from mosaic.hive.problems import LoginNeeded
 from mosaic.hive.runtime import Hive
 
@@ -84,7 +85,14 @@ class SignedIn:
     token: str = field(repr=False)
 
 
-async def signed_in(request: Asked, hive: Hive) -> SignedIn:
+Owner: TypeAlias = NamedDependency[SignedIn]
+"""The account that asks, as the parameter `who` of a handler."""
+
+Session: TypeAlias = NamedDependency[SpeaksFor]
+"""The Device that asks, as the parameter `session` of a handler."""
+
+
+async def signed_in(request: Asked, hive: TheHive) -> SignedIn:
     """For API handlers. Raises NotSignedIn, CsrfMissing."""
     found = await _lookup(request, hive)
     if found is None:
@@ -95,7 +103,7 @@ async def signed_in(request: Asked, hive: Hive) -> SignedIn:
     return who
 
 
-async def signed_in_or_login(request: Asked, hive: Hive) -> SignedIn:
+async def signed_in_or_login(request: Asked, hive: TheHive) -> SignedIn:
     """For pages. Raises LoginNeeded, which the app answers with a redirect to the login page."""
     found = await _lookup(request, hive)
     if found is None:
@@ -104,7 +112,7 @@ async def signed_in_or_login(request: Asked, hive: Hive) -> SignedIn:
     return found[0]
 
 
-async def device_session(request: Asked, hive: Hive) -> SpeaksFor:
+async def device_session(request: Asked, hive: TheHive) -> SpeaksFor:
     """For what Devices ask with the token of their session. Raises SessionTokenUnknown, DeviceNotAdmitted."""
     token = _bearer(request)
     found = await hive.read(lambda tx: sessions.by_token(tx, hash_token(token))) if token else None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, true, update
 
 from mosaic.adapters.sql import schema
 from mosaic.adapters.sql.engine import Tx
@@ -52,6 +52,11 @@ def get(tx: Tx, account: AccountId) -> Account | None:
 def by_name(tx: Tx, name: str) -> Account | None:
     """Return the account of that name."""
     return _one(tx, _accounts.name == name)
+
+
+def only(tx: Tx) -> Account | None:
+    """Return the only account; None when there is none, or several."""
+    return _one(tx, true()) if count(tx) == 1 else None
 
 
 def set_password(tx: Tx, account: AccountId, verifier: str) -> None:

@@ -11,14 +11,13 @@ from mosaic.crypto.password import check_password, hash_password
 from mosaic.crypto.tokens import hash_token, new_id, new_token
 from mosaic.hive import names, setup_code, views
 from mosaic.hive.keys_check import PassphraseDiffers, check_new_keys
+from mosaic.hive.password import LONGEST, check_strength
 from mosaic.hive.runtime import Hive
 from mosaic.hive.setup_code import SetupCodeWrong, SetupDone
 from mosaic.hive.signed_in import SESSION_SECONDS
 from mosaic.wire import api
 
 _API_TOKEN_SECONDS = 365 * 24 * 3600
-_SHORTEST_PASSWORD = 8
-_LONGEST_PASSWORD = 256
 _SETUP = "(set-up)"
 # What an unknown name's password is compared with, so that it takes as long as a known one's.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -33,18 +32,6 @@ class LoginWrong(Refused):
         super().__init__(
             "the name or the password is wrong",
             hint="if the password is lost, run `mosaic hive reset-password NAME` on the Hive's machine",
-        )
-
-
-class PasswordTooWeak(Refused):
-    """The password is too short or too long."""
-
-    code = "password-too-weak"
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"a password has {_SHORTEST_PASSWORD}–{_LONGEST_PASSWORD} characters",
-            hint="take a longer one; length is what counts",
         )
 
 
@@ -71,7 +58,7 @@ async def set_up(hive: Hive, setup: api.Setup, *, address: str, browser: bool) -
         hive.limits.failed(_SETUP, address, hive.clock.boot_ns())
         raise
     name = names.check_account(setup.name)
-    _check_password_strength(setup.password)
+    check_strength(setup.password)
     keys = setup.keys
     if keys is not None:
         check_new_keys(keys, previous=None)
@@ -99,7 +86,7 @@ async def log_in(hive: Hive, login: api.Login, *, address: str, browser: bool) -
     # Counted before it is checked: tries that come at once must not slip through together.
     hive.limits.failed(name, address, hive.clock.boot_ns())
     account = await hive.read(lambda tx: accounts.by_name(tx, name))
-    password = login.password[: _LONGEST_PASSWORD + 1]
+    password = login.password[: LONGEST + 1]
     right = await hive.costly(lambda: check_password(password, account.password if account else _NOBODY))
     if account is None or not right:
         raise LoginWrong
@@ -141,11 +128,6 @@ async def set_keys(hive: Hive, who: AccountId, change: api.SetKeys) -> api.Accou
 
     await hive.write(write)
     return api.Account(account.id, account.name, change.new.keys)
-
-
-def _check_password_strength(password: str) -> None:
-    if not _SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD:
-        raise PasswordTooWeak
 
 
 def _token(token: str, account: AccountId, label: str, now_ns: int, *, browser: bool) -> Token:

@@ -4,6 +4,7 @@ import re
 
 from litestar import Response, get, post, put
 from litestar.di import Provide
+from litestar.params import FromPath, JSONBody
 
 from mosaic.adapters.sql import accounts, devices, events, installations, placements, volumes
 from mosaic.adapters.sql.engine import Tx
@@ -17,9 +18,9 @@ from mosaic.hive import enrolment
 from mosaic.hive.bundles import BundleMissing
 from mosaic.hive.channel.assigning import volume_assignment
 from mosaic.hive.finding import InstallationUnknown
+from mosaic.hive.http import TheHive
 from mosaic.hive.keys_check import PassphraseMissing
-from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import SessionTokenUnknown, device_session, require_admitted
+from mosaic.hive.signed_in import Session, SessionTokenUnknown, device_session, require_admitted
 from mosaic.wire.account import AccountKeys
 from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.enrol import Enrol, Enrolled, JoinSecret, NewVolume
@@ -40,19 +41,19 @@ class VolumeMalformed(Refused):
 
 
 @post("/api/enrol/keys", status_code=200)
-async def keys_for_joining(data: JoinSecret, hive: Hive) -> AccountKeys:
+async def keys_for_joining(data: JSONBody[JoinSecret], hive: TheHive) -> AccountKeys:
     """Return the account's keys to somebody who has a join token, to check a passphrase before the token is used."""
     return await enrolment.keys_for(hive, data.secret)
 
 
 @post("/api/enrol", status_code=200)
-async def enrol(data: Enrol, hive: Hive) -> Enrolled:
+async def enrol(data: JSONBody[Enrol], hive: TheHive) -> Enrolled:
     """Let a Device in."""
     return await enrolment.enrol(hive, data)
 
 
 @get("/api/device", dependencies=_SESSION)
-async def myself(hive: Hive, session: SpeaksFor) -> Enrolled:
+async def myself(hive: TheHive, session: Session) -> Enrolled:
     """Return what the Device was told when it joined, as it is now."""
 
     def look(tx: Tx) -> Enrolled:
@@ -68,7 +69,13 @@ async def myself(hive: Hive, session: SpeaksFor) -> Enrolled:
 
 
 @put("/api/device/installations/{installation:str}/volumes/{kind:str}", dependencies=_SESSION)
-async def register(installation: str, kind: str, data: NewVolume, hive: Hive, session: SpeaksFor) -> VolumeAssignment:
+async def register(
+    installation: FromPath[str],
+    kind: FromPath[str],
+    data: JSONBody[NewVolume],
+    hive: TheHive,
+    session: Session,
+) -> VolumeAssignment:
     """Register the keys that the holder made. The first ones registered win; the answer says which they are."""
     require_admitted(session)
     if kind not in _KINDS:
@@ -104,7 +111,7 @@ def _register(
 
 
 @get("/api/device/bundles/{digest:str}", dependencies=_SESSION, media_type="application/x-tar")
-async def bundle(digest: str, hive: Hive, session: SpeaksFor) -> Response[bytes]:
+async def bundle(digest: FromPath[str], hive: TheHive, session: Session) -> Response[bytes]:
     """Return an app's bundle, to a Device of an account that has installed it."""
     require_admitted(session)
     wanted = AppDigest(digest.replace("\0", ""))

@@ -12,9 +12,9 @@ from mosaic.adapters.sql.tokens import bearer
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import AccountId
 from mosaic.crypto.tokens import hash_token
-from mosaic.hive.http import Asked
+from mosaic.hive.http import Asked, TheHive
 from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import SignedIn
+from mosaic.hive.signed_in import Owner, SignedIn
 from mosaic.wire.api import Event
 
 _KEEP_ALIVE_SECONDS = 25.0
@@ -23,7 +23,7 @@ _CALM_SECONDS = 0.1
 
 
 @get("/api/events", media_type="text/event-stream")
-async def stream_events(request: Asked, hive: Hive, who: SignedIn) -> Stream:
+async def stream_events(request: Asked, hive: TheHive, who: Owner) -> Stream:
     """Stream `Event`s: those after `Last-Event-ID`, or from now on."""
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 18 else None

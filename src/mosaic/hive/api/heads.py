@@ -5,6 +5,7 @@ can never come in after a later grant (G1). Accepted heads are kept for good.
 """
 
 from litestar import get, post
+from litestar.params import FromPath
 
 from mosaic.adapters.sql import events, heads, placements, volumes
 from mosaic.adapters.sql.engine import Tx
@@ -17,9 +18,8 @@ from mosaic.core.placement import Placement
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
 from mosaic.hive.api.objects import VolumeUnknown, require_own
-from mosaic.hive.http import Asked
-from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import require_admitted
+from mosaic.hive.http import Asked, TheHive
+from mosaic.hive.signed_in import Session, require_admitted
 from mosaic.wire.blobs import HeadAccepted, HeadAnswer
 from mosaic.wire.head import BODY_BYTES, CONTEXT, HEAD_BYTES, Head, HeadUnreadable, parse
 
@@ -45,7 +45,7 @@ class HeadMissing(NotFound):
 
 
 @post("/api/volumes/{volume:str}/heads", status_code=200, request_max_body_size=64 * 1024)
-async def offer_head(volume: str, request: Asked, hive: Hive, session: SpeaksFor) -> HeadAccepted:
+async def offer_head(volume: FromPath[str], request: Asked, hive: TheHive, session: Session) -> HeadAccepted:
     """Accept a signed head. 409 `fenced` when a later epoch was granted, `head-stale` when it does not follow."""
     require_admitted(session)
     signed = await request.body()
@@ -58,7 +58,7 @@ async def offer_head(volume: str, request: Asked, hive: Hive, session: SpeaksFor
 
 
 @get("/api/volumes/{volume:str}/heads/newest")
-async def newest_head(volume: str, hive: Hive, session: SpeaksFor) -> HeadAnswer:
+async def newest_head(volume: FromPath[str], hive: TheHive, session: Session) -> HeadAnswer:
     """Return the newest accepted head."""
     require_admitted(session)
 
@@ -71,7 +71,7 @@ async def newest_head(volume: str, hive: Hive, session: SpeaksFor) -> HeadAnswer
 
 
 @get("/api/volumes/{volume:str}/heads/{head:str}")
-async def one_head(volume: str, head: str, hive: Hive, session: SpeaksFor) -> HeadAnswer:
+async def one_head(volume: FromPath[str], head: FromPath[str], hive: TheHive, session: Session) -> HeadAnswer:
     """Return one accepted head, however old."""
     require_admitted(session)
     wanted = HeadHash(head.replace("\0", ""))

@@ -1,107 +1,124 @@
 """The catalog, installations, the trash and volumes. Routes only; see `mosaic.wire.api`."""
 
 from litestar import delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from mosaic.hive import actions, views
-from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import SignedIn
+from mosaic.hive.http import TheHive
+from mosaic.hive.signed_in import Owner
 from mosaic.wire import api
 
 
 @get("/api/catalog")
-async def list_catalog(hive: Hive, who: SignedIn) -> list[api.CatalogApp]:  # noqa: ARG001 - asks who it is, no more
+async def list_catalog(hive: TheHive, who: Owner) -> list[api.CatalogApp]:  # noqa: ARG001 - asks who it is, no more
     """Return the apps that can be installed, and those that can't with the reason."""
     return await views.list_catalog(hive)
 
 
 @get("/api/installations")
-async def list_installations(hive: Hive, who: SignedIn) -> list[api.Installation]:
+async def list_installations(hive: TheHive, who: Owner) -> list[api.Installation]:
     """Return what is installed, by name."""
     return await views.list_installations(hive, who.account)
 
 
 @post("/api/installations", status_code=200)
-async def install(data: api.Install, hive: Hive, who: SignedIn) -> api.Installation:
+async def install(data: JSONBody[api.Install], hive: TheHive, who: Owner) -> api.Installation:
     """Install an app from the catalog."""
     return await actions.install(hive, who.account, data)
 
 
 @get("/api/installations/{installation:str}")
-async def get_installation(installation: str, hive: Hive, who: SignedIn) -> api.Installation:
+async def get_installation(installation: FromPath[str], hive: TheHive, who: Owner) -> api.Installation:
     """Return one installation, by id or name."""
     return await views.get_installation(hive, who.account, installation)
 
 
 @delete("/api/installations/{installation:str}", status_code=200)
-async def uninstall(installation: str, hive: Hive, who: SignedIn) -> api.TrashEntry:
+async def uninstall(installation: FromPath[str], hive: TheHive, who: Owner) -> api.TrashEntry:
     """Stop it and keep its data in the trash for 30 days."""
     return await actions.uninstall(hive, who.account, installation)
 
 
 @post("/api/installations/{installation:str}/start", status_code=200)
-async def start(installation: str, hive: Hive, who: SignedIn) -> api.Installation:
+async def start(installation: FromPath[str], hive: TheHive, who: Owner) -> api.Installation:
     """Want it running."""
     return await actions.start(hive, who.account, installation)
 
 
 @post("/api/installations/{installation:str}/stop", status_code=200)
-async def stop(installation: str, hive: Hive, who: SignedIn) -> api.Installation:
+async def stop(installation: FromPath[str], hive: TheHive, who: Owner) -> api.Installation:
     """Want it stopped, with its volumes replicated."""
     return await actions.stop(hive, who.account, installation)
 
 
 @post("/api/installations/{installation:str}/restart", status_code=200)
-async def restart(installation: str, hive: Hive, who: SignedIn) -> api.Installation:
+async def restart(installation: FromPath[str], hive: TheHive, who: Owner) -> api.Installation:
     """Stop and start it once."""
     return await actions.restart(hive, who.account, installation)
 
 
 @post("/api/installations/{installation:str}/open", status_code=200)
-async def set_open(installation: str, data: api.Open, hive: Hive, who: SignedIn) -> api.Installation:
+async def set_open(
+    installation: FromPath[str], data: JSONBody[api.Open], hive: TheHive, who: Owner
+) -> api.Installation:
     """Bind its ports beyond loopback, or on loopback only."""
     return await actions.set_open(hive, who.account, installation, open_ports=data.open)
 
 
 @post("/api/installations/{installation:str}/move", status_code=200)
-async def move(installation: str, data: api.Move, hive: Hive, who: SignedIn) -> api.Installation:
+async def move(installation: FromPath[str], data: JSONBody[api.Move], hive: TheHive, who: Owner) -> api.Installation:
     """Begin to move it to another Device."""
     return await actions.move(hive, who.account, installation, data)
 
 
 @post("/api/installations/{installation:str}/cancel-move", status_code=200)
-async def cancel_move(installation: str, hive: Hive, who: SignedIn) -> api.Installation:
+async def cancel_move(installation: FromPath[str], hive: TheHive, who: Owner) -> api.Installation:
     """Stop a move that has not arrived."""
     return await actions.cancel_move(hive, who.account, installation)
 
 
 @get("/api/installations/{installation:str}/move-forecast")
-async def move_forecast(installation: str, hive: Hive, who: SignedIn, to: str | None = None) -> api.MoveForecast:
+async def move_forecast(
+    installation: FromPath[str],
+    hive: TheHive,
+    who: Owner,
+    to: FromQuery[str | None] = None,
+) -> api.MoveForecast:
     """Say what a forced move would lose, and what speaks against a move to `to`."""
     return await views.move_forecast(hive, who.account, installation, to)
 
 
 @get("/api/installations/{installation:str}/logs")
 async def read_logs(
-    installation: str, hive: Hive, who: SignedIn, service: str | None = None, lines: int = 200
+    installation: FromPath[str],
+    hive: TheHive,
+    who: Owner,
+    service: FromQuery[str | None] = None,
+    lines: FromQuery[int] = 200,
 ) -> api.Logs:
     """Return the last lines of one service, or of all."""
     return await actions.read_logs(hive, who.account, installation, service=service, lines=lines)
 
 
 @get("/api/trash")
-async def list_trash(hive: Hive, who: SignedIn) -> list[api.TrashEntry]:
+async def list_trash(hive: TheHive, who: Owner) -> list[api.TrashEntry]:
     """Return what was uninstalled and can be restored."""
     return await views.list_trash(hive, who.account)
 
 
 @post("/api/trash/{installation:str}/restore", status_code=200)
-async def restore(installation: str, data: api.RestoreFromTrash, hive: Hive, who: SignedIn) -> api.Installation:
+async def restore(
+    installation: FromPath[str],
+    data: JSONBody[api.RestoreFromTrash],
+    hive: TheHive,
+    who: Owner,
+) -> api.Installation:
     """Bring an uninstalled app back with its data."""
     return await actions.restore_from_trash(hive, who.account, installation, data)
 
 
 @get("/api/volumes")
-async def list_volumes(hive: Hive, who: SignedIn) -> list[api.Volume]:
+async def list_volumes(hive: TheHive, who: Owner) -> list[api.Volume]:
     """Return the volumes of all installations, those in the trash too."""
     return await views.list_volumes(hive, who.account)
 

@@ -10,6 +10,7 @@ import re
 from itertools import islice
 
 from litestar import Response, get, put
+from litestar.params import FromPath, FromQuery
 
 from mosaic.adapters.blobs import FolderStore, ObjectDamaged, ObjectMissing, check_name
 from mosaic.adapters.sql import placements, volumes
@@ -18,9 +19,9 @@ from mosaic.adapters.sql.sessions import SpeaksFor
 from mosaic.core.errors import NotFound, Refused
 from mosaic.core.ids import VolumeId
 from mosaic.core.lease import fenced
-from mosaic.hive.http import Asked
+from mosaic.hive.http import Asked, TheHive
 from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import require_admitted
+from mosaic.hive.signed_in import Session, require_admitted
 from mosaic.wire.blobs import MAX_OBJECT_BYTES, ObjectList
 
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})", re.ASCII)
@@ -55,7 +56,13 @@ class RangeUnsatisfiable(Refused):
 
 
 @put("/api/volumes/{volume:str}/objects/{name:str}", status_code=201, request_max_body_size=MAX_OBJECT_BYTES)
-async def put_object(volume: str, name: str, request: Asked, hive: Hive, session: SpeaksFor) -> Response[None]:
+async def put_object(
+    volume: FromPath[str],
+    name: FromPath[str],
+    request: Asked,
+    hive: TheHive,
+    session: Session,
+) -> Response[None]:
     """Store an object for good. 200 when these very bytes are there, 409 when others are."""
     check_name(name)
     require_admitted(session)
@@ -68,7 +75,13 @@ async def put_object(volume: str, name: str, request: Asked, hive: Hive, session
 
 
 @get("/api/volumes/{volume:str}/objects/{name:str}", media_type="application/octet-stream")
-async def get_object(volume: str, name: str, request: Asked, hive: Hive, session: SpeaksFor) -> Response[bytes]:
+async def get_object(
+    volume: FromPath[str],
+    name: FromPath[str],
+    request: Asked,
+    hive: TheHive,
+    session: Session,
+) -> Response[bytes]:
     """Return an object, or the range of it that is asked for."""
     store = await _readable(hive, volume, session)
     wanted = request.headers.get("Range")
@@ -89,7 +102,12 @@ async def get_object(volume: str, name: str, request: Asked, hive: Hive, session
 
 @get("/api/volumes/{volume:str}/objects")
 async def list_objects(
-    volume: str, hive: Hive, session: SpeaksFor, prefix: str = "", after: str = "", limit: int = _MOST_LISTED
+    volume: FromPath[str],
+    hive: TheHive,
+    session: Session,
+    prefix: FromQuery[str] = "",
+    after: FromQuery[str] = "",
+    limit: FromQuery[int] = _MOST_LISTED,
 ) -> ObjectList:
     """Return a page of names, sorted."""
     store = await _readable(hive, volume, session)

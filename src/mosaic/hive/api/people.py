@@ -2,12 +2,12 @@
 
 from litestar import get, post, put
 from litestar.di import Provide
+from litestar.params import FromQuery, JSONBody
 
 from mosaic import __version__
 from mosaic.hive import actions, views
-from mosaic.hive.http import Asked, address_of
-from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import SignedIn, signed_in
+from mosaic.hive.http import Asked, TheHive, address_of
+from mosaic.hive.signed_in import Owner, signed_in
 from mosaic.wire import api
 from mosaic.wire.enrol import HiveIdentity
 
@@ -15,7 +15,7 @@ _WHO = {"who": Provide(signed_in)}
 
 
 @get("/api/hive")
-async def identity(hive: Hive, nonce: str = "") -> HiveIdentity:
+async def identity(hive: TheHive, nonce: FromQuery[str] = "") -> HiveIdentity:
     """Say who this Hive is, signed over the asker's nonce."""
     nonce = nonce[:128]
     ca_pem = hive.address.ca_pem
@@ -23,37 +23,37 @@ async def identity(hive: Hive, nonce: str = "") -> HiveIdentity:
 
 
 @get("/api/setup")
-async def setup_state(hive: Hive) -> api.SetupState:
+async def setup_state(hive: TheHive) -> api.SetupState:
     """Say whether the Hive still waits for its first account."""
     return await views.setup_state(hive)
 
 
 @post("/api/setup", status_code=200)
-async def set_up(data: api.Setup, request: Asked, hive: Hive) -> api.LoggedIn:
+async def set_up(data: JSONBody[api.Setup], request: Asked, hive: TheHive) -> api.LoggedIn:
     """Make the first account, once, with the code that `mosaic up` prints."""
     return await actions.set_up(hive, data, address=address_of(request), browser=False)
 
 
 @post("/api/login", status_code=200)
-async def log_in(data: api.Login, request: Asked, hive: Hive) -> api.LoggedIn:
+async def log_in(data: JSONBody[api.Login], request: Asked, hive: TheHive) -> api.LoggedIn:
     """Get an API token for a name and a password."""
     return await actions.log_in(hive, data, address=address_of(request), browser=False)
 
 
 @post("/api/logout", status_code=204, dependencies=_WHO)
-async def log_out(hive: Hive, who: SignedIn) -> None:
+async def log_out(hive: TheHive, who: Owner) -> None:
     """Forget the token that came with the request."""
     await actions.log_out(hive, who.token)
 
 
 @get("/api/account", dependencies=_WHO)
-async def account(hive: Hive, who: SignedIn) -> api.Account:
+async def account(hive: TheHive, who: Owner) -> api.Account:
     """Return the account and its keys: ciphertext and public parts."""
     return await views.account(hive, who.account)
 
 
 @put("/api/account/keys", dependencies=_WHO)
-async def set_keys(data: api.SetKeys, hive: Hive, who: SignedIn) -> api.Account:
+async def set_keys(data: JSONBody[api.SetKeys], hive: TheHive, who: Owner) -> api.Account:
     """Set the keys, or replace their wrappings after the old passphrase was proved."""
     return await actions.set_keys(hive, who.account, data)
 

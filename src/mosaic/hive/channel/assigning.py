@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mosaic.adapters.sql import devices, installations, placements, volumes
+from mosaic.adapters.sql import accounts, devices, installations, placements, volumes
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
 from mosaic.adapters.sql.volumes import Volume
@@ -16,6 +16,8 @@ from mosaic.core.lease import Holder
 from mosaic.core.placement import Placement
 from mosaic.hive.channel.sights import Heard, mentioned, seen
 from mosaic.hive.identity import HiveKey
+from mosaic.wire import store_envelope
+from mosaic.wire.account import AccountKeys
 from mosaic.wire.assignment import Assignment, VolumeAssignment
 
 
@@ -32,6 +34,8 @@ def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKe
     device = devices.get(tx, to.device)
     if device is None or device.removed or device.admission is None:
         return None
+    account = accounts.get(tx, device.account)
+    keys = account.keys if account else None
     concerned = set(installations.concerning(tx, to.device))
     if to.device in heard:
         concerned |= mentioned(heard[to.device].report)
@@ -44,7 +48,7 @@ def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKe
             continue
         goals = failover.goals(placement, sights(placement, installation_id, heard), now_ns)
         if to.device in goals:
-            kept = volumes.of_installation(tx, installation_id)
+            kept = [volume_assignment(one, installation, keys) for one in volumes.of_installation(tx, installation_id)]
             items.append(_assignment(installation, placement, goals[to.device], to, kept, key))
             revisions[installation_id] = placement.revision
     return Told(items, revisions)
@@ -67,7 +71,7 @@ def _assignment(
     placement: Placement,
     assigned: Assigned,
     to: Holder,
-    kept: Iterable[Volume],
+    kept: Iterable[VolumeAssignment],
     key: HiveKey,
 ) -> Assignment:
     # Between a new session's welcome and its first report the lease is still the older session's.
@@ -81,7 +85,7 @@ def _assignment(
         goal=assigned.goal.value,
         epoch=str(assigned.epoch) if holds else None,
         failover=placement.lease.policy.value,
-        volumes=[volume_assignment(volume) for volume in kept],
+        volumes=list(kept),
         images=installation.images,
         config=installation.config,
         ports=installation.ports,
@@ -92,10 +96,20 @@ def _assignment(
     )
 
 
-def volume_assignment(volume: Volume) -> VolumeAssignment:
-    """Return the volume as Devices are told of it."""
+def volume_assignment(volume: Volume, installation: Installation, keys: AccountKeys | None) -> VolumeAssignment:
+    """Return the volume as Devices are told of it, with what its stores need for a restore without this Hive."""
     kind: Literal["data", "link"] = "link" if volume.kind == "link" else "data"
-    return VolumeAssignment(volume.id, kind, volume.wrapped_seed, volume.base, volume.newest)
+    envelope = None
+    if keys is not None:
+        envelope = store_envelope.write(
+            volume=volume.id,
+            kind=kind,
+            wrapped_seed=volume.wrapped_seed,
+            app=installation.app,
+            app_digest=installation.app_digest,
+            keys=keys,
+        )
+    return VolumeAssignment(volume.id, kind, volume.wrapped_seed, volume.base, volume.newest, envelope)
 
 
 def domain(installation: Installation) -> str:

@@ -151,6 +151,11 @@ class Connections:
                 Goodbye("device-removed", "this device was removed", "run `mosaic device run` with a new join token")
             )
 
+    def end_all(self) -> None:
+        """End every channel: this Hive stops, and the Devices shall come again."""
+        for connection in self.all():
+            connection.end(Goodbye("hive-busy", "the Hive stops", "the device connects again by itself", retry=True))
+
     def wake(self, devices: set[DeviceId]) -> None:
         """Let these Devices' channels look for something to send."""
         for device in devices:

@@ -23,7 +23,7 @@ from mosaic.hive.channel.assigning import Told
 from mosaic.hive.channel.connections import Connection
 from mosaic.hive.channel.handshake import TurnedAway
 from mosaic.hive.channel.sights import Heard, mentioned
-from mosaic.hive.http import Socket
+from mosaic.hive.http import Socket, TheHive
 from mosaic.hive.runtime import Hive
 from mosaic.wire.channel import PATH, Answered, FromDevice, FromHive, Goodbye, Hello, Ordered, Proof, Reported
 from mosaic.wire.report import Report
@@ -41,7 +41,7 @@ _decoder: msgspec.json.Decoder[FromDevice] = msgspec.json.Decoder(FromDevice)
 
 
 @websocket(PATH, include_in_schema=False)
-async def device_channel(socket: Socket, hive: Hive) -> None:
+async def device_channel(socket: Socket, hive: TheHive) -> None:
     """Speak with one Device until either side goes."""
     await socket.accept()
     connection: Connection | None = None

@@ -1,0 +1,377 @@
+"""A Device without an engine or a disk: it speaks the real channel and the real blob endpoint.
+
+An obedient one carries out what it is assigned in memory: makes keys, commits
+signed heads, reports. A test makes it refuse, fall silent, start again, or
+clone itself, and asks what it was told.
+"""
+
+import contextlib
+import os
+import secrets
+import threading
+from dataclasses import dataclass, field
+
+import msgspec
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from mosaic.adapters.hive_blobs import HiveConnection
+from mosaic.adapters.hive_client import DeviceClient
+from mosaic.core import epoch as epochs
+from mosaic.core.errors import MosaicError
+from mosaic.core.ids import DeviceId, HeadHash, VolumeId
+from mosaic.crypto import envelope, signing, unwrap, x25519
+from mosaic.crypto.hashing import device_id, head_hash
+from mosaic.crypto.secret import Secret
+from mosaic.crypto.volume_keys import volume_id
+from mosaic.wire import channel
+from mosaic.wire.assignment import Assignment
+from mosaic.wire.channel import (
+    Answered, Assignments, Challenge, FromDevice, FromHive, Goodbye, Hello, Ordered, Proof, Reported, Welcome,
+)  # fmt: skip
+from mosaic.wire.command import Command, CommandResult
+from mosaic.wire.enrol import Enrol, Enrolled, JoinToken, NewVolume
+from mosaic.wire.head import CONTEXT, Head, body
+from mosaic.wire.report import (
+    InstallationPhase, InstallationReport, MachineState, PortBinding, Report, ServiceState, VolumeReport,
+)  # fmt: skip
+from mosaic.wire.storage import Failure, Replica
+from support.running_hive import made_keys
+
+_SECONDS = 10.0
+_decoder: msgspec.json.Decoder[FromHive] = msgspec.json.Decoder(FromHive)
+
+
+@dataclass
+class LocalVolume:
+    """What this Device has of one volume. `acknowledged` is how many heads were accepted from here."""
+
+    seed: bytes
+    head: HeadHash | None = None
+    seq: int = 0
+    epoch: str | None = None
+    acknowledged: int = 0
+
+
+@dataclass
+class Local:
+    """What this Device has of one installation."""
+
+    phase: InstallationPhase = "fetching"
+    epoch: str | None = None
+    goal: str = ""
+    volumes: dict[str, LocalVolume] = field(default_factory=dict)
+    problem: Failure | None = None
+
+
+class FakeDevice:
+    """One machine. `refuses` maps a goal to why this Device cannot reach it."""
+
+    def __init__(self, name: str = "attic", *, root: Secret | None = None, same_machine: bool = False) -> None:
+        self.name = name
+        self.seed = secrets.token_bytes(32)
+        self.wrapping = x25519.generate()
+        self.root = root or made_keys().opened.root
+        self.same_machine = same_machine
+        self.enrolled: Enrolled | None = None
+        self.obedient = True
+        self.refuses: dict[str, str] = {}
+        self.local: dict[str, Local] = {}
+        self.highest: dict[str, str] = {}
+        self.welcomes: list[Welcome] = []
+        self.told: list[Assignments] = []
+        self.commands: list[Command] = []
+        self.goodbye: Goodbye | None = None
+        self.session = secrets.token_hex(16)
+        self._url = ""
+        self._open = contextlib.ExitStack()
+        self._socket: ClientConnection | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.RLock()
+        self._blobs: HiveConnection | None = None
+
+    @property
+    def key(self) -> str:
+        """The Device's public key."""
+        return signing.public_key(self.seed)
+
+    @property
+    def id(self) -> DeviceId:
+        return device_id(bytes.fromhex(self.key))
+
+    def join(self, token: JoinToken, **more: str | None) -> Enrolled:
+        """Enrol with a join token; by default as one that has derived the keys from the passphrase itself."""
+        self._url = token.url
+        wish = Enrol(
+            secret=token.secret,
+            name=self.name,
+            signing_key=self.key,
+            wrapping_key=self.wrapping.public,
+            architecture="amd64",
+            version="0.1.0",
+            **{"auth_key": made_keys().new.auth_key, **more},  # type: ignore[arg-type]
+        )
+        with DeviceClient(self._url, ca_pem=None) as client:
+            self.enrolled = client.enrol(wish)
+        return self.enrolled
+
+    def connect(self, url: str | None = None) -> Welcome:
+        """Open the channel and begin to obey. Raises TurnedAway with the goodbye."""
+        self._url = url or self._url
+        self.goodbye = None
+        self._open = contextlib.ExitStack()
+        address = self._url.replace("http", "ws", 1) + channel.PATH
+        socket = self._open.enter_context(connect(address, proxy=None, open_timeout=_SECONDS))
+        welcome = self._shake_hands(socket)
+        with self._lock:
+            self._socket = socket
+            self._blobs = HiveConnection(self._url, welcome.token, deadline_seconds=3)
+        self._thread = threading.Thread(target=self._listen, args=(socket,), daemon=True)
+        self._thread.start()
+        self.report()
+        return welcome
+
+    def disconnect(self) -> None:
+        """Fall silent, as a machine does that lost its network."""
+        with self._lock:
+            socket, self._socket = self._socket, None
+        if socket is not None:
+            self._open.close()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_SECONDS)
+        if self._blobs is not None:
+            self._blobs.close()
+
+    def restart(self, url: str | None = None) -> Welcome:
+        """Start the Device's process again: the same machine in a new session."""
+        self.disconnect()
+        self.session = secrets.token_hex(16)
+        return self.connect(url)
+
+    def clone(self) -> "FakeDevice":
+        """A copy of this machine's disk, started elsewhere."""
+        copy = FakeDevice(self.name, root=self.root)
+        copy.seed, copy.wrapping, copy.enrolled, copy._url = self.seed, self.wrapping, self.enrolled, self._url
+        copy.highest = dict(self.highest)
+        for name, local in self.local.items():
+            volumes = {kind: LocalVolume(**vars(volume)) for kind, volume in local.volumes.items()}
+            copy.local[name] = Local(local.phase, local.epoch, local.goal, volumes)
+        return copy
+
+    def client(self) -> DeviceClient:
+        """A client with this session's token."""
+        return DeviceClient(self._url, ca_pem=None, token=self.welcomes[-1].token)
+
+    def blobs(self) -> HiveConnection:
+        """The blob endpoint, with this session's token."""
+        assert self._blobs is not None
+        return self._blobs
+
+    def assigned(self, installation: str) -> Assignment | None:
+        """Return what this Device was told last about the installation."""
+        items = self.told[-1].items if self.told else []
+        return next((item for item in items if installation in (item.installation, item.name)), None)
+
+    def commit(self, installation: str, kind: str = "data", *, epoch: str | None = None) -> HeadHash:
+        """Write one object and commit a head that follows the newest one. Raises AssertionError when it is refused."""
+        with self._lock:
+            local = self.local[installation]
+            volume = local.volumes[kind]
+            signed = self.signed_head(volume, epoch or local.epoch or "1.1")
+            name = VolumeId(volume_id(volume.seed))
+            self.blobs().store(name).put(secrets.token_hex(16), os.urandom(64))
+            answer = self.blobs().heads(name).commit(signed)
+            assert answer == "accepted", answer
+            volume.head, volume.seq, volume.epoch = head_hash(signed), volume.seq + 1, epoch or local.epoch
+            volume.acknowledged += 1
+            return volume.head
+
+    def signed_head(self, volume: LocalVolume, epoch: str) -> bytes:
+        """Return a head that follows the volume's own."""
+        head = Head(
+            volume=volume_id(volume.seed),
+            epoch=epochs.parse(epoch),
+            seq=volume.seq + 1,
+            previous=volume.head,
+            instant_ns=1_800_000_000 * 10**9,
+            device=self.id,
+            app_digest=None,
+            config_revision=1,
+            root=secrets.token_bytes(32),
+            root_pack=secrets.token_bytes(16),
+            flags=0,
+        )
+        return body(head) + signing.sign(volume.seed, CONTEXT, body(head))
+
+    def report(self) -> None:
+        """Send a report of everything."""
+        revision = self.told[-1].revision if self.told else 0
+        with self._lock:
+            report = Report(
+                at_ns=0,
+                assignments_revision=revision,
+                version="0.1.0",
+                engine_version="20.10",
+                machine=MachineState(10**12, 5 * 10**11, 8 * 10**9, 4 * 10**9, 0.1, "amd64"),
+                pool=None,
+                installations=[self._installation(name, local) for name, local in self.local.items()],
+                volumes=[
+                    self._volume(name, kind, local, volume)
+                    for name, local in self.local.items()
+                    for kind, volume in local.volumes.items()
+                ],
+                highest=self.highest,
+            )
+        self.send(Reported(report))
+
+    def send(self, message: FromDevice) -> None:
+        """Send one message, if connected."""
+        with self._lock:
+            socket = self._socket
+        if socket is not None:
+            try:
+                socket.send(msgspec.json.encode(message).decode())
+            except ConnectionClosed:
+                return
+
+    def _shake_hands(self, socket: ClientConnection) -> Welcome:
+        nonce = secrets.token_hex(32)
+        hello = Hello(self.id, self.session, nonce, channel.PROTOCOL_MIN, channel.PROTOCOL_MAX, "0.1.0")
+        socket.send(msgspec.json.encode(hello).decode())
+        challenge = self._next(socket)
+        assert isinstance(challenge, Challenge)
+        said = f"{nonce}\n{self.id}\n{self.session}".encode()
+        assert signing.verify(challenge.hive_key, channel.HIVE_CONTEXT, said, bytes.fromhex(challenge.signature))
+        answer = f"{challenge.nonce}\n{challenge.hive_key}\n{self.session}".encode()
+        proof = Proof(signing.sign(self.seed, channel.DEVICE_CONTEXT, answer).hex())
+        socket.send(msgspec.json.encode(proof).decode())
+        welcome = self._next(socket)
+        assert isinstance(welcome, Welcome)
+        self.welcomes.append(welcome)
+        return welcome
+
+    def _next(self, socket: ClientConnection) -> FromHive:
+        message = _decoder.decode(socket.recv(timeout=_SECONDS))
+        if isinstance(message, Goodbye):
+            self.goodbye = message
+            self._open.close()
+            raise TurnedAway(message)
+        return message
+
+    def _listen(self, socket: ClientConnection) -> None:
+        try:
+            while True:
+                message = _decoder.decode(socket.recv())
+                match message:
+                    case Goodbye():
+                        self.goodbye = message
+                        return
+                    case Welcome():
+                        self.welcomes.append(message)
+                    case Assignments():
+                        self.told.append(message)
+                        if self.obedient:
+                            self.obey()
+                        self.report()
+                    case Ordered(command):
+                        self.commands.append(command)
+                        result = CommandResult(command.id, "done", f"{self.name} says hello")
+                        self.send(Answered(result))
+        except ConnectionClosed:
+            return
+
+    def obey(self) -> None:
+        """Carry out what was assigned last."""
+        assert self.told
+        with self._lock:
+            for item in self.told[-1].items:
+                local = self.local.setdefault(item.installation, Local())
+                local.goal, local.problem = item.goal, None
+                if item.epoch is not None:
+                    known = self.highest.get(item.installation)
+                    if known is None or epochs.parse(item.epoch) > epochs.parse(known):
+                        self.highest[item.installation] = item.epoch
+                try:
+                    self._carry_out(item, local)
+                except (MosaicError, AssertionError) as error:
+                    local.phase = "starting"
+                    local.problem = Failure("not-now", str(error), "")
+
+    def _carry_out(self, item: Assignment, local: Local) -> None:
+        if item.goal in self.refuses:
+            local.phase = "failed"
+            local.problem = Failure("refused", self.refuses[item.goal], "do something else")
+            return
+        match item.goal:
+            case "prepare":
+                local.phase = "prepared"
+            case "drop":
+                self.local.pop(item.installation, None)
+            case "run" | "stop" | "leave":
+                if item.epoch is None:
+                    return
+                fresh = local.epoch != item.epoch
+                self._hold(item, local)
+                if item.goal == "leave" or fresh:
+                    for kind in local.volumes:
+                        self.commit(item.installation, kind)
+                phases: dict[str, InstallationPhase] = {"run": "running", "stop": "stopped", "leave": "released"}
+                local.phase = phases[item.goal]
+
+    def _hold(self, item: Assignment, local: Local) -> None:
+        if not item.volumes:
+            seed = secrets.token_bytes(32)
+            new = NewVolume(
+                volume_id(seed), envelope.wrap_volume_seed(Secret(seed), self.root, volume=VolumeId(volume_id(seed)))
+            )
+            with self.client() as client:
+                client.register_volume(item.installation, "data", new)
+            local.volumes["data"] = LocalVolume(seed, epoch=item.epoch)
+        for each in item.volumes:
+            seed = unwrap.open_volume_seed(each.wrapped_seed, self.root, volume=VolumeId(each.volume)).reveal()
+            volume = local.volumes.setdefault(each.kind, LocalVolume(seed))
+            if volume.epoch != item.epoch:
+                found = self.blobs().heads(VolumeId(each.volume)).newest()
+                volume.head = found[0] if found else None
+                volume.seq = int.from_bytes(found[1][57:65], "big") if found else 0
+                assert volume.head == each.base
+            volume.epoch = item.epoch
+        local.epoch = item.epoch
+
+    def _installation(self, name: str, local: Local) -> InstallationReport:
+        running = local.phase == "running"
+        return InstallationReport(
+            installation=name,
+            goal=local.goal,
+            epoch=local.epoch,
+            phase=local.phase,
+            healthy=running,
+            app_digest=None,
+            config_revision=1,
+            services=[ServiceState("web", "running", "healthy", None)] if running else [],
+            ports=[PortBinding("web", 80, "tcp", "127.0.0.1", 18080)] if running else [],
+            images={"web": "sha256:" + "11" * 32} if running else {},
+            problem=local.problem,
+        )
+
+    def _volume(self, name: str, kind: str, local: Local, volume: LocalVolume) -> VolumeReport:
+        state = "replicated" if volume.acknowledged else "pending"
+        instant_ns = 1_800_000_000 * 10**9 if volume.head else None
+        return VolumeReport(
+            volume=volume_id(volume.seed),
+            installation=name,
+            kind=kind,
+            epoch=volume.epoch,
+            state=state,  # type: ignore[arg-type]
+            local_head=volume.head,
+            replicas=[Replica("hive", self.same_machine, state, instant_ns, volume.head)],  # type: ignore[arg-type]
+            waiting_bytes=0,
+        )
+
+
+class TurnedAway(Exception):
+    """The Hive said goodbye instead of welcome."""
+
+    def __init__(self, goodbye: Goodbye) -> None:
+        super().__init__(f"{goodbye.code}: {goodbye.message}")
+        self.goodbye = goodbye

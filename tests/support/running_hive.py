@@ -1,0 +1,239 @@
+"""A real Hive on a free port of loopback, in a thread of the test's process, and its owner."""
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from litestar.exceptions import LitestarDeprecationWarning
+
+from mosaic.adapters.api_client import HiveClient
+from mosaic.adapters.clock import Clock
+from mosaic.crypto import account as account_keys
+from mosaic.crypto import admission, envelope
+from mosaic.crypto.account import Made
+from mosaic.hive import serve
+from mosaic.hive.config import HiveConfig
+from mosaic.hive.runtime import Hive
+from mosaic.wire.account import NewAccountKeys
+from mosaic.wire.api import (
+    Admit, CatalogApp, Device, Event, Install, Installation, LoggedIn, Move, NewJoinToken, RestoreFromTrash, Setup,
+    TrashEntry, Volume,
+)  # fmt: skip
+from mosaic.wire.enrol import JoinToken
+from support.manual_clock import ManualClock
+
+PASSWORD = "correct horse"
+PASSPHRASE = "abandon ability able about above absent"
+SETUP_CODE = "aaaa-bbbb-cccc"
+COMPOSE = """\
+x-mosaic:
+  title: Notes
+  summary: A small app.
+services:
+  web:
+    image: notes:1
+"""
+
+
+@cache
+def made_keys() -> Made:
+    """An account's keys, made once: the price of Argon2id is paid once a test run."""
+    return account_keys.make(PASSPHRASE)
+
+
+def write_app(catalog: Path, name: str = "notes", compose: str = COMPOSE) -> Path:
+    """Write an app into a catalog folder and return its folder."""
+    folder = catalog / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "docker-compose.yml").write_text(compose)
+    return folder
+
+
+class RunningHive:
+    """One run of a Hive. `stop` and `start` again what is in the same state folder."""
+
+    def __init__(self, config: HiveConfig, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self.url = ""
+        self.hive: Hive | None = None
+        self._server: serve.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._clients: dict[str, HiveClient] = {}
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        ready = threading.Event()
+        failed: list[BaseException] = []
+
+        async def run() -> None:
+            with serve.listening(self.config) as listener:
+                address = serve.address_of(self.config, listener.getsockname()[1], None)
+                async with serve.running(self.config, address, clock=self.clock) as hive:
+                    self.url, self.hive = address.url, hive
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+                        self._server = serve.Server(serve.uvicorn_config(hive, None), hive)
+                    listener.listen()
+                    ready.set()
+                    await self._server.serve(sockets=[listener])
+
+        def thread() -> None:
+            try:
+                asyncio.run(run())
+            except BaseException as error:
+                failed.append(error)
+                ready.set()
+
+        self._thread = threading.Thread(target=thread, daemon=True)
+        self._thread.start()
+        assert ready.wait(20)
+        if failed:
+            raise failed[0]
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(20)
+            assert not self._thread.is_alive()
+            self._server = self._thread = None
+
+        for client in self._clients.values():
+            client.__exit__(None, None, None)
+        self._clients = {}
+
+    def client_of(self, token: str) -> HiveClient:
+        """Return the open client with this token."""
+        if token not in self._clients:
+            self._clients[token] = HiveClient(self.url, token=token)
+        return self._clients[token]
+
+    def set_up(self) -> "Owner":
+        """Make the account, with its passphrase set."""
+        made = made_keys()
+        with HiveClient(self.url) as client:
+            wish = Setup(SETUP_CODE, "ada", PASSWORD, made.new)
+            logged_in = client.send("POST", "/api/setup", wish, LoggedIn)
+        return Owner(self, logged_in)
+
+
+@dataclass
+class Owner:
+    """Who has the account: asks the API, and signs with the owner's key."""
+
+    hive: RunningHive
+    logged_in: LoggedIn
+
+    @property
+    def keys(self) -> NewAccountKeys:
+        return made_keys().new
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[HiveClient]:
+        """The owner's client, kept open: making one reads all the authorities of the machine."""
+        yield self.hive.client_of(self.logged_in.token)
+
+    def join_token(self, name: str = "", *, admitted: bool = True) -> JoinToken:
+        """Make a join token; one that carries the admission unless told otherwise."""
+        secret = secrets.token_urlsafe(24)
+        hashed = hashlib.sha256(secret.encode()).hexdigest()
+        seed = made_keys().opened.owner_seed
+        signed = admission.admit(seed, account=self.logged_in.account, subject=hashed) if admitted else None
+        with self.client() as client:
+            client.order("POST", "/api/devices/join-tokens", NewJoinToken(hashed, name, signed))
+            key = client.identity().key
+        fingerprint = hashlib.sha256(bytes.fromhex(key)).hexdigest()
+        return JoinToken(self.hive.url, fingerprint, secret, name)
+
+    def admit(self, device: str) -> Device:
+        """Admit a Device by its id or name, and wrap the root key to it."""
+        opened = made_keys().opened
+        with self.client() as client:
+            found = client.get(f"/api/devices/{device}", Device)
+            signed = admission.admit(opened.owner_seed, account=self.logged_in.account, subject=found.device)
+            root = envelope.wrap_root_for_device(
+                opened.root, wrapping_key=found.wrapping_key, owner_seed=opened.owner_seed
+            )
+            return client.send("POST", f"/api/devices/{device}/admit", Admit(signed, root), Device)
+
+    def devices(self) -> list[Device]:
+        with self.client() as client:
+            return client.get("/api/devices", list[Device])
+
+    def catalog(self) -> list[CatalogApp]:
+        with self.client() as client:
+            return client.get("/api/catalog", list[CatalogApp])
+
+    def install(self, app: str = "notes", **wish: object) -> Installation:
+        """Install an app."""
+        with self.client() as client:
+            return client.send("POST", "/api/installations", Install(app, **wish), Installation)  # type: ignore[arg-type]
+
+    def installation(self, name: str = "notes") -> Installation:
+        with self.client() as client:
+            return client.get(f"/api/installations/{name}", Installation)
+
+    def do(self, verb: str, name: str = "notes") -> Installation:
+        """Start, stop or restart it, or cancel its move."""
+        with self.client() as client:
+            return client.send("POST", f"/api/installations/{name}/{verb}", None, Installation)
+
+    def move(self, to: str, name: str = "notes", **wish: object) -> Installation:
+        """Begin a move."""
+        with self.client() as client:
+            return client.send("POST", f"/api/installations/{name}/move", Move(to, **wish), Installation)  # type: ignore[arg-type]
+
+    def uninstall(self, name: str = "notes") -> TrashEntry:
+        with self.client() as client:
+            return client.send("DELETE", f"/api/installations/{name}", None, TrashEntry)
+
+    def trash(self) -> list[TrashEntry]:
+        with self.client() as client:
+            return client.get("/api/trash", list[TrashEntry])
+
+    def restore(self, installation: str, **wish: object) -> Installation:
+        """Bring it back from the trash."""
+        with self.client() as client:
+            body = RestoreFromTrash(**wish)  # type: ignore[arg-type]
+            return client.send("POST", f"/api/trash/{installation}/restore", body, Installation)
+
+    def volumes(self) -> list[Volume]:
+        with self.client() as client:
+            return client.get("/api/volumes", list[Volume])
+
+    def happened(self) -> list[Event]:
+        """Return the account's newest events, from the database."""
+        from mosaic.adapters.sql import events
+        from mosaic.adapters.sql.engine import open_sqlite
+
+        database = open_sqlite(self.hive.config.state / "hive.db")
+        with contextlib.closing(database), database.read() as tx:
+            return events.after(tx, self.logged_in.account, 0, limit=10_000)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def running_hive(folder: Path, *, clock: Clock | None = None, database_url: str | None = None) -> Iterator[RunningHive]:
+    """A Hive with one app in its catalog, that is stopped at the end. Without `clock` time stands still at noon."""
+    write_app(folder / "catalog")
+    config = HiveConfig(
+        state=folder / "hive",
+        machine="the-hive's-machine",
+        port=0,
+        catalogs=(folder / "catalog",),
+        setup_code=SETUP_CODE,
+        database_url=database_url,
+    )
+    running = RunningHive(config, clock or ManualClock())
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
