@@ -121,7 +121,7 @@ EVENTS: list[Event] = [
 
 
 @given(st.lists(st.sampled_from(EVENTS), min_size=25, max_size=60))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_whatever_happens_a_move_converges_and_loses_nothing(story: list[Event]) -> None:
     world = settled_world()
     for event in story:
