@@ -104,6 +104,8 @@ class Filler:
         self._files = []
 
     def _want(self, file: _Open, number: int, blob: bytes) -> None:
+        if number >= file.listed.node.chunk_count:
+            return  # the base was longer
         length = chunk_bytes(file.listed.node, number)
         if blob == ZERO_CHUNK:
             self._put(file, number, bytes(length))
