@@ -1,0 +1,148 @@
+"""The daemon's process is killed with SIGKILL at random moments; nothing acknowledged is lost, and it converges.
+
+The minutes-long version with many more rounds is `script/torture storage`.
+"""
+
+import contextlib
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mosaic.adapters import btrfs
+from mosaic.adapters.storage_client import StorageRefused, StorageSilent
+from mosaic.wire.head import parse
+from mosaic.wire.storage import Release, SnapshotNow
+from support.fake_hive_blobs import FakeHive
+from support.storage_daemon import VOLUME, TestDaemon, place
+from support.waiting import eventually
+
+pytestmark = [pytest.mark.btrfs, pytest.mark.timeout(180)]
+
+ROUNDS = 6
+
+
+@pytest.fixture
+def luck() -> random.Random:
+    return random.Random(11)
+
+
+@pytest.fixture
+def here(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
+    with place(btrfs_path, "here", "token-a", interval_seconds=0.05) as daemon:
+        daemon.start()
+        daemon.connect(hive)
+        yield daemon
+
+
+@pytest.fixture
+def there(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
+    with place(btrfs_path, "there", "token-b", interval_seconds=0.05) as daemon:
+        daemon.start()
+        daemon.connect(hive)
+        yield daemon
+
+
+def test_killed_while_replicating_loses_no_acknowledged_snapshot(
+    hive: FakeHive, here: TestDaemon, luck: random.Random
+) -> None:
+    epoch = here.take(hive)
+    here.create()
+    folder = here.mount()
+    acknowledged: list[bytes] = []
+    for number in range(ROUNDS):
+        (folder / f"page-{number}").write_bytes(os.urandom(400_000))
+        here.client.snapshot(SnapshotNow(VOLUME, epoch))
+        interrupt(here, luck, longest_seconds=0.4)
+        state = here.volume()
+        assert (state.phase, state.epoch, state.mounts) == ("ready", epoch, 1)
+        assert hive.volume(VOLUME).heads[: len(acknowledged)] == acknowledged
+        acknowledged = list(hive.volume(VOLUME).heads)
+    assert here.wait_until_clean().local_head == hive.volume(VOLUME).newest
+    assert here.volume().conflicts == []
+    heads = [parse(signed)[0] for signed in hive.volume(VOLUME).heads]
+    assert [head.seq for head in heads] == list(range(1, len(heads) + 1))
+
+
+def test_killed_at_any_moment_of_a_move_it_converges(
+    hive: FakeHive, here: TestDaemon, there: TestDaemon, luck: random.Random
+) -> None:
+    source, target = here, there
+    persist(source, luck, lambda: source.take(hive), until=lambda: source.volume().phase == "ready")
+    written: dict[str, bytes] = {}
+    for number in range(ROUNDS // 2):
+        source.create()
+        folder = source.mount()
+        written[f"page-{number}"] = os.urandom(300_000)
+        (folder / f"page-{number}").write_bytes(written[f"page-{number}"])
+        source.unmount()
+        hand_over(source, luck)
+        epoch, base = hive.grant(VOLUME, target.token)
+        persist(
+            target,
+            luck,
+            lambda target=target, epoch=epoch, base=base: target.hold(epoch, base, expect_data=True),
+            until=lambda target=target: target.volume().phase == "ready",
+        )
+        target.create()
+        arrived = target.mount(mount_id=f"look-{number}")
+        assert {path.name: path.read_bytes() for path in arrived.iterdir()} == written
+        target.unmount(mount_id=f"look-{number}")
+        source, target = target, source
+    assert here.volume().conflicts == []
+    assert there.volume().conflicts == []
+
+
+def test_a_killed_daemon_is_ready_again_at_once_and_its_leftovers_are_gone(hive: FakeHive, here: TestDaemon) -> None:
+    here.take(hive)
+    here.wait_until_clean()
+    pool = here.config.pool
+    assert pool is not None
+    here.kill()
+    btrfs.create(pool / "incoming" / VOLUME)
+    btrfs.create(pool / "trash" / "old")
+    here.start()
+    assert not (pool / "incoming" / VOLUME).exists()
+    assert not (pool / "trash" / "old").exists()
+    eventually(lambda: len(list((pool / "snap" / VOLUME).iterdir())) == 1)
+
+
+def hand_over(daemon: TestDaemon, luck: random.Random) -> None:
+    """Take the final snapshot and release, with kills between and within."""
+    epoch = daemon.volume().epoch
+    assert epoch is not None
+    persist(
+        daemon,
+        luck,
+        lambda: daemon.client.snapshot(SnapshotNow(VOLUME, epoch, final=True)),
+        until=lambda: daemon.volume().clean,
+    )
+    persist(
+        daemon,
+        luck,
+        lambda: daemon.client.release(Release(VOLUME, epoch)),
+        until=lambda: daemon.volume().phase == "released",
+    )
+
+
+def persist(daemon: TestDaemon, luck: random.Random, ask: Callable[[], object], *, until: Callable[[], object]) -> None:
+    """Ask, kill the daemon at some moment, and ask again, until it is so."""
+    ask()
+    interrupt(daemon, luck, longest_seconds=0.3)
+
+    def asked_and_so() -> object:
+        with contextlib.suppress(StorageRefused, StorageSilent, AssertionError):
+            return until() or (ask() and until())
+        return False
+
+    eventually(asked_and_so, seconds=30, seen=lambda: daemon.log.read_text()[-3000:])
+
+
+def interrupt(daemon: TestDaemon, luck: random.Random, *, longest_seconds: float) -> None:
+    """Let a random time pass, kill the daemon and start it again."""
+    threading.Event().wait(luck.uniform(0, longest_seconds))
+    daemon.kill()
+    daemon.start()
