@@ -48,7 +48,10 @@ def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKe
             continue
         goals = failover.goals(placement, sights(placement, installation_id, heard), now_ns)
         if to.device in goals:
-            kept = [volume_assignment(one, installation, keys) for one in volumes.of_installation(tx, installation_id)]
+            kept = [
+                volume_assignment(one, _envelope(one, installation, keys))
+                for one in volumes.of_installation(tx, installation_id)
+            ]
             items.append(_assignment(installation, placement, goals[to.device], to, kept, key))
             revisions[installation_id] = placement.revision
     return Told(items, revisions)
@@ -96,20 +99,24 @@ def _assignment(
     )
 
 
-def volume_assignment(volume: Volume, installation: Installation, keys: AccountKeys | None) -> VolumeAssignment:
-    """Return the volume as Devices are told of it, with what its stores need for a restore without this Hive."""
+def volume_assignment(volume: Volume, envelope: str | None = None) -> VolumeAssignment:
+    """Return the volume as Devices are told of it. `envelope` is what its stores receive (hex)."""
     kind: Literal["data", "link"] = "link" if volume.kind == "link" else "data"
-    envelope = None
-    if keys is not None:
-        envelope = store_envelope.write(
-            volume=volume.id,
-            kind=kind,
-            wrapped_seed=volume.wrapped_seed,
-            app=installation.app,
-            app_digest=installation.app_digest,
-            keys=keys,
-        )
     return VolumeAssignment(volume.id, kind, volume.wrapped_seed, volume.base, volume.newest, envelope)
+
+
+def _envelope(volume: Volume, installation: Installation, keys: AccountKeys | None) -> str | None:
+    """Return what every store needs for a restore without this Hive; None before a passphrase was set."""
+    if keys is None:
+        return None
+    return store_envelope.write(
+        volume=volume.id,
+        kind=volume.kind,
+        wrapped_seed=volume.wrapped_seed,
+        app=installation.app,
+        app_digest=installation.app_digest,
+        keys=keys,
+    )
 
 
 def domain(installation: Installation) -> str:
