@@ -118,6 +118,6 @@ form.addEventListener("submit", (event) => {
   derive();
 });
 
+await otherWords();
 part("without-script").hidden = true;
 part("choose").hidden = part("check").hidden = part("go").hidden = false;
-otherWords();

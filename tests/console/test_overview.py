@@ -1,0 +1,52 @@
+"""What an installation's page works out of reports."""
+
+import msgspec
+import pytest
+
+from console.worlds import ATTIC, NOTES, NOW, RUNNING, STUDY, kept, reported, working
+from mosaic.hive.console import overview
+from mosaic.wire.report import PortBinding, Step
+from mosaic.wire.storage import Replica
+
+replace = msgspec.structs.replace
+DEVICES = [ATTIC, STUDY]
+
+
+def test_only_web_addresses_become_links() -> None:
+    sly = reported(replace(RUNNING, url="javascript:alert(1)", ports=[PortBinding("dns", 53, "udp", "0.0.0.0", 53)]))
+    assert [address.link for address in overview.of(sly, DEVICES).addresses] == [None, None]
+
+
+def test_an_address_says_from_where_it_is_reached() -> None:
+    by_name, by_port = overview.of(NOTES, DEVICES).addresses
+    assert (by_name.link, by_name.reach) == ("http://notes.localhost:8931", "by name, on attic itself")
+    assert (by_port.text, by_port.reach) == ("127.0.0.1:31041", "web, its port 80, tcp, on attic only")
+
+
+def test_a_copy_on_the_same_machine_does_not_count_as_replicated() -> None:
+    alone = replace(NOTES, volumes=[kept(Replica("hive", True, "replicated", NOW, None))])
+    assert overview.of(alone, DEVICES).last_replicated_ns is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "device", "target", "path"),
+    [("draining", "d1", "d2", ("attic", "study", False)), ("arriving", "d2", "d1", ("attic", "study", True))],
+)
+def test_a_move_runs_from_where_it_was_to_where_it_will_be(
+    phase: str, device: str, target: str, path: tuple[str, str, bool]
+) -> None:
+    reports = {"d1": RUNNING, "d2": working(Step("Restore", "now"), phase="restoring")}
+    moving = replace(NOTES, phase=phase, device=device, target=target, reports=reports)
+    journey = overview.of(moving, DEVICES).journey
+    assert journey is not None
+    assert (journey.source, journey.target, journey.arrived) == path
+    assert journey.work is not None and journey.work.device == "study"
+
+
+def test_a_fresh_install_is_no_move() -> None:
+    assert overview.of(replace(NOTES, phase="arriving"), DEVICES).journey is None
+
+
+def test_an_installation_whose_device_is_gone_is_said_so() -> None:
+    view = overview.of(replace(NOTES, device="gone", reports={}), DEVICES)
+    assert (view.device, view.addresses, view.answering) == ("a removed device", (), 0)
