@@ -82,7 +82,9 @@ class WaitForVolumes:
 class StartApp:
     """Write the rendered compose file and bring it up. Services that run as rendered are left alone.
 
-    Also how a service that crashed is started again: the caller spaces out repetitions.
+    Also how a service that crashed is started again: the caller spaces out
+    repetitions, and uses the file that is there while containers of this
+    release exist, because the label of a newer epoch would replace them all.
     """
 
     installation: InstallationId
