@@ -8,14 +8,12 @@ is not begun a second time.
 from collections.abc import Awaitable, Callable
 
 import msgspec
-import structlog
 
+from mosaic.adapters import log
 from mosaic.adapters.clock import Clock
 from mosaic.core.errors import MosaicError
 from mosaic.device.records import CommandNote, Records
 from mosaic.wire.command import Command, CommandBody, CommandResult
-
-log = structlog.get_logger()
 
 Obey = Callable[[CommandBody], Awaitable[str]]
 """Carries out what a command says and returns text for people; raises MosaicError."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
 
+from mosaic.adapters import log
 from mosaic.adapters.channel import Channel, open_channel
 from mosaic.core.errors import MosaicError
 from mosaic.core.session import SessionSuperseded
@@ -24,8 +24,6 @@ from mosaic.device.session import OutOfTurn, TurnedAway, farewell, shake_hands
 from mosaic.wire.channel import Answered, Assignments, Challenge, Goodbye, Ordered, Reported, Welcome
 from mosaic.wire.command import Command
 from mosaic.wire.report import Report
-
-log = structlog.get_logger()
 
 GATHER_SECONDS = 0.1
 """Changes come in handfuls; they are told together."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
-import structlog
 
+from mosaic.adapters import log
 from mosaic.adapters.clock import Clock
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import SessionId
@@ -27,8 +27,6 @@ from mosaic.device.records import Records
 from mosaic.device.reporting import report
 from mosaic.wire.command import CommandBody
 from mosaic.wire.report import Report
-
-log = structlog.get_logger()
 
 
 class Device:

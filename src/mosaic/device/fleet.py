@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import anyio
 import msgspec
-import structlog
 from anyio.abc import TaskGroup
 
+from mosaic.adapters import log
 from mosaic.core.ids import InstallationId
 from mosaic.device.describe import Work
 from mosaic.device.means import Means
@@ -19,8 +19,6 @@ from mosaic.device.observe import installations_in
 from mosaic.device.worker import Worker
 from mosaic.wire.assignment import Assignment
 from mosaic.wire.channel import Assignments
-
-log = structlog.get_logger()
 
 ABANDON_SECONDS = 180.0
 

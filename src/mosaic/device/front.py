@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 
 import anyio
 import msgspec
-import structlog
 
-from mosaic.adapters import caddy, process
+from mosaic.adapters import caddy, log, process
 from mosaic.adapters.caddy import Caddy, CaddySilent
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.device import checks
@@ -23,8 +22,6 @@ from mosaic.device.doing.ports import is_free
 from mosaic.device.identity import write_secret
 from mosaic.device.outside import ask
 from mosaic.device.records import Records
-
-log = structlog.get_logger()
 
 FIRST_PORT = 8480
 LAST_PORT = 8999

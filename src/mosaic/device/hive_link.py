@@ -6,8 +6,8 @@ One session lasts as long as the process; its connections come and go.
 from pathlib import Path
 
 import anyio
-import structlog
 
+from mosaic.adapters import log
 from mosaic.adapters.hive_client import DeviceClient
 from mosaic.adapters.machine import machine_name
 from mosaic.core.errors import MosaicError
@@ -21,8 +21,6 @@ from mosaic.device.means import HiveAway, RootKeyMissing
 from mosaic.device.outside import Hive, Storage, ask
 from mosaic.wire.channel import Welcome
 from mosaic.wire.storage import Upstream
-
-log = structlog.get_logger()
 
 
 class HiveLink:

@@ -10,14 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
-import structlog
 
+from mosaic.adapters import log
 from mosaic.adapters.docker.sights import Container
 from mosaic.core.errors import MosaicError
 from mosaic.device.outside import Engine, Storage, ask
 from mosaic.wire.storage import State, StateRequest
-
-log = structlog.get_logger()
 
 POLL_SECONDS = 25.0
 RETRY_SECONDS = 2.0

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 
 import anyio
-import structlog
 from anyio import to_thread
 
+from mosaic.adapters import log, memory
 from mosaic.adapters.clock import SystemClock
 from mosaic.adapters.docker.engine import DockerEngine
 from mosaic.adapters.storage_client import StorageClient
@@ -22,8 +22,6 @@ from mosaic.core.session import SessionSuperseded
 from mosaic.device import checks, identity
 from mosaic.device.config import DeviceConfig
 from mosaic.device.device import Device
-
-log = structlog.get_logger()
 
 _THREADS = 12
 
@@ -50,6 +48,7 @@ def serve(config: DeviceConfig) -> None:
         TurnedAway: the Device was removed from its account.
         MosaicError: a start-up check failed, with its remedy.
     """
+    memory.prefer_small()
     found = identity.load(config.identity)
     with _locked(config):
         # Errors leave the event loop as a value: out of its task groups they would come wrapped.

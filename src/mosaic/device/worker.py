@@ -8,8 +8,8 @@ cancelled and the next plan starts from what is there, as after a kill.
 from collections.abc import Callable
 
 import anyio
-import structlog
 
+from mosaic.adapters import log
 from mosaic.core.condition import is_healthy
 from mosaic.core.errors import Corrupt, Fenced, MosaicError, Unavailable
 from mosaic.core.goal import Goal
@@ -25,8 +25,6 @@ from mosaic.device.observe import containers_of, desired, observed, service_sigh
 from mosaic.device.package import check_words
 from mosaic.device.progress import NAMES, Progress
 from mosaic.wire.assignment import Assignment, VolumeAssignment
-
-log = structlog.get_logger()
 
 PATIENCE = 4
 """So many times something outside may not answer before the attempt is reported as failed."""
@@ -113,7 +111,7 @@ class Worker:
                 continue
             except Exception as error:
                 # A mistake of ours about one app must not end the work on all others.
-                log.exception("worker_broke", installation=self.installation)
+                log.mistake("worker_broke", error, installation=self.installation)
                 await self._after_failure(WorkerBroke(error))
                 continue
             if self.idle:

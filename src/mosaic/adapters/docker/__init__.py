@@ -1,1 +1,1 @@
-"""The Docker engine: `engine` asks it through the SDK, `compose` builds the argv for `docker compose`."""
+"""The Docker engine: `engine` is its door, `api` its questions, `compose` the words of `docker compose`."""

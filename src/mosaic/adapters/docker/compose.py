@@ -16,6 +16,7 @@ MAX_LOG_LINES = 2000
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,80}")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
 _ENGINE = re.compile(r"(unix|tcp|ssh|npipe)://[^\s]+")
 
 
@@ -57,6 +58,12 @@ def logs(engine: str, project: str, file: Path, *, service: str | None, lines: i
 def version(engine: str) -> Argv:
     """Print the version of the compose plugin."""
     return ["docker", "--host", _checked("an engine's address", engine, _ENGINE), "compose", "version", "--short"]
+
+
+def pull(engine: str, reference: str) -> Argv:
+    """Fetch an image. The command line knows the user's registry logins."""
+    host = _checked("an engine's address", engine, _ENGINE)
+    return ["docker", "--host", host, "pull", "--quiet", "--", _checked("an image", reference, _IMAGE)]
 
 
 def project_name(device: str, installation: str) -> str:

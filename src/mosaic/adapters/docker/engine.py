@@ -1,27 +1,30 @@
-"""The Docker engine: questions by the SDK in threads, whole apps by `docker compose`.
+"""The Docker engine: questions by its API in threads, whole apps by `docker compose`.
 
 `mosaic.device.outside.Engine` is what a Device expects of it.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import ParamSpec, TypeVar
 
 import anyio
+import msgspec
 from anyio import from_thread, to_thread
 
 from mosaic.adapters import process
-from mosaic.adapters.docker import compose, sdk, sights
+from mosaic.adapters.docker import compose, sights
+from mosaic.adapters.docker.api import Api, EngineRefused, Events, quoted
 from mosaic.adapters.docker.sights import Container, EngineVersion, Image
-from mosaic.core.errors import Refused
+from mosaic.core.errors import NotFound, Refused
 
-if TYPE_CHECKING:
-    from docker.api import APIClient
-
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _COMPOSE_SECONDS = 60
+_PULL_SECONDS = 1800
+_EVENTS = ["create", "start", "die", "destroy", "pause", "unpause", "health_status"]
 
 
 class AppNotStarted(Refused):
@@ -36,17 +39,36 @@ class AppNotStarted(Refused):
         )
 
 
+class ImageMissing(NotFound):
+    """The image is not on the engine, and could not be pulled."""
+
+    code = "image-missing"
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(
+            f"the image {reference} is not on this machine and cannot be pulled: {reason}",
+            hint="check its name and the network, or build it on this machine under that name",
+        )
+
+
+class _NewVolume(msgspec.Struct, rename="pascal"):
+    name: str
+    driver: str
+    driver_opts: dict[str, str]
+    labels: dict[str, str]
+
+
 class DockerEngine:
     """One engine, by its address. May be shared; asks at most four things at once."""
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._client: APIClient | None = None
+        self._api = Api(address)
         self._asking = anyio.CapacityLimiter(4)
 
     async def version(self) -> EngineVersion:
         """Return what the engine is."""
-        return await self._ask(lambda client: sights.engine_version(client.version(api_version=False)))
+        return sights.engine_version(await self._ask(self._api.get, "/version"))
 
     async def compose_version(self) -> str:
         """Return the compose plugin's version. Raises CommandFailed when there is none."""
@@ -55,46 +77,57 @@ class DockerEngine:
 
     async def containers(self, label: str) -> list[Container]:
         """Return all containers with the label (`key=value`), those that ended included."""
-        return await self._ask(
-            lambda client: sights.containers(client.containers(all=True, filters={"label": [label]}))
-        )
+        asked = partial(self._api.get, "/containers/json", all="true", filters={"label": [label]})
+        return sights.containers(await self._ask(asked))
 
     async def published_ports(self) -> set[tuple[str, int]]:
         """Return the (protocol, port) pairs that any running container publishes here."""
-        found = await self._ask(lambda client: sights.containers(client.containers()))
+        found = sights.containers(await self._ask(self._api.get, "/containers/json"))
         return {(port.protocol, port.host_port) for container in found for port in container.ports}
 
     async def images(self, references: Iterable[str]) -> dict[str, Image]:
         """Return those images that are here, by the name that was asked for."""
         wanted = sorted(set(references))
-        return await self._ask(lambda client: sdk.inspect_images(client, wanted))
+
+        def look() -> dict[str, Image]:
+            answers = {name: self._api.find(f"/images/{quoted(name)}/json") for name in wanted}
+            return {name: sights.image(answer) for name, answer in answers.items() if answer is not None}
+
+        return await self._ask(look)
 
     async def pull(self, reference: str) -> Image:
         """Fetch an image. Raises ImageMissing with the registry's sentence."""
-        return await self._ask(lambda _: sdk.pull(self.address, reference))
+        try:
+            await process.run_async(compose.pull(self.address, reference), deadline_seconds=_PULL_SECONDS)
+        except process.CommandFailed as error:
+            raise ImageMissing(reference, error.finished.last_lines()) from error
+        found = (await self.images([reference])).get(reference)
+        if found is None:
+            raise ImageMissing(reference, "it was pulled, and is not there")
+        return found
 
     async def create_volume(
         self, name: str, *, driver: str, options: Mapping[str, str], labels: Mapping[str, str]
     ) -> None:
         """Create a Docker volume; one that is there already is fine."""
-        opts, tags = dict(options), dict(labels)
-        await self._ask(lambda client: client.create_volume(name=name, driver=driver, driver_opts=opts, labels=tags))
+        new = _NewVolume(name, driver, dict(options), dict(labels))
+        await self._ask(self._api.post, "/volumes/create", new)
 
     async def volumes(self, label: str) -> list[str]:
         """Return the names of the Docker volumes with the label (`key=value`)."""
-        return await self._ask(lambda client: sights.volume_names(client.volumes(filters={"label": [label]})))
+        return sights.volume_names(await self._ask(partial(self._api.get, "/volumes", filters={"label": [label]})))
 
     async def remove_volume(self, name: str) -> None:
         """Forget a Docker volume; what its driver does with what is in it is the driver's."""
-        await self._ask(lambda client: sdk.remove_volume(client, name))
+        await self._ask(partial(self._api.delete, f"/volumes/{quoted(name)}", force="true"))
 
     async def end_containers(self, label: str, *, grace_seconds: int) -> None:
         """Stop and remove all containers with the label, and their networks; for when no compose file is left."""
         found = await self.containers(label)
         for container in found:
-            await self._ask(partial(sdk.end_container, container=container.id, grace_seconds=grace_seconds))
+            await self._ask(partial(self._end, container.id, grace_seconds))
         for project in {container.project for container in found if container.project}:
-            await self._ask(partial(sdk.remove_networks, project=project))
+            await self._ask(partial(self._remove_networks, project))
 
     async def up(self, project: str, file: Path, *, deadline_seconds: float) -> None:
         """Create and start an app's containers, in the order that it asks for. Raises AppNotStarted."""
@@ -115,12 +148,15 @@ class DockerEngine:
 
         Raises EngineSilent when the engine does not answer. Either way the caller looks, and watches again.
         """
-        stream = await self._ask(lambda client: sdk.events(client, label))
+        filters = {"type": ["container"], "label": [label], "event": _EVENTS}
+        stream: Events = await self._ask(partial(self._api.events, filters))
 
         def read() -> None:
-            with sdk.translated(self.address):
-                for _ in stream:
+            try:
+                for _ in stream.lines():
                     from_thread.run_sync(on_event)
+            finally:
+                stream.release()
 
         try:
             # Its own limiter: the stream keeps its thread for as long as it lasts.
@@ -134,14 +170,17 @@ class DockerEngine:
         except process.CommandFailed as error:
             raise AppNotStarted(error.finished.last_lines()) from error
 
-    async def _ask(self, question: "Callable[[APIClient], T]") -> T:
-        def ask() -> T:
-            with sdk.translated(self.address):
-                return question(self._connected())
+    async def _ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await to_thread.run_sync(partial(question, *args, **kwargs), limiter=self._asking)
 
-        return await to_thread.run_sync(ask, limiter=self._asking)
+    def _end(self, container: str, grace_seconds: int) -> None:
+        path = f"/containers/{quoted(container)}"
+        self._api.post(f"{path}/stop", seconds=grace_seconds, t=str(grace_seconds))
+        self._api.delete(path, v="true", force="true")
 
-    def _connected(self) -> "APIClient":
-        if self._client is None:
-            self._client = sdk.connect(self.address)
-        return self._client
+    def _remove_networks(self, project: str) -> None:
+        label = f"{sights.PROJECT_LABEL}={project}"
+        for network in sights.network_ids(self._api.get("/networks", filters={"label": [label]})):
+            with contextlib.suppress(EngineRefused):
+                # Somebody else's container is in it.
+                self._api.delete(f"/networks/{network}")

@@ -124,48 +124,48 @@ class _Version(msgspec.Struct, rename="pascal"):
     arch: str
 
 
-def containers(answer: object) -> list[Container]:
+def containers(answer: bytes) -> list[Container]:
     """Read `GET /containers/json`. A container that is being removed counts as gone."""
     try:
-        found = msgspec.convert(answer, list[_Container])
-    except msgspec.ValidationError as error:
+        found = msgspec.json.decode(answer, type=list[_Container])
+    except msgspec.MsgspecError as error:
         raise EngineUnreadable(str(error)) from error
     return [_container(raw, raw.state) for raw in found if raw.state != "removing"]
 
 
-def image(answer: object) -> Image:
+def image(answer: bytes) -> Image:
     """Read `GET /images/{name}/json`."""
     try:
-        raw = msgspec.convert(answer, _Image)
-    except msgspec.ValidationError as error:
+        raw = msgspec.json.decode(answer, type=_Image)
+    except msgspec.MsgspecError as error:
         raise EngineUnreadable(str(error)) from error
     volumes = (raw.config.volumes if raw.config else None) or {}
     return Image(raw.id, raw.architecture, raw.os, tuple(sorted(volumes)))
 
 
-def engine_version(answer: object) -> EngineVersion:
+def engine_version(answer: bytes) -> EngineVersion:
     """Read `GET /version`."""
     try:
-        raw = msgspec.convert(answer, _Version)
+        raw = msgspec.json.decode(answer, type=_Version)
         major, minor = raw.api_version.split(".")[:2]
         return EngineVersion(raw.version, (int(major), int(minor)), raw.arch)
-    except (msgspec.ValidationError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise EngineUnreadable(str(error)) from error
 
 
-def volume_names(answer: object) -> list[str]:
+def volume_names(answer: bytes) -> list[str]:
     """Read `GET /volumes`."""
     try:
-        return sorted(volume.name for volume in msgspec.convert(answer, _Volumes).volumes or [])
-    except msgspec.ValidationError as error:
+        return sorted(volume.name for volume in msgspec.json.decode(answer, type=_Volumes).volumes or [])
+    except msgspec.MsgspecError as error:
         raise EngineUnreadable(str(error)) from error
 
 
-def network_ids(answer: object) -> list[str]:
+def network_ids(answer: bytes) -> list[str]:
     """Read `GET /networks`."""
     try:
-        return sorted(network.id for network in msgspec.convert(answer, list[_Network]))
-    except msgspec.ValidationError as error:
+        return sorted(network.id for network in msgspec.json.decode(answer, type=list[_Network]))
+    except msgspec.MsgspecError as error:
         raise EngineUnreadable(str(error)) from error
 
 
