@@ -2,7 +2,8 @@
 
 from playwright.sync_api import Page
 
-from support.running_hive import PASSWORD, SETUP_CODE, RunningHive
+from mosaic.wire.api import Installation
+from support.running_hive import PASSWORD, SETUP_CODE, Owner, RunningHive
 
 NAME = "ada"
 
@@ -37,3 +38,9 @@ def log_in(page: Page, hive: RunningHive, *, then: str = "/") -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{hive.url}{then}")
+
+
+def owner_has_nothing(owner: Owner) -> bool:
+    """Say whether nothing is installed."""
+    with owner.client() as client:
+        return client.get("/api/installations", list[Installation]) == []
