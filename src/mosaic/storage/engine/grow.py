@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mosaic.crypto.hashing import blob_id
+from mosaic.storage.engine.damage import TreeMalformed
 from mosaic.storage.engine.pages import encode_page, item_bytes
 from mosaic.storage.engine.records import is_group
 from mosaic.storage.engine.tree import Tree
@@ -71,21 +72,23 @@ class _Builder:
 
     def add(self, level: int, key: bytes, value: bytes) -> None:
         """Append to the open page of a level, which ends first when the key says so."""
-        while len(self._open) <= level:
-            self._open.append([])
-            self._sizes.append(0)
+        self._reach(level)
         size = item_bytes(key, value)
         full = self._sizes[level] + size > PAGE_BYTES_MAX
         if self._open[level] and (full or self.begins(key, level)):
             self._end(level)
+        if self._open[level] and self._open[level][-1][0] >= key:
+            # No change may come out of order; a tree that can't be read must never be acknowledged.
+            raise TreeMalformed("records came out of order while it was made")
         self._open[level].append((key, value))
         self._sizes[level] += size
 
     def reuse(self, level: int, key: bytes, page: bytes) -> bool:
         """Take up a whole page of `level` as it is; return False when the open pages do not end right before it."""
+        self._reach(level)
         if any(self._open[: level + 1]) and not self.begins(key, level):
             return False
-        for below in range(min(level + 1, len(self._open))):
+        for below in range(level + 1):
             if self._open[below]:
                 self._end(below)
         self.add(level + 1, key, page)
@@ -101,6 +104,11 @@ class _Builder:
             if self._open[level]:
                 self._end(level)
             level += 1
+
+    def _reach(self, level: int) -> None:
+        while len(self._open) <= level:
+            self._open.append([])
+            self._sizes.append(0)
 
     def _end(self, level: int) -> None:
         items, self._open[level], self._sizes[level] = self._open[level], [], 0

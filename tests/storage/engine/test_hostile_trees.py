@@ -1,0 +1,170 @@
+"""Whatever a stored tree says, nothing outside the target is written, and nothing runs for ever.
+
+Such a tree can be made only by a holder of the volume's keys: a compromised
+device of the same owner.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mosaic.core.errors import Corrupt
+from mosaic.storage.engine.damage import TreeMalformed
+from mosaic.storage.engine.grow import grow
+from mosaic.storage.engine.index import ChunkIndex
+from mosaic.storage.engine.pack import Kind
+from mosaic.storage.engine.pages import Root, decode_page, decode_root, encode_page, encode_root
+from mosaic.storage.engine.records import (
+    NODE_MAX,
+    Node,
+    NodeType,
+    decode_node,
+    encode_entry,
+    encode_node,
+    entry_key,
+    node_key,
+)
+from mosaic.storage.engine.restore import RestoreIncomplete
+from mosaic.storage.engine.roots import RootRef
+from mosaic.storage.engine.upload import Uploader
+from support.stores import MemoryStore
+from support.volumes import KEYS, Machine
+
+DIRECTORY = Node(NodeType.DIRECTORY, 0o755, 0, 0, 0, 0, 1, (), b"")
+FILE = Node(NodeType.FILE, 0o644, 0, 0, 0, 0, 1, (), b"")
+
+
+def store_tree(store: MemoryStore, records: Mapping[bytes, bytes]) -> RootRef:
+    """Store a tree with exactly these records."""
+    known = ChunkIndex()
+    with Uploader(KEYS, store, known) as uploader:
+        top = grow(
+            None,
+            iter(sorted(records.items())),
+            write=lambda page: uploader.add(page, Kind.PAGE),
+            cut_key=KEYS.current.blob_id,
+        )
+        blob = uploader.add(encode_root(Root(top.level, top.page, 100, 0, 0, 0)), Kind.ROOT)
+        uploader.finish()
+    found = known.find(blob)
+    assert found is not None
+    return RootRef(blob, found.head.pack)
+
+
+@pytest.mark.parametrize("name", [b"..", b".", b"", b"../evil", b"/evil", b"a/b", b"nul\0", b"x" * 256])
+def test_a_name_that_leads_elsewhere_is_refused_and_the_rest_restored(tmp_path: Path, name: bytes) -> None:
+    store = MemoryStore()
+    root = store_tree(
+        store,
+        {
+            node_key(1): encode_node(DIRECTORY),
+            node_key(2): encode_node(FILE),
+            entry_key(1, name): encode_entry(2),
+            entry_key(1, b"good"): encode_entry(2),
+        },
+    )
+    with pytest.raises(RestoreIncomplete):
+        Machine(store).restore(root, tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["good"]
+    assert Machine(store).verify(root).damaged != ()
+
+
+def test_a_directory_that_contains_itself_is_entered_once(tmp_path: Path) -> None:
+    store = MemoryStore()
+    root = store_tree(
+        store,
+        {
+            node_key(1): encode_node(DIRECTORY),
+            node_key(2): encode_node(DIRECTORY),
+            entry_key(1, b"a"): encode_entry(2),
+            entry_key(2, b"again"): encode_entry(2),
+            entry_key(2, b"up"): encode_entry(1),
+        },
+    )
+    with pytest.raises(RestoreIncomplete) as incomplete:
+        Machine(store).restore(root, tmp_path / "target")
+    assert incomplete.value.paths == ("a/again", "a/up")
+
+
+def test_a_link_beside_a_directory_of_its_name_is_not_followed(tmp_path: Path) -> None:
+    """Names are unique within a directory, so a tree can't swap a link for a directory half-way."""
+    store = MemoryStore()
+    (tmp_path / "outside").mkdir()
+    link = Node(NodeType.SYMLINK, 0o777, 0, 0, 0, 10, 2, (), b"../outside")
+    root = store_tree(
+        store,
+        {
+            node_key(1): encode_node(DIRECTORY),
+            node_key(2): encode_node(link),
+            node_key(3): encode_node(FILE),
+            entry_key(1, b"a"): encode_entry(2),
+            entry_key(2, b"evil"): encode_entry(3),
+        },
+    )
+    Machine(store).restore(root, tmp_path / "target")
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize("child", [7, 0, NODE_MAX, NODE_MAX + 1])
+def test_an_entry_that_points_nowhere_is_named(tmp_path: Path, child: int) -> None:
+    store = MemoryStore()
+    root = store_tree(store, {node_key(1): encode_node(DIRECTORY), entry_key(1, b"a"): encode_entry(child)})
+    with pytest.raises(RestoreIncomplete) as incomplete:
+        Machine(store).restore(root, tmp_path / "target")
+    assert incomplete.value.paths == ("a",)
+
+
+def test_a_tree_without_a_top_directory_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    store = MemoryStore()
+    for records in ({node_key(2): encode_node(DIRECTORY)}, {node_key(1): encode_node(FILE)}):
+        root = store_tree(store, records)
+        with pytest.raises(Corrupt):
+            Machine(store).verify(root)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        b"\x09" + encode_node(FILE)[1:],
+        encode_node(FILE)[:-1],
+        encode_node(FILE) + b"\0",
+        encode_node(DIRECTORY) + b"tail",
+        encode_node(Node(NodeType.FILE, 0o644, 0, 0, 0, 100_000, 1, (), bytes(32))),
+        encode_node(Node(NodeType.FILE, 0o10644, 0, 0, 0, 0, 1, (), b"")),
+        encode_node(Node(NodeType.FILE, 0o644, 0, 0, 0, 1 << 63, 1, (), b"")),
+        encode_node(Node(NodeType.SYMLINK, 0o777, 0, 0, 0, 3, 1, (), b"a\0b")),
+        encode_node(Node(NodeType.SYMLINK, 0o777, 0, 0, 0, 0, 1, (), b"")),
+        encode_node(FILE)[:-2] + b"\x00\x01",
+    ],
+)
+def test_a_record_that_contradicts_itself_is_refused(record: bytes) -> None:
+    with pytest.raises(TreeMalformed):
+        decode_node(record)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"",
+        encode_page(0, []),
+        encode_page(1, [(b"a", bytes(32))]),
+        encode_page(0, [(b"b", b""), (b"a", b"")]),
+        encode_page(0, [(b"a", b""), (b"a", b"")]),
+        encode_page(0, [(b"a", b"")]) + b"\0",
+        encode_page(0, [(b"a", b"")])[:-1],
+        b"\0\xff\xff\xff\xff",
+    ],
+)
+def test_a_page_that_is_none_is_refused(page: bytes) -> None:
+    with pytest.raises(TreeMalformed):
+        decode_page(page, level=0)
+
+
+def test_a_root_record_that_is_none_is_refused() -> None:
+    good = encode_root(Root(0, bytes(32), 2, 0, 1, 0))
+    for bad in (b"", good[:-1], good + b"\0", b"X" + good[1:], good[:8] + b"\x02" + good[9:]):
+        with pytest.raises(TreeMalformed):
+            decode_root(bad)
