@@ -41,6 +41,9 @@ def serve(
         from mosaic.cli.up.orphans import die_with
 
         die_with(parent)
+    from mosaic.cli.up.lean import be_lean
+
+    be_lean()
     from mosaic.adapters.machine import machine_name
     from mosaic.hive.config import HiveConfig
     from mosaic.hive.serve import serve as run
@@ -62,21 +65,25 @@ def serve(
 
 @hive.command("reset-password")
 @click.option("--state", type=_FOLDER, help="The Hive's state folder; the one of `mosaic up` if not given.")
-@click.option("--name", default="owner", show_default=True, help="The account's name.")
+@click.option("--name", help="The account's name; the only account's if not given.")
+@click.option("--own", is_flag=True, help="Type one of your own instead of a generated one.")
+@click.option("--password-file", type=_FILE, help="Read your own from a file.")
 @json_option
-def reset_password(out: Output, state: Path | None, name: str) -> None:
+def reset_password(out: Output, state: Path | None, name: str | None, own: bool, password_file: Path | None) -> None:
     """Give an account a new password, on the Hive's own machine.
 
     The passphrase and the data stay as they are. All logins of the account end.
     """
-    from mosaic.adapters.machine import machine_name
+    from mosaic.cli import asking
     from mosaic.cli.up.layout import Layout, state_folder
-    from mosaic.cli.up.notices import NothingHere
-    from mosaic.hive.config import HiveConfig
+    from mosaic.crypto.password import generate_password
     from mosaic.hive.reset_password import reset_password as reset
 
-    folder = state or Layout(state_folder(None)).hive
-    if not folder.is_dir():
-        raise NothingHere(folder)
-    password = reset(HiveConfig(state=folder, machine=machine_name()), name)
-    out.result({"name": name, "password": password}, f"New password of {name}:  {password}\nIt is shown once.")
+    generated = not own and password_file is None
+    if generated:
+        password = generate_password()
+    else:
+        password = asking.secret("new password", file=password_file, option="--password-file", twice=True)
+    account = reset(state or Layout(state_folder(None)).hive, password, name=name)
+    shown = f"New password of {account}:  {password}\nIt is shown once." if generated else f"{account} has a new one."
+    out.result({"name": account, **({"password": password} if generated else {})}, shown)

@@ -19,6 +19,9 @@ def storage() -> None:
 @click.option("--pool-gigabytes", type=click.IntRange(min=1), help="How large to make the image.")
 def serve(state: Path, driver: str, pool: Path | None, pool_gigabytes: int | None) -> None:
     """Run the storage daemon until it is stopped."""
+    from mosaic.cli.up.lean import be_lean
+
+    be_lean()
     from mosaic.storage.config import StorageConfig
     from mosaic.storage.serve import serve as run
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.lean import be_lean
 from mosaic.cli.up.orphans import die_with
 from mosaic.cli.up.supervise import REFUSED_CODE
 from mosaic.core.errors import MosaicError, Unavailable
@@ -20,6 +21,7 @@ def serve(layout: Layout, storage_socket: Path, *, name: str | None, driver: str
     """
     if parent is not None:
         die_with(parent)
+    be_lean()
     from mosaic.device import identity
     from mosaic.device.config import DeviceConfig
     from mosaic.device.serve import serve as run

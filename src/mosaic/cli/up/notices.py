@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.cli.verdict import address, holder_report
@@ -21,15 +20,6 @@ class NothingHere(Refused):
             hint="start `mosaic up` first, or name its folder with `--state`; "
             "for another machine run `mosaic device add` without `--here`",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """Where everything is."""
-
-    console: str
-    account: str
-    apps: list[Installation]
 
 
 def secrets_notice(account: str, *, password: str | None, passphrase: str | None, recovery_code: str) -> str:
@@ -81,12 +71,15 @@ def console_only(url: str, setup_code: str | None) -> str:
     )
 
 
-def everything(found: Welcome) -> str:
-    """Return the Console's address, the apps' addresses and three commands to try."""
-    lines = ["", f"Console:  {found.console}   (log in as {found.account})"]
-    for app in found.apps:
-        lines += _app(app)
-    first = found.apps[0].name if found.apps else "notes"
+def console_line(url: str, account: str) -> str:
+    """Return where the Console is."""
+    return f"\nConsole:  {url}   (log in as {account})"
+
+
+def apps_and_next(apps: list[Installation]) -> str:
+    """Return the apps' addresses and three commands to try."""
+    lines = [line for app in apps for line in _app(app)]
+    first = apps[0].name if apps else "notes"
     lines += [
         "",
         "To try next, in another terminal:",

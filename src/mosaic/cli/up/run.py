@@ -65,19 +65,17 @@ def prepare(layout: Layout, change: Callable[[Settings], Settings], port: int | 
 def _run(supervisor: Supervisor, layout: Layout, chosen: Settings, wanted: Wanted) -> None:
     parent = os.getpid()
     layout.address.unlink(missing_ok=True)
-    remark("Starting the Hive and the storage daemon…")
-    supervisor.start([services.storage(layout, chosen), services.hive(layout, chosen, parent=parent)])
-    our_device = services.device(layout, chosen, parent=parent)
     is_device: Callable[[], bool] = layout.identity.exists
+    our_device = services.device(layout, chosen, parent=parent)
+    first = [services.hive(layout, chosen, parent=parent), services.storage(layout, chosen)]
+    remark("Starting…")
+    # A Device that has joined waits for the other two by itself; starting takes longest to import.
+    supervisor.start([*first, our_device] if is_device() else first)
     argv, env = _welcome(layout, chosen, wanted)
-    if is_device():
-        supervisor.start([our_device])
-        supervisor.run(argv, env)
-    else:
-        # The first part of the welcome makes the identity, the second waits for the Device that needs it.
-        supervisor.run(argv, env, when=is_device, then=our_device)
-        supervisor.watch(until=is_device)
-        supervisor.start([our_device])
+    # At the first start the welcome makes the identity, and then waits for the Device that needs it.
+    supervisor.run(argv, env, when=is_device, then=our_device)
+    supervisor.watch(until=is_device)
+    supervisor.start([our_device])
     supervisor.watch()
 
 

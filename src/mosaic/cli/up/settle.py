@@ -19,7 +19,7 @@ from mosaic.wire.storage import SnapshotNow, State, StateRequest, VolumeState
 STOP_GRACE_SECONDS = 20
 REPLICATE_SECONDS = 60.0
 _STOP_SECONDS = 120.0
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 
 
 def settle(projects: Path, storage_socket: Path, *, engine: str) -> list[str]:
@@ -39,8 +39,9 @@ def _stop_apps(projects: Path, engine: str) -> list[str]:
 
 
 def _stop_app(file: Path, engine: str) -> str:
+    # Down and not stop: a container that ended with 0 looks like one that has done its work.
     project = str(json.loads(file.read_text())["name"])
-    words = compose.stop(engine, project, file, grace_seconds=STOP_GRACE_SECONDS)
+    words = compose.down(engine, project, file, grace_seconds=STOP_GRACE_SECONDS)
     try:
         process.run(words, deadline_seconds=_STOP_SECONDS)
     except MosaicError as error:
@@ -50,22 +51,22 @@ def _stop_app(file: Path, engine: str) -> str:
 
 def _replicate(storage: StorageClient) -> list[str]:
     """Cut a snapshot of every volume that is held here, and wait until the stores have all of them."""
+    deadline = time.monotonic() + REPLICATE_SECONDS
+    complaints: list[str] = []
     try:
         state = storage.state(StateRequest())
-        complaints = [said for volume in state.volumes if (said := _snapshot(storage, volume))]
-        deadline = time.monotonic() + REPLICATE_SECONDS
-        state = storage.state(StateRequest())
-        while (behind := waiting(state)) and time.monotonic() < deadline:
+        while (behind := waiting(state)) and time.monotonic() < deadline and not complaints:
+            # Again and again: what the app wrote while it was ending may have come after the last one.
+            complaints = [said for volume in behind if (said := _snapshot(storage, volume))]
             state = storage.state(StateRequest(after=state.version, wait_seconds=_LOOK_SECONDS))
     except StorageSilent as error:
         return [error.message]
-    complaints += [f"volume {key[:12]} is not replicated yet; it will be after the next start" for key in behind]
-    return complaints
+    late = [volume.volume[:12] for volume in behind]
+    return complaints + [f"volume {key} is not replicated yet; it will be after the next start" for key in late]
 
 
 def _snapshot(storage: StorageClient, volume: VolumeState) -> str:
-    if volume.phase != "ready" or volume.epoch is None or volume.clean:
-        return ""
+    assert volume.epoch is not None
     try:
         storage.snapshot(SnapshotNow(volume.volume, volume.epoch))
     except StorageSilent:
@@ -75,10 +76,10 @@ def _snapshot(storage: StorageClient, volume: VolumeState) -> str:
     return ""
 
 
-def waiting(state: State) -> list[str]:
+def waiting(state: State) -> list[VolumeState]:
     """Return the volumes held here that some store does not have to the last byte."""
     held = [volume for volume in state.volumes if volume.phase == "ready" and volume.epoch is not None]
-    return [volume.volume for volume in held if not volume.clean or not _is_everywhere(volume)]
+    return [volume for volume in held if not volume.clean or not _is_everywhere(volume)]
 
 
 def _is_everywhere(volume: VolumeState) -> bool:

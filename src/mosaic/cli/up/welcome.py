@@ -23,7 +23,7 @@ from mosaic.cli.follow import follow
 from mosaic.cli.joining import new_join_token
 from mosaic.cli.output import is_watched, to_json
 from mosaic.cli.up.layout import Layout
-from mosaic.cli.up.notices import Welcome, console_only, everything, secrets_notice
+from mosaic.cli.up.notices import apps_and_next, console_line, console_only, secrets_notice
 from mosaic.core.errors import MosaicError, Unavailable
 from mosaic.crypto import account as keys
 from mosaic.crypto import passphrase as words
@@ -76,6 +76,7 @@ class Secrets:
 
 def welcome(layout: Layout, wish: Wish) -> None:
     """Set up what is missing, wait until it runs, and print where it is."""
+    began_ns = time.time_ns()
     url = _address(layout)
     shown = None
     with HiveClient(url, ca_pem=api_client.read_untrusted_identity(url).ca_pem) as hive:
@@ -88,17 +89,19 @@ def welcome(layout: Layout, wish: Wish) -> None:
     known = _known(url)
     if known is None or not layout.identity.exists():
         return _print(wish, console_only(url, None), {"console": url})
+    if not wish.as_json:
+        # At once: the Console answers already, the apps may take a moment to start.
+        click.echo(console_line(url, known.name))
     with client_of(known) as hive:
-        device = _device_connected(hive, layout)
+        device = _device_connected(hive, layout, began_ns)
         if shown is not None:
             _install_sample(hive, device)
         apps = _apps_running(hive, device)
-    found = Welcome(url, known.name, apps)
     value = {"console": url, "apps": [{"name": app.name, "addresses": _addresses(app)} for app in apps]}
     if shown is not None:
         value |= {"account": known.name, "password": shown.password, "passphrase": shown.passphrase}
         value |= {"recovery_code": shown.recovery_code}
-    return _print(wish, everything(found), value)
+    return _print(wish, apps_and_next(apps), value)
 
 
 def _make_account(layout: Layout, url: str, wish: Wish) -> Secrets:
@@ -163,14 +166,15 @@ def _known(url: str) -> Credentials | None:
     return known if known.url == url else None
 
 
-def _device_connected(hive: HiveClient, layout: Layout) -> str:
-    """Return the id of this machine's Device once it is connected."""
+def _device_connected(hive: HiveClient, layout: Layout, since_ns: int) -> str:
+    """Return the id of this machine's Device once it has reported: what it said before this start is old."""
     from mosaic.device import identity
 
     ours = identity.load(layout.identity).device
 
     def is_connected() -> bool:
-        return any(one.device == ours and one.connected for one in hive.get("/api/devices", list[Device]))
+        devices = hive.get("/api/devices", list[Device])
+        return any(one.device == ours and one.connected and (one.last_report_ns or 0) > since_ns for one in devices)
 
     if not _until(is_connected, _DEVICE_SECONDS):
         raise DeviceAbsent(layout.log("device"))
