@@ -33,7 +33,9 @@ def _lacks_btrfs() -> str | None:
 
 
 def _lacks_postgres() -> str | None:
-    return None if os.environ.get("MOSAIC_TEST_POSTGRES") else "MOSAIC_TEST_POSTGRES names no PostgreSQL server"
+    from support import postgres  # imports a driver that only these tests need
+
+    return postgres.lacks()
 
 
 def _lacks_browser() -> str | None:
