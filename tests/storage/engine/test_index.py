@@ -1,0 +1,110 @@
+"""The index is only a copy of the packs' footers."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from mosaic.storage.engine import pack as packs
+from mosaic.storage.engine.damage import PackDamaged
+from mosaic.storage.engine.index import ChunkIndex, fetch_footer
+from mosaic.storage.engine.nodes import NodeMap
+from mosaic.storage.engine.pack import Kind, PackWriter, object_name, pack_of
+from mosaic.storage.engine.replicate import replicate
+from support.stores import MemoryStore
+from support.volumes import KEYS, Machine
+
+
+def many_blobs(count: int) -> tuple[bytes, bytes]:
+    pack = bytes(16)
+    writer = PackWriter(KEYS.volume, KEYS.current.data, 1, pack, bytes(32))
+    for number in range(count):
+        writer.add(number.to_bytes(32, "big"), Kind.CHUNK, b"x", plain_length=1, compressed=False)
+    return pack, writer.finish()
+
+
+def test_an_index_may_be_deleted_at_any_time(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_bytes(b"content")
+    store = MemoryStore()
+    here = Machine(store)
+    here.known = ChunkIndex(tmp_path / "index")
+    state = here.replicate(source)
+    here.known.close()
+    (tmp_path / "index").unlink()
+    here.known = ChunkIndex(tmp_path / "index")
+    assert here.replicate(source).root == state.root
+    assert store.puts == 1
+
+
+def test_an_index_survives_its_process(tmp_path: Path) -> None:
+    store = MemoryStore()
+    pack, whole = many_blobs(3)
+    store.put(object_name(pack), whole)
+    first = ChunkIndex(tmp_path / "index")
+    assert first.load(store, KEYS).added == (pack,)
+    first.close()
+    again = ChunkIndex(tmp_path / "index")
+    assert again.load(store, KEYS).added == ()
+    assert again.has((1).to_bytes(32, "big"))
+    assert again.packs() == [pack]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 1000])
+def test_a_file_that_is_no_index_is_replaced(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "index").write_bytes(content)
+    assert ChunkIndex(tmp_path / "index").packs() == []
+
+
+def test_a_pack_that_the_store_lost_is_forgotten_and_its_content_sent_again(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_bytes(b"content")
+    store = MemoryStore()
+    here = Machine(store)
+    state = here.replicate(source)
+    store.objects.clear()
+    assert here.known.load(store, KEYS).gone == (state.root.pack,)
+    anew = replicate(source, KEYS, store, previous=None, known=here.known, nodes=NodeMap(), taken_ns=time.time_ns())
+    assert here.verify(anew.root).damaged == ()
+
+
+@pytest.mark.parametrize("count", [1, 1000, 3000])
+def test_a_footer_of_any_length_is_read(count: int) -> None:
+    store = MemoryStore()
+    pack, whole = many_blobs(count)
+    store.put(object_name(pack), whole)
+    _, places = fetch_footer(store, KEYS, pack, size=len(whole))
+    assert [place.blob for place in places] == [number.to_bytes(32, "big") for number in range(count)]
+
+
+@pytest.mark.parametrize("length", [0, 15, 16 + 40, 1 << 31, (1 << 32) - 1])
+def test_a_length_that_makes_no_sense_is_damage(length: int) -> None:
+    store = MemoryStore()
+    pack, whole = many_blobs(2)
+    store.put(object_name(pack), whole[:-4] + length.to_bytes(4, "big"))
+    with pytest.raises(PackDamaged):
+        fetch_footer(store, KEYS, pack, size=len(whole))
+
+
+@pytest.mark.parametrize("name", ["p-", "p-00", "h-" + "00" * 16, "p-" + "AA" * 16, "p-" + "00" * 17, "00" * 16])
+def test_other_objects_are_no_packs(name: str) -> None:
+    assert pack_of(name) is None
+    assert packs.PREFIX == "p-"
+
+
+def test_the_largest_inode_number_and_far_years_can_be_remembered(tmp_path: Path) -> None:
+    nodes = NodeMap(tmp_path / "nodes")
+    nodes.begin(None)
+    far_future_ns = 20_000_000_000_000_000_000
+    fields = list((tmp_path / "nodes").stat())
+    fields[1] = (1 << 64) - 1
+    nodes.put(7, os.stat_result(fields, {"st_mtime_ns": far_future_ns, "st_ctime_ns": far_future_ns}))
+    nodes.commit(bytes(32), taken_ns=0)
+    assert nodes.begin(bytes(32)) is True
+    assert list(nodes.all()) == [((1 << 64) - 1, 7)]
+    nodes.rollback()
+    assert nodes.begin(b"\1" * 32) is False
+    assert nodes.count() == 0
