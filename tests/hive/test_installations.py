@@ -2,9 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
-from mosaic.core.errors import Conflict, NotFound, Refused
 from support.fake_device import FakeDevice
 from support.running_hive import Owner
 from support.waiting import eventually

@@ -27,13 +27,29 @@ from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire import channel
 from mosaic.wire.assignment import Assignment
 from mosaic.wire.channel import (
-    Answered, Assignments, Challenge, FromDevice, FromHive, Goodbye, Hello, Ordered, Proof, Reported, Welcome,
+    Answered,
+    Assignments,
+    Challenge,
+    FromDevice,
+    FromHive,
+    Goodbye,
+    Hello,
+    Ordered,
+    Proof,
+    Reported,
+    Welcome,
 )  # fmt: skip
 from mosaic.wire.command import Command, CommandResult
 from mosaic.wire.enrol import Enrol, Enrolled, JoinToken, NewVolume
 from mosaic.wire.head import CONTEXT, Head, body
 from mosaic.wire.report import (
-    InstallationPhase, InstallationReport, MachineState, PortBinding, Report, ServiceState, VolumeReport,
+    InstallationPhase,
+    InstallationReport,
+    MachineState,
+    PortBinding,
+    Report,
+    ServiceState,
+    VolumeReport,
 )  # fmt: skip
 from mosaic.wire.storage import Failure, Replica
 from support.running_hive import made_keys
@@ -74,6 +90,7 @@ class FakeDevice:
         self.root = root or made_keys().opened.root
         self.same_machine = same_machine
         self.enrolled: Enrolled | None = None
+        self.claims: DeviceId | None = None
         self.obedient = True
         self.refuses: dict[str, str] = {}
         self.local: dict[str, Local] = {}
@@ -97,7 +114,7 @@ class FakeDevice:
 
     @property
     def id(self) -> DeviceId:
-        return device_id(bytes.fromhex(self.key))
+        return self.claims or device_id(bytes.fromhex(self.key))
 
     def join(self, token: JoinToken, **more: str | None) -> Enrolled:
         """Enrol with a join token; by default as one that has derived the keys from the passphrase itself."""

@@ -1,0 +1,146 @@
+"""Setting up, logging in, and keys that the Hive keeps without being able to open them."""
+
+import httpx2
+import msgspec
+import pytest
+
+from mosaic.adapters.api_client import HiveClient
+from mosaic.core.errors import Conflict, MosaicError, Refused
+from mosaic.crypto import account as account_keys
+from mosaic.hive.reset_password import AccountUnknown, reset_password
+from mosaic.hive.signed_in import COOKIE, CSRF_HEADER, csrf_of
+from mosaic.wire.api import Account, LoggedIn, Login, SetKeys, Setup, SetupState
+from support.manual_clock import ManualClock
+from support.running_hive import PASSWORD, SETUP_CODE, Owner, RunningHive, made_keys
+
+
+def log_in(hive: RunningHive, password: str = PASSWORD, name: str = "ada") -> LoggedIn:
+    return hive.client_of("").send("POST", "/api/login", Login(name, password, "a test"), LoggedIn)
+
+
+def code_of(call: "pytest.ExceptionInfo[MosaicError]") -> str:
+    return call.value.code
+
+
+def test_the_first_account_is_made_once_and_with_the_code_only(hive: RunningHive) -> None:
+    client = hive.client_of("")
+    assert client.get("/api/setup", SetupState).needed
+    with pytest.raises(Refused) as wrong:
+        client.send("POST", "/api/setup", Setup("zzzz-zzzz-zzzz", "ada", PASSWORD), LoggedIn)
+    assert code_of(wrong) == "setup-code-wrong"
+    hive.set_up()
+    assert not client.get("/api/setup", SetupState).needed
+    assert not hive.config.setup_code_file.exists()
+    with pytest.raises(Conflict) as again:
+        client.send("POST", "/api/setup", Setup(SETUP_CODE, "bob", PASSWORD), LoggedIn)
+    assert code_of(again) == "setup-done"
+
+
+def test_bad_set_ups_are_refused_in_one_sentence_and_change_nothing(hive: RunningHive) -> None:
+    client = hive.client_of("")
+    weak = msgspec.structs.replace(made_keys().new, auth_key="12")
+    for setup, code in (
+        (Setup(SETUP_CODE, "ada", "short"), "password-too-weak"),
+        (Setup(SETUP_CODE, "", PASSWORD), "account-name-unusable"),
+        (Setup(SETUP_CODE, "ada", PASSWORD, weak), "keys-unusable"),
+    ):
+        with pytest.raises(Refused) as refused:
+            client.send("POST", "/api/setup", setup, LoggedIn)
+        assert code_of(refused) == code
+        assert refused.value.hint
+    assert client.get("/api/setup", SetupState).needed
+
+
+def test_a_wrong_password_and_an_unknown_name_are_refused_alike(owner: Owner) -> None:
+    for name, password in (("ada", "wrong horse"), ("bob", PASSWORD)):
+        with pytest.raises(Refused) as wrong:
+            log_in(owner.hive, password, name)
+        assert code_of(wrong) == "login-wrong"
+    assert log_in(owner.hive).account == owner.logged_in.account
+
+
+def test_guessing_is_stopped_and_the_right_password_waits_too(owner: Owner, clock: ManualClock) -> None:
+    for _ in range(10):
+        with pytest.raises(Refused):
+            log_in(owner.hive, "wrong horse")
+    with pytest.raises(Refused) as stopped:
+        log_in(owner.hive)
+    assert code_of(stopped) == "login-too-often"
+    clock.advance(15 * 60)
+    log_in(owner.hive)
+
+
+def test_a_token_ends_with_the_logout(owner: Owner) -> None:
+    token = log_in(owner.hive).token
+    client = owner.hive.client_of(token)
+    assert client.get("/api/account", Account).name == "ada"
+    client.order("POST", "/api/logout")
+    with pytest.raises(Refused) as ended:
+        client.get("/api/account", Account)
+    assert code_of(ended) == "not-signed-in"
+
+
+def test_a_reset_password_logs_in_and_ends_every_session(owner: Owner) -> None:
+    assert reset_password(owner.hive.config.state, "another horse") == "ada"
+    assert log_in(owner.hive, "another horse").name == "ada"
+    with pytest.raises(Refused), owner.client() as client:
+        client.get("/api/account", Account)
+    with pytest.raises(AccountUnknown):
+        reset_password(owner.hive.config.state, "another horse", name="bob")
+
+
+def test_a_cookie_changes_nothing_without_its_csrf_header(owner: Owner) -> None:
+    token = _browser_session(owner)
+    url = owner.hive.url
+    with httpx2.Client(base_url=url, cookies={COOKIE: token}, trust_env=False) as browser:
+        assert browser.get("/api/account").status_code == 200
+        refused = browser.post("/api/installations", json={"app": "notes"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "csrf-missing")
+        passed = browser.post("/api/installations", json={"app": "notes"}, headers={CSRF_HEADER: csrf_of(token)})
+        assert passed.json()["code"] == "device-unclear"
+    with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as bearer:
+        assert bearer.get("/api/account").status_code == 401
+
+
+def _browser_session(owner: Owner) -> str:
+    with httpx2.Client(base_url=owner.hive.url, trust_env=False) as browser:
+        answer = browser.post("/login", data={"name": "ada", "password": PASSWORD})
+        cookie = answer.headers["set-cookie"]
+        assert "HttpOnly" in cookie and "samesite=strict" in cookie.lower()
+        return str(answer.cookies[COOKIE])
+
+
+def test_keys_are_replaced_only_by_who_knows_the_old_passphrase_and_the_newest_version(owner: Owner) -> None:
+    made = made_keys()
+    again = account_keys.rewrap(made.new.keys, made.opened, "zoo zone zero youth young yellow")
+    with owner.client() as client:
+        with pytest.raises(Refused) as unproved:
+            client.send("PUT", "/api/account/keys", SetKeys(again, "00" * 32), Account)
+        assert code_of(unproved) == "passphrase-differs"
+        changed = client.send("PUT", "/api/account/keys", SetKeys(again, made.new.auth_key), Account)
+        assert changed.keys == again.keys
+        with pytest.raises(Conflict) as stale:
+            client.send("PUT", "/api/account/keys", SetKeys(again, again.auth_key), Account)
+        assert code_of(stale) == "keys-changed"
+
+
+def test_the_owner_key_that_devices_pinned_cannot_be_exchanged(owner: Owner) -> None:
+    made = made_keys()
+    other = msgspec.structs.replace(made.new.keys, owner_key="ab" * 32, version=2)
+    with owner.client() as client, pytest.raises(Refused) as refused:
+        client.send(
+            "PUT",
+            "/api/account/keys",
+            SetKeys(msgspec.structs.replace(made.new, keys=other), made.new.auth_key),
+            Account,
+        )
+    assert code_of(refused) == "keys-unusable"
+
+
+def test_the_hive_proves_who_it_is(hive: RunningHive) -> None:
+    with HiveClient(hive.url) as client:
+        first = client.identity()
+    hive.stop()
+    hive.start()
+    with HiveClient(hive.url) as client:
+        assert client.identity().key == first.key

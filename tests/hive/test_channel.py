@@ -1,0 +1,105 @@
+"""The channel: both sides prove their keys, and one session speaks for a Device."""
+
+import secrets
+from collections.abc import Callable
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from mosaic.core.errors import MosaicError
+from mosaic.hive.channel.socket import MAX_FRAME_BYTES
+from mosaic.wire import channel
+from mosaic.wire.api import Logs
+from support.fake_device import FakeDevice, TurnedAway
+from support.manual_clock import ManualClock
+from support.running_hive import Owner
+from support.waiting import eventually
+
+Join = Callable[[str], FakeDevice]
+
+
+def test_a_device_that_cannot_prove_its_key_is_turned_away(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    impostor = attic.clone()
+    impostor.seed = secrets.token_bytes(32)
+    impostor.claims = attic.id
+    with pytest.raises(TurnedAway, match="proof-wrong"):
+        impostor.connect()
+    assert owner.devices()[0].connected
+
+
+def test_an_unknown_device_is_told_so(owner: Owner) -> None:
+    stranger = FakeDevice("stranger")
+    with pytest.raises(TurnedAway, match="device-unknown"):
+        stranger.connect(owner.hive.url)
+
+
+def test_a_newer_session_ends_the_older_one_and_its_token(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    clone = attic.clone()
+    clone.connect()
+    eventually(lambda: attic.goodbye is not None)
+    assert attic.goodbye is not None
+    assert attic.goodbye.code == "session-superseded"
+    with attic.client() as client, pytest.raises(MosaicError) as ended:
+        client.this_device()
+    assert ended.value.code == "session-token-unknown"
+    with pytest.raises(TurnedAway, match="session-superseded"):
+        attic.connect()
+    assert owner.devices()[0].health.word == "Needs you"
+    clone.disconnect()
+
+
+def test_the_same_session_may_come_again(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    attic.disconnect()
+    eventually(lambda: not owner.devices()[0].connected)
+    attic.connect()
+    eventually(lambda: owner.devices()[0].connected)
+
+
+def test_a_version_that_nobody_speaks_is_said(owner: Owner, monkeypatch: pytest.MonkeyPatch, joined: Join) -> None:
+    attic = joined("attic")
+    attic.disconnect()
+    monkeypatch.setattr(channel, "PROTOCOL_MIN", 7)
+    monkeypatch.setattr(channel, "PROTOCOL_MAX", 9)
+    with pytest.raises(TurnedAway, match="protocol-unknown"):
+        attic.connect()
+
+
+def test_a_frame_that_is_too_large_or_no_message_ends_the_channel_and_nothing_else(owner: Owner, joined: Join) -> None:
+    joined("attic")
+    address = owner.hive.url.replace("http", "ws", 1) + channel.PATH
+    for frame in ("x" * (MAX_FRAME_BYTES + 1), "not json", '{"type": "hello"}', '{"type": "proof", "signature": ""}'):
+        with connect(address, proxy=None) as socket, pytest.raises(ConnectionClosed):
+            socket.send(frame)
+            while True:
+                socket.recv(timeout=10)
+    assert owner.devices()[0].connected
+
+
+def test_a_silent_device_turns_amber_then_red_and_says_the_remedy(
+    owner: Owner, joined: Join, clock: ManualClock
+) -> None:
+    joined("attic")
+    eventually(lambda: owner.devices()[0].health.colour == "green")
+    clock.advance(46)
+    assert owner.devices()[0].health.colour == "amber"
+    clock.advance(75)
+    found = owner.devices()[0].health
+    assert (found.colour, found.word) == ("red", "Not heard from")
+    assert "attic has not reported for 2 min" in found.cause
+    assert found.remedy
+
+
+def test_logs_come_from_the_device_and_a_silent_one_is_named(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    owner.install()
+    with owner.client() as client:
+        assert client.get("/api/installations/notes/logs", Logs, query={"lines": "5"}).text == "attic says hello"
+        attic.disconnect()
+        eventually(lambda: not owner.devices()[0].connected)
+        with pytest.raises(MosaicError) as offline:
+            client.get("/api/installations/notes/logs", Logs)
+    assert (offline.value.code, "attic" in offline.value.message) == ("device-offline", True)
