@@ -128,6 +128,9 @@ class Worker:
         seen = observed(sight, self.installation, notes, item)
         wanted = desired(item) if item is not None else None
         steps = plan({self.installation: wanted} if wanted else {}, {self.installation: seen})
+        if self._item is not item:
+            # Assigned anew while we looked.
+            return False
         if not steps:
             self._settled(wanted)
             return True

@@ -1,0 +1,235 @@
+"""One Device on simulated doors: its ledger and files are real, the engine, the storage daemon and the Hive are not.
+
+A world outlives its Devices: `run` starts one, lets it work until nothing is
+left (or until it is killed), and ends it, as a process would.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from mosaic.adapters import bundle
+from mosaic.adapters.clock import SystemClock
+from mosaic.core.errors import MosaicError
+from mosaic.crypto.secret import Secret
+from mosaic.device.bell import Bell
+from mosaic.device.config import DeviceConfig
+from mosaic.device.describe import installation_report
+from mosaic.device.fleet import Fleet
+from mosaic.device.lookout import Lookout
+from mosaic.device.means import HiveAway, Means
+from mosaic.device.observe import device_label
+from mosaic.device.outside import Hive
+from mosaic.device.records import Records
+from mosaic.wire.assignment import Assignment, VolumeAssignment
+from mosaic.wire.channel import Assignments
+from mosaic.wire.enrol import Enrolled, NewVolume
+from mosaic.wire.report import InstallationReport
+from support.fake_engine import FakeEngine
+from support.fake_storage import FakeStorage, FakeStore
+from support.kill_points import KillPoints, killed_in
+
+NOTES = "notesnotes22"
+COMPOSE = """
+services:
+  front:
+    image: front:1
+    ports: ["80"]
+  web:
+    image: web:1
+    volumes: ["files:/srv/files"]
+volumes:
+  files: {}
+"""
+
+
+@dataclass
+class FakeHive:
+    """What a Device asks its Hive: the first key registered wins, bundles are kept by digest."""
+
+    points: KillPoints
+    registered: dict[tuple[str, str], VolumeAssignment] = field(default_factory=dict)
+    bundles: dict[str, bytes] = field(default_factory=dict)
+
+    def this_device(self) -> Enrolled:
+        raise AssertionError("nobody asks here")
+
+    def register_volume(self, installation: str, kind: str, volume: NewVolume) -> VolumeAssignment:
+        with self.points.around():
+            chosen = "link" if kind == "link" else "data"
+            made = VolumeAssignment(volume.volume, chosen, volume.wrapped_seed, None, None)
+            return self.registered.setdefault((installation, kind), made)
+
+    def bundle(self, digest: str) -> bytes:
+        with self.points.around():
+            return self.bundles[digest]
+
+
+@dataclass
+class World:
+    """See the module."""
+
+    folder: Path
+    name: str = "attic"
+    store: FakeStore = field(default_factory=FakeStore)
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    points: KillPoints = field(default_factory=KillPoints)
+    hive: FakeHive = field(init=False)
+    hive_here: bool = True
+    root: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
+
+    def __post_init__(self) -> None:
+        self.device = self.name.encode().hex().ljust(32, "0")[:32]
+        driver = f"mosaic-{self.name}"
+        self.storage = FakeStorage(self.store, driver=driver, points=self.points)
+        self.engine.drivers[driver] = self.storage
+        self.engine.points = self.points
+        self.engine.have("front:1", "web:1")
+        self.hive = FakeHive(self.points)
+        self.config = DeviceConfig(self.name, self.folder, Path("/nowhere"), driver=driver, front=False)
+        self.config.apps.mkdir(parents=True, exist_ok=True)
+        self.config.projects.mkdir(exist_ok=True)
+
+    def publish(self, compose: str = COMPOSE, **files: str) -> str:
+        """Make a bundle that the Hive has, and return its digest."""
+        source = self.folder / "source" / secrets.token_hex(4)
+        source.mkdir(parents=True)
+        (source / "docker-compose.yml").write_text(compose)
+        for name, text in files.items():
+            (source / name).write_text(text)
+        packed = bundle.pack(source)
+        self.hive.bundles[bundle.digest(packed)] = packed
+        return bundle.digest(packed)
+
+    def run(
+        self, *messages: Assignments, until: Callable[["Running"], bool] | None = None, alone: bool = False
+    ) -> "Running":
+        """Run a Device until nothing is left to do (or `until`), and end it. Raises what it was killed by."""
+
+        async def main() -> Running:
+            with anyio.fail_after(10):
+                return await self._run(messages, until or Running.is_settled, alone=alone)
+
+        return anyio.run(main)
+
+    def is_killed(self, *messages: Assignments, at: int) -> bool:
+        """Run a Device that is killed at a point; whether it came that far."""
+        self.points.passed, self.points.at = 0, at
+        try:
+            self.run(*messages)
+        except BaseException as error:
+            if not killed_in(error):
+                raise
+            return True
+        finally:
+            self.points.at = None
+        return False
+
+    async def _run(
+        self, messages: tuple[Assignments, ...], until: Callable[["Running"], bool], *, alone: bool
+    ) -> "Running":
+        records = Records(self.config.ledger)
+        lookout = Lookout(self.engine, self.storage, label=device_label(self.device))
+        outside, changed = Bell(), Bell()
+        fleet_here: list[Fleet] = []
+        means = Means(
+            config=self.config,
+            device=self.device,
+            engine=self.engine,
+            storage=self.storage,
+            lookout=lookout,
+            records=records,
+            clock=SystemClock(),
+            hive=self._hive,
+            root=lambda: self.root,
+            is_confirmed=lambda: bool(fleet_here) and fleet_here[0].confirmed,
+            draw=lambda: 0.0,
+        )
+        try:
+            async with anyio.create_task_group() as tasks:
+                fleet = Fleet(means, tasks, changed.ring)
+                fleet_here.append(fleet)
+                fleet.recall()
+                tasks.start_soon(lookout.watch, outside.ring)
+                tasks.start_soon(_follow, lookout, fleet, outside)
+                await lookout.look()
+                running = Running(self, means, fleet)
+                for message in messages:
+                    fleet.assign(message)
+                if alone:
+                    fleet.go_on_alone()
+                while not until(running):
+                    await changed.wait(0.05)
+                running.remember()
+                tasks.cancel_scope.cancel()
+        finally:
+            records.close()
+        return running
+
+    def _hive(self) -> Hive:
+        if not self.hive_here:
+            raise HiveAway
+        return self.hive
+
+
+@dataclass
+class Running:
+    """A Device while it runs, and what it last reported afterwards."""
+
+    world: World
+    means: Means
+    fleet: Fleet
+    reports: dict[str, InstallationReport] = field(default_factory=dict)
+
+    def is_settled(self) -> bool:
+        """Whether every worker has nothing left to do, and something was looked at."""
+        return all(work.idle or work.failed for work in self.fleet.works)
+
+    def remember(self) -> None:
+        """Keep the reports of now."""
+        sight = self.means.lookout.latest
+        assert sight is not None
+        for work in self.fleet.works:
+            notes = self.means.records.notes_of(work.installation)
+            self.reports[work.installation] = installation_report(work, sight, notes, front_port=None)
+
+    def report(self) -> InstallationReport:
+        """Return the report of the one installation."""
+        (found,) = self.reports.values()
+        return found
+
+
+async def _follow(lookout: Lookout, fleet: Fleet, outside: Bell) -> None:
+    while True:
+        await outside.wait()
+        try:
+            await lookout.look()
+        except MosaicError:
+            continue
+        fleet.look_around()
+
+
+def wants(*items: Assignment, revision: int = 1) -> Assignments:
+    """Return the message that assigns these and nothing else."""
+    return Assignments(revision, list(items))
+
+
+def assignment(digest: str, goal: str, epoch: str | None = "1.1", **more: object) -> Assignment:
+    """Return an assignment of the notes app."""
+    import msgspec
+
+    raw = {
+        "installation": NOTES,
+        "name": "notes",
+        "app": "notes",
+        "app_digest": digest,
+        "config_revision": 1,
+        "goal": goal,
+        "epoch": epoch,
+        "failover": "manual",
+        **more,
+    }
+    return msgspec.convert(msgspec.to_builtins(raw), Assignment)

@@ -1,0 +1,207 @@
+"""A storage daemon and its store, simulated: the verbs of `mosaic.wire.storage` with their refusals.
+
+Content is a tuple of lines. What a daemon has is on its 'disk' and outlives a
+kill of the Device, as the real one's does. Daemons that share a FakeStore see
+one another's heads.
+"""
+
+import hashlib
+import threading
+from dataclasses import dataclass, field, replace
+
+from mosaic.adapters.storage_client import StorageFenced, StorageRefused
+from mosaic.core import epoch as epochs
+from mosaic.wire.storage import (
+    ConflictSnapshot,
+    Discard,
+    Done,
+    Failure,
+    Hold,
+    Phase,
+    PoolState,
+    Prefetch,
+    Release,
+    Replica,
+    SetAside,
+    SnapshotNow,
+    State,
+    StateRequest,
+    Upstream,
+    VolumeState,
+)
+from support.kill_points import KillPoints
+
+Content = tuple[str, ...]
+
+
+@dataclass
+class FakeStore:
+    """What the Hive keeps: heads by hash, and each volume's newest."""
+
+    content: dict[str, Content] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)
+
+    def commit(self, volume: str, epoch: str, content: Content) -> str:
+        """Accept a head and return its hash."""
+        before = self.newest.get(volume, "")
+        head = hashlib.sha256(f"{volume}{epoch}{before}{content}".encode()).hexdigest()
+        self.content[head] = content
+        self.newest[volume] = head
+        return head
+
+
+@dataclass(frozen=True)
+class _Volume:
+    installation: str
+    kind: str
+    phase: Phase = "absent"
+    epoch: str | None = None
+    highest: str = "0.0"
+    local: Content | None = None
+    local_head: str | None = None
+    first_head_in: str | None = None
+    prefetched: str | None = None
+    conflicts: tuple[Content, ...] = ()
+
+
+class FakeStorage:
+    """One daemon."""
+
+    def __init__(self, store: FakeStore, *, driver: str = "mosaic", points: KillPoints | None = None) -> None:
+        self.store = store
+        self.driver = driver
+        self.points = points or KillPoints()
+        self.volumes: dict[str, _Volume] = {}
+        self.upstreams: list[Upstream] = []
+        self.free_bytes = 10**12
+        self._version = 0
+        self._changed = threading.Condition()
+
+    def is_ready(self, volume: str) -> bool:
+        """Whether the engine may mount it."""
+        return volume in self.volumes and self.volumes[volume].phase == "ready"
+
+    def write(self, volume: str, line: str) -> None:
+        """Write as an app does."""
+        found = self.volumes[volume]
+        assert found.phase == "ready" and found.local is not None
+        self._put(volume, replace(found, local=(*found.local, line)))
+
+    def upstream(self, request: Upstream) -> Done:
+        self.upstreams.append(request)
+        return Done()
+
+    def hold(self, request: Hold) -> VolumeState:
+        with self.points.around():
+            found = self.volumes.get(request.volume) or _Volume(request.installation, request.kind)
+            if epochs.parse(request.epoch) < epochs.parse(found.highest):
+                raise StorageFenced(_failure("fenced", "a later epoch is known"))
+            ours = found.local is not None and found.local_head == request.base
+            if found.epoch == request.epoch and found.phase == "ready":
+                ours = True
+            if not ours:
+                found = self._restored(found, request)
+            self._put(
+                request.volume,
+                replace(found, phase="ready", epoch=request.epoch, highest=request.epoch, prefetched=None),
+            )
+        return self._state_of(request.volume)
+
+    def prefetch(self, request: Prefetch) -> VolumeState:
+        with self.points.around():
+            found = self.volumes.get(request.volume) or _Volume(request.installation, request.kind)
+            assert request.head in self.store.content
+            self._put(request.volume, replace(found, prefetched=request.head))
+        return self._state_of(request.volume)
+
+    def snapshot(self, request: SnapshotNow) -> VolumeState:
+        with self.points.around():
+            found = self.volumes[request.volume]
+            if found.epoch != request.epoch:
+                raise StorageFenced(_failure("fenced", "not this epoch"))
+            assert found.local is not None
+            if found.first_head_in != request.epoch or self.store.content.get(found.local_head or "") != found.local:
+                head = self.store.commit(request.volume, request.epoch, found.local)
+                found = replace(found, local_head=head, first_head_in=request.epoch)
+            self._put(request.volume, replace(found, phase="releasing" if request.final else found.phase))
+        return self._state_of(request.volume)
+
+    def release(self, request: Release) -> VolumeState:
+        with self.points.around():
+            found = self.volumes[request.volume]
+            if found.phase != "released":
+                if found.epoch != request.epoch or not self._is_clean(found):
+                    raise StorageRefused(_failure("not-replicated", "the last snapshot has not arrived"))
+                self._put(request.volume, replace(found, phase="released", epoch=None))
+        return self._state_of(request.volume)
+
+    def set_aside(self, request: SetAside) -> VolumeState:
+        with self.points.around():
+            found = self.volumes[request.volume]
+            if found.phase not in ("set-aside", "absent"):
+                kept = found.conflicts if self._is_clean(found) else (*found.conflicts, found.local or ())
+                self._put(request.volume, replace(found, phase="set-aside", epoch=None, conflicts=kept))
+        return self._state_of(request.volume)
+
+    def discard(self, request: Discard) -> Done:
+        with self.points.around():
+            found = self.volumes[request.volume]
+            if found.epoch is not None or self.store.newest.get(request.volume) != request.replaced_by:
+                raise StorageRefused(_failure("not-replaced", "the store has no replacement"))
+            self._put(request.volume, replace(found, phase="absent", local=None, local_head=None, prefetched=None))
+        return Done()
+
+    def state(self, request: StateRequest) -> State:
+        with self._changed:
+            self._changed.wait_for(lambda: self._version > request.after, min(request.wait_seconds, 0.2))
+            version = self._version
+        return State(
+            run="run",
+            version=version,
+            driver=self.driver,
+            pool=PoolState("/pool", "native", 10**12, self.free_bytes),
+            volumes=[self._state_of(volume) for volume in sorted(self.volumes)],
+        )
+
+    def _restored(self, found: _Volume, request: Hold) -> _Volume:
+        if found.local is not None and not self._is_clean(found):
+            found = replace(found, conflicts=(*found.conflicts, found.local))
+        if request.base is None:
+            if request.expect_data:
+                raise StorageRefused(_failure("data-expected", "this volume should have data"))
+            return replace(found, local=(), local_head=None)
+        return replace(found, local=self.store.content[request.base], local_head=request.base)
+
+    def _is_clean(self, found: _Volume) -> bool:
+        return found.local is None or self.store.content.get(found.local_head or "") == found.local
+
+    def _put(self, volume: str, found: _Volume) -> None:
+        with self._changed:
+            self.volumes[volume] = found
+            self._version += 1
+            self._changed.notify_all()
+
+    def _state_of(self, volume: str) -> VolumeState:
+        found = self.volumes[volume]
+        clean = self._is_clean(found)
+        replica = Replica(
+            "hive", False, "replicated" if clean else "pending", 1 if found.local_head else None, found.local_head
+        )
+        return VolumeState(
+            volume=volume,
+            installation=found.installation,
+            kind=found.kind,
+            phase=found.phase,
+            epoch=found.epoch,
+            local_head=found.local_head,
+            clean=clean,
+            replicas=[replica],
+            waiting_bytes=0,
+            mounts=0,
+            conflicts=[ConflictSnapshot(f"c{at}", "1.1", at, "/c") for at in range(len(found.conflicts))],
+            prefetched=found.prefetched,
+        )
+
+
+def _failure(code: str, message: str) -> Failure:
+    return Failure(code, message, "a hint")
