@@ -127,3 +127,8 @@ def decided(asked: Asked, seen: Facts) -> HoldDecision | None:
     with contextlib.suppress(EpochIsOld, DataExpected, StillMounted):
         return decide_hold(asked, seen)
     return None
+
+
+def test_data_that_was_here_and_is_gone_is_not_made_anew() -> None:
+    with pytest.raises(DataExpected):
+        decide_hold(Asked(E2, None, False), Facts(E1, None, None, 0, had_data=True))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.adapters.storage_client import StorageRefused
 from mosaic.storage.serve import serving
-from mosaic.wire.storage import SetAside
+from mosaic.wire.storage import SetAside, SnapshotNow
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import VOLUME, TestDaemon, place
 
@@ -33,6 +34,7 @@ def daemon(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
         made.config = replace(made.config, driver=driver, plugin_dir=Path("/run/docker/plugins"))
         with serving(made.config) as inside:
             made.connect(hive)
+            made.inside = inside
             try:
                 yield made
             finally:
@@ -102,6 +104,22 @@ def test_the_image_fills_a_new_folder_and_never_a_restored_one(daemon: TestDaemo
     assert run(image, name, "ls", "/seeded", at="/seeded") == "from-image\n"
     run(image, name, "sh", "-c", "echo mine > /seeded/from-image; echo more > /seeded/mine", at="/seeded")
     assert run(image, name, "cat", "/seeded/from-image", at="/seeded") == "mine\n"
+
+
+def test_a_running_container_is_seen_even_if_its_mount_was_long_ago(
+    daemon: TestDaemon, hive: FakeHive, image: str
+) -> None:
+    epoch = daemon.take(hive)
+    name = make(daemon)
+    container = docker("run", "--detach", "--rm", "--volume", f"{name}:/data", image, "sleep", "60").strip()
+    try:
+        assert daemon.inside is not None
+        daemon.inside.mounted_at.clear()
+        with pytest.raises(StorageRefused, match="still mounted"):
+            daemon.client.snapshot(SnapshotNow(VOLUME, epoch, final=True))
+    finally:
+        docker("rm", "--force", container)
+    daemon.hand_over()
 
 
 def test_inspect_tells_whose_volume_it_is(daemon: TestDaemon, hive: FakeHive) -> None:

@@ -21,6 +21,7 @@ from mosaic.adapters import btrfs, process
 from mosaic.adapters.storage_client import StorageClient
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.storage.config import StorageConfig
+from mosaic.storage.daemon import Daemon
 from mosaic.storage.serve import serving
 from mosaic.wire.storage import Hold, Prefetch, Release, SnapshotNow, StateRequest, Upstream, VolumeState
 from support.fake_hive_blobs import FakeHive
@@ -34,6 +35,7 @@ _PROGRAM = """
 import json, sys
 from pathlib import Path
 from mosaic.storage.config import StorageConfig
+from mosaic.storage.daemon import Daemon
 from mosaic.storage.serve import serve
 given = json.loads(sys.argv[1])
 paths = {key: Path(given[key]) for key in ("state", "plugin_dir", "pool") if given[key]}
@@ -43,7 +45,10 @@ serve(StorageConfig(**{**given, **paths}))
 
 @dataclass
 class TestDaemon:
-    """A daemon's configuration and the ways to talk to it. `token` is its Device's session at the Hive."""
+    """A daemon's configuration and the ways to talk to it.
+
+    `token` is its Device's session at the Hive; `inside` is the running daemon itself, where a test needs it.
+    """
 
     __test__ = False
 
@@ -51,6 +56,7 @@ class TestDaemon:
     token: str
     child: process.Child | None = None
     log: Path = field(default=Path("/dev/null"))
+    inside: Daemon | None = None
 
     @property
     def client(self) -> StorageClient:

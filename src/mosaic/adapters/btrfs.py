@@ -184,10 +184,11 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _meaning(path, error) from error
+        raise meaning(path, error) from error
 
 
-def _meaning(path: Path, error: OSError) -> MosaicError:
+def meaning(path: Path, error: OSError) -> MosaicError:
+    """Return what a failed system call at `path` means."""
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR:
             return NotASubvolume(path)

@@ -7,6 +7,7 @@ is worth another try is decided by the error's type alone. What to make of a
 head's unknown outcome is not decided here: that is the committer's.
 """
 
+import contextlib
 import random
 import ssl
 import threading
@@ -79,6 +80,7 @@ class HiveConnection:
         self._ca_pem = ca_pem
         self._deadline_seconds = deadline_seconds
         self._client: httpx2.Client | None = None
+        self._users = 0
         self._closed = threading.Event()
         self._lock = threading.Lock()
 
@@ -91,11 +93,10 @@ class HiveConnection:
         return HiveStore(self, volume)
 
     def close(self) -> None:
-        """Close all connections. A request that waits for its next try gives up."""
+        """Begin no request any more; what is under way comes to its end, without another try."""
         self._closed.set()
         with self._lock:
-            if self._client is not None:
-                self._client.close()
+            self._close_unused()
 
     def ask(
         self,
@@ -107,15 +108,14 @@ class HiveConnection:
         params: dict[str, str | int] | None = None,
     ) -> "httpx2.Response":
         """Make a request until it is answered. Raises Unavailable at the deadline, and SessionOver."""
-        import httpx2
+        import httpx2  # a third of the daemon's memory, and not needed before the first request
 
         def once() -> httpx2.Response:
             try:
-                answer = self._http().request(method, path, content=content, headers=headers, params=params)
+                with self._http() as client:
+                    answer = client.request(method, path, content=content, headers=headers, params=params)
             except httpx2.HTTPError as error:
                 raise StoreUnavailable(self.url, str(error) or type(error).__name__) from error
-            except RuntimeError as error:  # the client was closed under us
-                raise StoreUnavailable(self.url, str(error)) from error
             if answer.status_code in _BUSY_STATUSES:
                 raise StoreUnavailable(self.url, f"it answered {answer.status_code}")
             if answer.status_code in (401, 403):
@@ -137,20 +137,37 @@ class HiveConnection:
                     raise
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
-    def _http(self) -> "httpx2.Client":
-        import httpx2  # a third of the daemon's memory, and not needed before the first request
-
+    @contextlib.contextmanager
+    def _http(self) -> "Iterator[httpx2.Client]":
         with self._lock:
-            if self._client is None:
-                context = ssl.create_default_context(cadata=self._ca_pem) if self._ca_pem else None
-                self._client = httpx2.Client(
-                    base_url=self.url,
-                    headers={"Authorization": f"Bearer {self._token}"},
-                    timeout=httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-                    verify=context if context is not None else self.url.startswith("https:"),
-                    trust_env=False,
-                )
-            return self._client
+            if self._closed.is_set():
+                raise StoreUnavailable(self.url, "the connection was closed here")
+            client = self._client = self._client or self._connect()
+            self._users += 1
+        try:
+            yield client
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._close_unused()
+
+    def _connect(self) -> "httpx2.Client":
+        import httpx2
+
+        context = ssl.create_default_context(cadata=self._ca_pem) if self._ca_pem else None
+        return httpx2.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+            verify=context if context is not None else self.url.startswith("https:"),
+            trust_env=False,
+        )
+
+    def _close_unused(self) -> None:
+        # Closing under a request would leave its socket open.
+        if self._closed.is_set() and self._users == 0 and self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 class HiveHeads:

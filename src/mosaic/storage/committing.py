@@ -14,7 +14,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.storage import aside
 from mosaic.storage.decide_commit import Acknowledge, AskLater, GiveWay, Outcome, Place, SendAgain, resolve
 from mosaic.storage.engine.heads import open_head
-from mosaic.storage.records import Accepted
+from mosaic.storage.records import Accepted, Lease, Pending
 from mosaic.storage.volume import Volume
 
 CONFIRM_SECONDS = 2.0
@@ -50,10 +50,11 @@ class MaybeFenced(Unavailable):
         super().__init__("the Hive did not accept a snapshot in this epoch", hint="it is asked again in a moment")
 
 
-def commit(volume: Volume, heads: HiveHeads) -> None:
+def commit(volume: Volume, lease: Lease, heads: HiveHeads) -> None:
     """Send the pending head, and take in the answer; the volume is set aside when it was lost.
 
     Raises:
+        LeaseGone: the volume is not held as it was when the head was made; what was asked says nothing any more.
         Unavailable: the outcome is unknown; call `settle` later.
     """
     pending = volume.record.pending
@@ -61,36 +62,36 @@ def commit(volume: Volume, heads: HiveHeads) -> None:
         return
     match heads.commit(bytes.fromhex(pending.signed)):
         case "accepted":
-            volume.fenced_since = None
-            _acknowledge(volume)
+            _acknowledge(volume, pending)
         case "fenced":
-            _believe_fence(volume)
+            _believe_fence(volume, lease)
         case "stale":
-            outcome = _look(volume, heads)
+            outcome = _look(volume, pending, heads)
             # It was neither accepted nor is there anything newer: the Hive is not at one with itself.
-            _take(volume, heads, AskLater() if isinstance(outcome, SendAgain) else outcome)
+            _take(volume, lease, heads, pending, AskLater() if isinstance(outcome, SendAgain) else outcome)
 
 
-def settle(volume: Volume, heads: HiveHeads) -> None:
+def settle(volume: Volume, lease: Lease, heads: HiveHeads) -> None:
     """Find out what became of a pending head, and send it again when it never arrived. Raises like `commit`."""
-    _take(volume, heads, _look(volume, heads))
+    pending = volume.record.pending
+    if pending is not None:
+        _take(volume, lease, heads, pending, _look(volume, pending, heads))
 
 
-def _take(volume: Volume, heads: HiveHeads, outcome: Outcome) -> None:
+def _take(volume: Volume, lease: Lease, heads: HiveHeads, pending: Pending, outcome: Outcome) -> None:
     match outcome:
         case Acknowledge():
-            _acknowledge(volume)
+            _acknowledge(volume, pending)
         case SendAgain():
-            commit(volume, heads)
+            commit(volume, lease, heads)
         case AskLater():
             raise HiveBehind
         case GiveWay():
-            aside.set_aside(volume, _REPLACED, pending_refused=True)
+            with volume.still_leased(lease):
+                aside.set_aside(volume, _REPLACED, pending_refused=True)
 
 
-def _look(volume: Volume, heads: HiveHeads) -> Outcome:
-    pending = volume.record.pending
-    assert pending is not None
+def _look(volume: Volume, pending: Pending, heads: HiveHeads) -> Outcome:
     found = heads.newest()
     newest = _place(volume, found[1]) if found else None
     accepted = volume.record.accepted
@@ -103,20 +104,20 @@ def _place(volume: Volume, signed: bytes) -> Place:
     return Place(head_hash(signed), head.epoch, head.seq)
 
 
-def _acknowledge(volume: Volume) -> None:
+def _acknowledge(volume: Volume, sent: Pending) -> None:
     with volume.wakes:
-        record = volume.record
-        if record.pending is not None:
-            sent = record.pending
+        volume.fenced_since = None
+        # A later hold may have drawn its own conclusion about this head already.
+        if volume.record.pending == sent:
             accepted = Accepted(sent.head, sent.signed, sent.snapshot, sent.generation)
-            volume.update(replace(record, accepted=accepted, pending=None))
+            volume.update(replace(volume.record, accepted=accepted, pending=None))
 
 
-def _believe_fence(volume: Volume) -> None:
+def _believe_fence(volume: Volume, lease: Lease) -> None:
     now = time.monotonic()
-    if volume.fenced_since is None:
-        volume.fenced_since = now
-    if now - volume.fenced_since < CONFIRM_SECONDS:
-        raise MaybeFenced
-    volume.fenced_since = None
-    aside.set_aside(volume, _FENCED, pending_refused=True)
+    with volume.still_leased(lease):
+        if volume.fenced_since is None:
+            volume.fenced_since = now
+        if now - volume.fenced_since < CONFIRM_SECONDS:
+            raise MaybeFenced
+        aside.set_aside(volume, _FENCED, pending_refused=True)

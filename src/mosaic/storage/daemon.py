@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mosaic.adapters import btrfs
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
-from mosaic.storage import aside, log
+from mosaic.storage import aside, log, replication
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
@@ -31,7 +31,10 @@ class VolumeNotHere(NotFound):
 
 @dataclass
 class Daemon:
-    """One running daemon. `lock` guards the table of volumes; each volume has a lock of its own."""
+    """One running daemon. `lock` guards the table of volumes; each volume has a lock of its own.
+
+    `mounted_at` tells when this run of the daemon answered a mount, by the engine's id, in monotonic seconds.
+    """
 
     config: StorageConfig
     books: Books
@@ -41,6 +44,7 @@ class Daemon:
     reports: Reports = field(default_factory=Reports)
     volumes: dict[VolumeId, Volume] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    mounted_at: dict[str, float] = field(default_factory=dict)
     _workers: list[Worker] = field(default_factory=list)
 
     @property
@@ -64,7 +68,11 @@ class Daemon:
     def volume_or_new(self, record: VolumeRecord) -> Volume:
         """Return the volume of that name, made from `record` when it is new."""
         with self.lock:
-            return self.volumes.get(record.volume) or self._add(record)
+            found = self.volumes.get(record.volume)
+            if found is None:
+                found = self._make(record)
+                self._start(found)
+            return found
 
     def recover(self) -> None:
         """Take up all volumes where a stopped or killed daemon left them."""
@@ -89,9 +97,11 @@ class Daemon:
             len(found.mount_ids) for found in self.books.docker_volumes.items().values() if found.volume == volume
         )
 
-    def _add(self, record: VolumeRecord) -> Volume:
-        volume = Volume(record, books=self.books, places=self.places, changed=self.reports.changed)
-        self.volumes[record.volume] = volume
+    def _make(self, record: VolumeRecord) -> Volume:
+        return Volume(record, books=self.books, places=self.places, changed=self.reports.changed)
+
+    def _start(self, volume: Volume) -> None:
+        self.volumes[volume.id] = volume
         worker = Worker(
             volume,
             pool=self.pool,
@@ -101,7 +111,6 @@ class Daemon:
         )
         self._workers.append(worker)
         worker.start()
-        return volume
 
     def _recover(self, record: VolumeRecord) -> None:
         places = self.places
@@ -115,6 +124,8 @@ class Daemon:
         if resume.record != record:
             log.info("volume_resumed", volume=record.volume[:12], before=record.phase, now=resume.record.phase)
             self.books.volumes.put(record.volume, resume.record)
-        volume = self._add(resume.record)
+        volume = self._make(resume.record)
         if live is not None:
             volume.seen(live.generation)
+        replication.trim(volume)
+        self._start(volume)

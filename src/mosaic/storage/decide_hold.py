@@ -76,12 +76,13 @@ class LocalData:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is so here now. `local` is None when there is no live subvolume."""
+    """What is so here now. `local` is None when there is no live subvolume, though `had_data` says there was one."""
 
     highest: Epoch
     fenced: Epoch | None
     local: LocalData | None
     mounts: int
+    had_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def decide_hold(asked: Asked, facts: Facts) -> HoldDecision:
         raise StillMounted(facts.mounts)
     if asked.base is not None:
         return Restore(asked.base)
-    if asked.expect_data:
+    if asked.expect_data or (facts.had_data and facts.local is None):
         raise DataExpected
     return MakeEmpty()
 

@@ -67,7 +67,7 @@ def check_mount(volume: VolumeId, record: VolumeRecord | None, *, live_uuid: str
 
 def check_guard(installation: InstallationId, records: Collection[VolumeRecord], ready: Collection[VolumeId]) -> None:
     """Raise MountRefused unless the installation has volumes here, and all of them are ready."""
-    ours = [record for record in records if record.installation == installation and record.kind is not None]
+    ours = [record for record in records if record.installation == installation]
     if not ours:
         raise MountRefused(installation, "was never here", "install or move the app to this Device")
     for record in ours:

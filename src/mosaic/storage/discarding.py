@@ -15,6 +15,7 @@ from mosaic.storage import aside, log, replication, restoring
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import StillMounted
 from mosaic.storage.engine.heads import open_head
+from mosaic.storage.stale_mounts import mounts_in_use
 from mosaic.storage.volume import Volume
 from mosaic.wire.storage import Discard
 
@@ -74,7 +75,7 @@ def discard(daemon: Daemon, asked: Discard) -> None:
 def _check_free(daemon: Daemon, volume: Volume) -> None:
     if volume.record.lease is not None:
         raise StillHeld(volume.id)
-    mounts = daemon.mounts(volume.id)
+    mounts = mounts_in_use(daemon, volume.id)
     if mounts:
         raise StillMounted(mounts)
 

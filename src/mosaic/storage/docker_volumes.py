@@ -7,6 +7,7 @@ may be used at all.
 """
 
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def mount(daemon: Daemon, name: str, mount_id: str) -> Path:
 def unmount(daemon: Daemon, name: str, mount_id: str) -> None:
     """Forget a user. One that is not known is fine."""
     with daemon.lock:
+        daemon.mounted_at.pop(mount_id, None)
         docker = daemon.books.docker_volumes.get(name)
         if docker is not None and mount_id in docker.mount_ids:
             left = tuple(known for known in docker.mount_ids if known != mount_id)
@@ -173,6 +175,7 @@ def _folder(daemon: Daemon, docker: DockerVolume) -> Path:
 def _note_mount(daemon: Daemon, name: str, mount_id: str) -> None:
     with daemon.lock:
         docker = find(daemon, name)
+        daemon.mounted_at[mount_id] = time.monotonic()
         if mount_id not in docker.mount_ids:
             daemon.books.docker_volumes.put(name, replace(docker, mount_ids=(*docker.mount_ids, mount_id)))
     daemon.reports.changed()

@@ -53,7 +53,7 @@ def replicate_volume(volume: Volume, keys: VolumeKeys, connected: Connected, *, 
         raise LeaseGone(volume.id)
     heads, store = connected.hive.heads(volume.id), connected.hive.store(volume.id)
     if volume.record.pending is not None:
-        committing.settle(volume, heads)
+        committing.settle(volume, lease, heads)
     generation = look_at(volume)
     with volume.still_leased(lease) as record:
         has_news = _has_news(record, lease, generation)
@@ -61,9 +61,11 @@ def replicate_volume(volume: Volume, keys: VolumeKeys, connected: Connected, *, 
         pool.check_room()
         _put_envelope(volume.record, store)
         cut = _cut(volume)
-        root = _upload(volume, lease, keys, store, cut, caches)
+        root = _upload(volume, lease, keys, connected, cut, caches)
         if _sign(volume, lease, keys, connected, cut, root):
-            committing.commit(volume, heads)
+            committing.commit(volume, lease, heads)
+        # The snapshot itself counts as a generation; what came after it is the next round's.
+        look_at(volume)
     _mirror(volume, store)
     trim(volume)
 
@@ -112,8 +114,8 @@ def _cut(volume: Volume) -> _Cut:
     return _Cut(path.name, taken_ns, made.created_at)
 
 
-def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, store: Store, cut: _Cut, caches: Caches) -> RootRef:
-    record = volume.record
+def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, cut: _Cut, caches: Caches) -> RootRef:
+    record, store = volume.record, connected.hive.store(volume.id)
     previous = root_of(open_head(bytes.fromhex(record.accepted.signed), volume.id)) if record.accepted else None
     path = volume.places.snapshots(volume.id) / cut.name
 
@@ -122,29 +124,25 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, store: Store, cut: _
             volume.show(Moved("replicating", progress.moved_bytes, progress.total_bytes))
 
     with caches.index(volume.id) as known, caches.nodes(record.live_uuid or "none") as nodes:
-        if volume.index_loaded_for != lease:
+
+        def since(start: RootRef | None) -> RootRef:
+            return replicate(
+                path, keys, store, previous=start, known=known, nodes=nodes, taken_ns=cut.taken_ns, on_progress=show
+            ).root
+
+        loaded = (lease, connected.upstream.url)
+        if volume.index_loaded_for != loaded:
             known.load(store, keys)
-            volume.index_loaded_for = lease
+            volume.index_loaded_for = loaded
         try:
-            for start in (previous, None):
-                try:
-                    return replicate(
-                        path,
-                        keys,
-                        store,
-                        previous=start,
-                        known=known,
-                        nodes=nodes,
-                        taken_ns=cut.taken_ns,
-                        on_progress=show,
-                    ).root
-                except Corrupt:
-                    # What the store has of the previous state is damaged: write everything anew, once.
-                    if start is None:
-                        raise
+            return since(previous)
+        except Corrupt:
+            # What the store has of the previous state is damaged: write everything anew.
+            if previous is None:
+                raise
+            return since(None)
         finally:
             volume.show(None)
-    raise AssertionError("the loop above returns or raises")
 
 
 def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, cut: _Cut, root: RootRef) -> bool:

@@ -27,6 +27,7 @@ from mosaic.storage.decide_hold import (
 )
 from mosaic.storage.records import Accepted, Lease, VolumeRecord
 from mosaic.storage.replication import look_at
+from mosaic.storage.stale_mounts import mounts_in_use
 from mosaic.storage.volume import Volume, is_clean
 from mosaic.wire.storage import Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
 
@@ -87,6 +88,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
         record = volume.record
         decision = decide_hold(Asked(epoch, lease.base, asked.expect_data), _facts(daemon, volume))
         daemon.books.seeds.put(volume.id, asked.seed)
+        volume.fenced_since = None
         record = replace(
             record,
             installation=InstallationId(asked.installation),
@@ -191,7 +193,9 @@ def _facts(daemon: Daemon, volume: Volume) -> Facts:
             written_base=record.data_lease.base if record.data_lease else None,
         )
     fenced = parse(record.fenced) if record.fenced else None
-    return Facts(parse(record.highest), fenced, local, daemon.mounts(volume.id))
+    # The ledger speaks of data, even where somebody has removed it.
+    had_data = record.live_uuid is not None or record.phase == "failed"
+    return Facts(parse(record.highest), fenced, local, mounts_in_use(daemon, volume.id), had_data)
 
 
 def _keep(volume: Volume, record: VolumeRecord, lease: Lease, pending: str) -> None:
@@ -231,7 +235,7 @@ def _check_held(volume: Volume, epoch: str) -> None:
 
 
 def _check_unmounted(daemon: Daemon, volume: Volume) -> None:
-    mounts = daemon.mounts(volume.id)
+    mounts = mounts_in_use(daemon, volume.id)
     if mounts:
         raise StillMounted(mounts)
 

@@ -53,7 +53,7 @@ class Volume:
         self.stopping = False
         self.retrying = False
         self.fenced_since: float | None = None
-        self.index_loaded_for: Lease | None = None
+        self.index_loaded_for: tuple[Lease, str] | None = None
         self._changed = changed
 
     @property

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from mosaic.adapters import btrfs
 from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
@@ -92,6 +93,9 @@ class Worker:
             return 0.0
         except MosaicError as error:
             return self._failed(step, error)
+        except OSError as error:
+            # The pool is full, most likely.
+            return self._failed(step, btrfs.meaning(self._pool.path, error))
         except Exception as error:
             log.mistake(error, volume=self._volume.id[:12], step=type(step).__name__)
             return self._failed(step, InternalError(error))

@@ -1,0 +1,96 @@
+"""The volume driver's answers, as bytes on its socket."""
+
+from pathlib import Path
+
+import pytest
+
+from mosaic.storage.serve import serving
+from support.fake_hive_blobs import FakeHive
+from support.storage_daemon import VOLUME, TestDaemon, place
+
+pytestmark = pytest.mark.btrfs
+
+
+def test_it_says_what_it_is(here: TestDaemon) -> None:
+    assert here.engine("Plugin.Activate") == {"Implements": ["VolumeDriver"]}
+    assert here.engine("VolumeDriver.Capabilities") == {"Capabilities": {"Scope": "local"}, "Err": ""}
+    assert "no verb" in str(here.engine("VolumeDriver.Explode")["Err"])
+    assert "not well-formed" in str(here.engine("VolumeDriver.Mount", Name=3)["Err"])
+
+
+def test_creating_twice_is_fine_and_another_one_of_the_name_is_not(here: TestDaemon) -> None:
+    here.create()
+    here.create()
+    answer = here.engine("VolumeDriver.Create", Name="data", Opts={"volume": VOLUME, "folder": "other"})
+    assert "another volume of the name data" in str(answer["Err"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("data", None, "belong to an app"),
+        ("data", {"volume": VOLUME}, "options volume and folder"),
+        ("data", {"volume": "x", "folder": "data"}, "not a volume's name"),
+        ("data", {"volume": VOLUME, "folder": "../other"}, "not a plain name"),
+        ("data", {"volume": VOLUME, "folder": ".."}, "not a plain name"),
+        ("../data", {"volume": VOLUME, "folder": "data"}, "not a name that the driver takes"),
+    ],
+)
+def test_what_it_does_not_know_is_refused(
+    here: TestDaemon, name: str, options: dict[str, str] | None, sentence: str
+) -> None:
+    assert sentence in str(here.engine("VolumeDriver.Create", Name=name, Opts=options)["Err"])
+    assert here.engine("VolumeDriver.List")["Volumes"] == []
+
+
+def test_a_mounted_volume_has_a_path_until_its_last_user_left(here: TestDaemon, hive: FakeHive) -> None:
+    here.take(hive)
+    here.create()
+    path = here.mount(mount_id="one")
+    assert here.mount(mount_id="one") == path
+    assert here.mount(mount_id="two") == path
+    assert here.volume().mounts == 2
+    here.unmount(mount_id="one")
+    here.unmount(mount_id="one")
+    assert here.engine("VolumeDriver.Path", Name="data")["Mountpoint"] == str(path)
+    here.unmount(mount_id="two")
+    assert here.engine("VolumeDriver.Path", Name="data")["Mountpoint"] == ""
+    assert here.engine("VolumeDriver.Get", Name="data")["Volume"] == {
+        "Name": "data",
+        "Mountpoint": "",
+        "Status": {"installation": "notes", "phase": "ready"},
+    }
+
+
+def test_two_folders_of_a_volume_are_cut_at_one_instant_and_kept_apart(here: TestDaemon, hive: FakeHive) -> None:
+    here.take(hive)
+    here.create("data", "data")
+    here.create("media", "media")
+    data, media = here.mount("data"), here.mount("media")
+    assert data.parent == media.parent
+    assert data != media
+    assert data.stat().st_mode & 0o777 == 0o755
+
+
+def test_removing_data_is_refused_and_removing_nothing_is_fine(here: TestDaemon, hive: FakeHive) -> None:
+    here.create()
+    assert here.engine("VolumeDriver.Remove", Name="data") == {"Err": ""}
+    assert here.engine("VolumeDriver.Remove", Name="data") == {"Err": ""}
+    assert "has no volume data" in str(here.engine("VolumeDriver.Get", Name="data")["Err"])
+    here.take(hive)
+    here.create()
+    assert "mosaic uninstall notes" in str(here.engine("VolumeDriver.Remove", Name="data")["Err"])
+    assert len(here.engine("VolumeDriver.List")["Volumes"]) == 1  # type: ignore[arg-type]
+
+
+def test_a_mount_that_the_engine_never_ended_does_not_block_a_release(btrfs_path: Path, hive: FakeHive) -> None:
+    with place(btrfs_path, "here", "token-a") as here:
+        with serving(here.config):
+            here.connect(hive)
+            here.take(hive)
+            here.create()
+            here.mount()
+        with serving(here.config):
+            assert here.volume().mounts == 1
+            here.hand_over()
+            assert (here.volume().phase, here.volume().mounts) == ("released", 0)
