@@ -29,7 +29,7 @@ class FakeVolume:
 
 @dataclass
 class FakeEngine:
-    """One engine. `drivers` are the storage daemons behind volume drivers; `unhealthy` are services that never get well."""
+    """One engine. `drivers` are the daemons behind volume drivers; `unhealthy` are services that never get well."""
 
     drivers: dict[str, FakeStorage] = field(default_factory=dict)
     known_images: dict[str, Image] = field(default_factory=dict)

@@ -6,6 +6,7 @@ Draw = Callable[[], float]
 """A random number in [0, 1)."""
 
 FIRST_SECONDS = 1.0
+GROWTH = 1.5
 MOST_SECONDS = 60.0
 
 
@@ -19,5 +20,5 @@ def jittered(attempt: int, draw: Draw, *, most_seconds: float = MOST_SECONDS) ->
 
 
 def bound(attempt: int, *, most_seconds: float = MOST_SECONDS) -> float:
-    """Return the longest wait before an attempt: 1, 2, 4, … seconds, up to the most."""
-    return min(most_seconds, FIRST_SECONDS * 2.0 ** min(max(attempt - 1, 0), 30))
+    """Return the longest wait before an attempt: 1, 1.5, 2.25, … seconds, up to the most."""
+    return min(most_seconds, FIRST_SECONDS * GROWTH ** min(max(attempt - 1, 0), 60))

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from mosaic.adapters.docker.sights import Container
 from mosaic.core import steps as core
-from mosaic.core.condition import is_healthy, is_up
 from mosaic.core.errors import MosaicError
 from mosaic.core.reconcile import has_left
 from mosaic.device.failure import failure_of
 from mosaic.device.lookout import Sight
-from mosaic.device.observe import containers_of, desired, observed, service_sights, volumes_of
+from mosaic.device.observe import containers_of, desired, is_running, is_well, observed, service_sights, volumes_of
 from mosaic.device.records import Notes
 from mosaic.wire.assignment import Assignment
 from mosaic.wire.report import InstallationPhase, InstallationReport, PortBinding, ServiceState, Step, VolumeReport
@@ -50,14 +49,14 @@ def installation_report(work: Work, sight: Sight, notes: Notes, *, front_port: i
     item = work.item
     containers = containers_of(sight, work.installation)
     services = service_sights(containers, notes.services)
-    phase = _phase(work, sight, notes, up=is_up(services))
+    phase = _phase(work, sight, notes, up=is_running(services))
     served = front_port is not None and notes.web_port is not None and phase == "running"
     return InstallationReport(
         installation=work.installation,
         goal=item.goal if item else "",
         epoch=_epoch(item, volumes_of(sight, work.installation), phase),
         phase=phase,
-        healthy=is_healthy(services),
+        healthy=is_well(services),
         app_digest=item.app_digest if item else None,
         config_revision=item.config_revision if item else 0,
         services=[ServiceState(seen.name, seen.state, seen.health, seen.exit_code) for seen in services],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mosaic.adapters.docker.sights import Container
 from mosaic.core import epoch as epochs
-from mosaic.core.condition import ServiceSight, is_up
+from mosaic.core.condition import ServiceSight, is_healthy, is_up
 from mosaic.core.goal import Goal
 from mosaic.core.ids import AppDigest, HeadHash, InstallationId, VolumeId
 from mosaic.core.reconcile import Desired, Observed, SeenVolume, VolumePhase
@@ -65,7 +65,7 @@ def observed(sight: Sight, installation: str, notes: Notes, item: Assignment | N
     volumes = {volume.volume: volume for volume in item.volumes} if item else {}
     return Observed(
         containers=_release(containers, notes),
-        running=is_up(service_sights(containers, notes.services)),
+        running=is_running(service_sights(containers, notes.services)),
         bundle=AppDigest(notes.bundle) if notes.bundle else None,
         checked=release_of(item) if item and notes.checked == release_text(release_of(item)) else None,
         images=bool(notes.images),
@@ -90,6 +90,16 @@ def service_sights(containers: Sequence[Container], expected: Sequence[str]) -> 
     names = {seen.name for seen in found}
     missing = [ServiceSight(name=name, state="missing") for name in expected if name not in names] if found else []
     return sorted([*found, *missing], key=lambda sight: sight.name)
+
+
+def is_running(services: Sequence[ServiceSight]) -> bool:
+    """Whether the app is up. One that was stopped as a whole has only services that ended: that is not done work."""
+    return is_up(services) and any(service.state == "running" for service in services)
+
+
+def is_well(services: Sequence[ServiceSight]) -> bool:
+    """The health gate's answer."""
+    return is_running(services) and is_healthy(services)
 
 
 def _release(containers: Sequence[Container], notes: Notes) -> Release | None:

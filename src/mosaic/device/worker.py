@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 import anyio
 
-from mosaic.adapters import log
-from mosaic.core.condition import is_healthy
+from mosaic.adapters import log, memory
 from mosaic.core.errors import Corrupt, Fenced, MosaicError, Unavailable
 from mosaic.core.goal import Goal
 from mosaic.core.ids import InstallationId
@@ -21,7 +20,7 @@ from mosaic.device.bell import Bell
 from mosaic.device.carry_out import carry_out, with_volumes
 from mosaic.device.describe import Work
 from mosaic.device.means import Means
-from mosaic.device.observe import containers_of, desired, observed, service_sights
+from mosaic.device.observe import containers_of, desired, is_well, observed, service_sights
 from mosaic.device.package import check_words
 from mosaic.device.progress import NAMES, Progress
 from mosaic.wire.assignment import Assignment, VolumeAssignment
@@ -61,6 +60,7 @@ class Worker:
         self._news = Bell()
         self._item: Assignment | None = None
         self._scope: anyio.CancelScope | None = None
+        self._worked = False
         self._attempts = 0
         self._starts: list[int] = []
         self._before: tuple[Observed, list[Step]] | None = None
@@ -116,6 +116,9 @@ class Worker:
                 continue
             if self.idle:
                 self._on_change()
+                if self._worked:
+                    self._worked = False
+                    memory.give_back()
                 await self._bell.wait()
 
     async def _pass(self) -> bool:
@@ -145,6 +148,7 @@ class Worker:
     async def _carry_out(self, steps: list[Step], item: Assignment | None) -> None:
         self.progress.expect([NAMES[type(step)] for step in steps], anew=self.idle)
         self.idle = False
+        self._worked = True
         with anyio.CancelScope() as scope:
             self._scope = scope
             try:
@@ -193,7 +197,7 @@ class Worker:
         if sight is None:
             return False
         services = self._means.records.notes_of(self.installation).services
-        return is_healthy(service_sights(containers_of(sight, self.installation), services))
+        return is_well(service_sights(containers_of(sight, self.installation), services))
 
     async def _after_failure(self, error: MosaicError) -> None:
         self._attempts += 1

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from mosaic.adapters.docker.compose import project_name
 from mosaic.core import epoch as epochs
-from mosaic.core.condition import ServiceSight, app_health, is_healthy
+from mosaic.core.condition import ServiceSight, app_health
 from mosaic.core.errors import MosaicError
 from mosaic.device.bell import Bell
 from mosaic.device.doing import preparing
 from mosaic.device.means import Means
-from mosaic.device.observe import containers_of, service_sights
+from mosaic.device.observe import containers_of, is_well, service_sights
 from mosaic.device.records import release_of, release_text
 from mosaic.wire.assignment import Assignment
 
@@ -64,7 +64,7 @@ async def _gate(means: Means, item: Assignment, bell: Bell) -> None:
         sight = await means.lookout.look()
         expected = means.records.notes_of(item.installation).services
         services = service_sights(containers_of(sight, item.installation), expected)
-        if is_healthy(services):
+        if is_well(services):
             return
         if any(_is_lost(service) for service in services) or means.clock.boot_ns() > deadline_ns:
             raise AppNotHealthy(item.name, app_health(item.name, services, wanted=True).cause)
