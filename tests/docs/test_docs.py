@@ -8,6 +8,9 @@ import pytest
 from mosaic.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+LABELS = {"keys.md", "format.md"}
+"""Pages whose `mosaic …` are labels of a format, not commands."""
+
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -19,7 +22,9 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in LABELS], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_commands_that_pages_name_exist(page: Path) -> None:
     named = re.findall(r"(?:script/|`)mosaic ([a-z][a-z-]+)", page.read_text())
     later = {"app", "target", "link", "gateway", "policy", "update", "exec"}
