@@ -60,7 +60,7 @@ def test_the_owner_admits_a_waiting_device_in_the_browser(signed_in: Page, owner
         signed_in.wait_for_url(f"**/devices/{device.id}")
         expect(signed_in.get_by_text("by its owner’s signature")).to_be_visible()
         with device.client() as client:
-            seen = client.device()
+            seen = client.this_device()
     assert seen.admitted
     assert seen.root_for_device is not None
     root = unwrap.open_root_for_device(seen.root_for_device, device.wrapping.private, owner_key=seen.owner_key)

@@ -6,8 +6,10 @@ from litestar.exceptions import HTTPException
 from mosaic.core.errors import MosaicError
 from mosaic.hive.console import render
 from mosaic.hive.http import Asked
-from mosaic.hive.problems import status_of
+from mosaic.hive.problems import answer_http, status_of
 from mosaic.hive.signed_in import SignedIn
+
+_FOR_PROGRAMS = ("/api/", "/schema")
 
 
 def refused(asked: Asked, error: MosaicError) -> Response[str]:
@@ -15,8 +17,10 @@ def refused(asked: Asked, error: MosaicError) -> Response[str]:
     return _page(status_of(error), error.message, error.hint, error.code, back=_back(asked))
 
 
-def failed(asked: Asked, error: HTTPException) -> Response[str]:
+def failed(asked: Asked, error: HTTPException) -> Response[str] | Response[bytes]:
     """Answer what the web framework refused: a page that does not exist, a method that it lacks."""
+    if asked.url.path.startswith(_FOR_PROGRAMS):
+        return answer_http(asked, error)
     if error.status_code == 404:
         hint = "it may have been uninstalled or removed; the trash keeps apps for 30 days"
         return _page(404, f"there is nothing at {asked.url.path}", hint, "not-found", back="/")

@@ -29,7 +29,7 @@ def page(template: str, *, who: SignedIn | None, status: int = 200, **given: obj
     return Response(
         text(template, who=who, now_ns=time.time_ns(), **given),
         status_code=status,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers=headers,
     )
 

@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 
 from mosaic.core.errors import MosaicError
 from mosaic.hive.console import assets, problems
-from mosaic.hive.console.pages import activity, apps, catalog, devices, door, home, live, moving, setup, trash
+from mosaic.hive.console.pages import activity, apps, catalog, devices, door, home, live, moving, nowhere, setup, trash
 from mosaic.hive.signed_in import signed_in_or_login
 
 _signed_in = Router(
@@ -24,7 +24,14 @@ _signed_in = Router(
 
 console_router = Router(
     path="/",
-    route_handlers=[assets.static, assets.tessera, *setup.open_handlers, *door.open_handlers, _signed_in],
+    route_handlers=[
+        assets.static,
+        assets.tessera,
+        *setup.open_handlers,
+        *door.open_handlers,
+        *nowhere.handlers,
+        _signed_in,
+    ],
     exception_handlers={MosaicError: problems.refused, HTTPException: problems.failed},
     include_in_schema=False,
 )
