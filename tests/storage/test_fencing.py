@@ -1,5 +1,6 @@
 """G1, G4 and G5 at the daemon: one writer, never on nothing, and the loser keeps its data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from mosaic.adapters import btrfs
 from mosaic.storage.serve import serving
 from mosaic.wire.head import parse
-from mosaic.wire.storage import SetAside, SnapshotNow
+from mosaic.wire.storage import SetAside, SnapshotNow, Upstream
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import VOLUME, TestDaemon, place
 from support.waiting import eventually
@@ -49,6 +50,34 @@ def test_a_holder_that_has_not_written_yet_fences_as_well(hive: FakeHive, here: 
     here.wait_for_phase("set-aside")
     assert len(hive.volume(VOLUME).heads) == heads
     assert len(here.volume().conflicts) == 1
+
+
+def test_a_store_that_takes_no_more_data_fences_as_well(hive: FakeHive, here: TestDaemon) -> None:
+    here.take(hive)
+    here.wait_until_clean()
+    hive.objects_are_fenced = True
+    hive.grant(VOLUME, "token-b")
+    here.create()
+    (here.mount() / "page").write_text("only here")
+    here.wait_for_phase("set-aside")
+    assert len(here.volume().conflicts) == 1
+
+
+def test_a_new_session_of_the_same_device_is_not_taken_for_a_fence(btrfs_path: Path, hive: FakeHive) -> None:
+    with place(btrfs_path, "here", "token-a") as here:
+        here.config = replace(here.config, fence_confirm_seconds=20.0)
+        with serving(here.config):
+            here.connect(hive)
+            here.take(hive)
+            here.wait_until_clean()
+            hive.tokens.add("token-new")
+            hive.volume(VOLUME).token = "token-new"
+            here.create()
+            (here.mount() / "page").write_text("written while the Device reconnected")
+            eventually(lambda: here.volume().problem is not None)
+            here.client.upstream(Upstream(hive.url, "token-new", "0a" * 16, "machine-1", "machine-2"))
+            state = here.wait_until_clean()
+            assert (state.phase, state.conflicts) == ("ready", [])
 
 
 def test_what_was_written_after_the_fence_is_kept_as_well(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:

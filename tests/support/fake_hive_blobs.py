@@ -53,6 +53,7 @@ class FakeHive:
         self.tokens = {"token-a", "token-b"}
         self.requests: list[tuple[str, str]] = []
         self.is_down = False
+        self.objects_are_fenced = False
         self.replies_to_lose = 0
         self.lock = threading.RLock()
         self.may_commit = threading.Event()
@@ -119,7 +120,8 @@ class FakeHive:
         with self.lock:
             match (kind, method, name):
                 case ("objects", "PUT", str()):
-                    return _put(volume, name, body)
+                    is_fenced = self.objects_are_fenced and token != volume.token
+                    return _problem(409, "fenced") if is_fenced else _put(volume, name, body)
                 case ("objects", "GET", str()):
                     return _get(volume, name, byte_range)
                 case ("objects", "GET", None):

@@ -180,6 +180,7 @@ def place(pool: Path, name: str, token: str, *, interval_seconds: float = 0.2) -
         pool=folder,
         interval_seconds=interval_seconds,
         reserve_bytes=0,
+        fence_confirm_seconds=0.5,
     )
     daemon = TestDaemon(config, token, log=state / "log")
     try:

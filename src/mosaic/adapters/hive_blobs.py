@@ -26,7 +26,7 @@ from mosaic.adapters.blobs import (
     StoreUnavailable,
     check_name,
 )
-from mosaic.core.errors import MosaicError, NotFound, Refused, Unavailable
+from mosaic.core.errors import Fenced, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import HeadHash, VolumeId
 from mosaic.wire.blobs import MAX_OBJECT_BYTES, HeadAnswer, ObjectEntry, ObjectList
 from mosaic.wire.head import HEAD_BYTES
@@ -57,6 +57,13 @@ class SessionOver(Refused):
             f"the Hive at {url} does not accept this Device's session",
             hint="it is tried again when the Device has connected; look with `mosaic doctor`",
         )
+
+
+class WriterFenced(Fenced):
+    """The Hive takes no objects of this volume from this Device (any more)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the Hive takes no data of this volume from here: {reason}", hint="see who has the lease")
 
 
 class HeadUnknown(NotFound):
@@ -187,8 +194,14 @@ class HiveHeads:
         if answer.is_success:
             return "accepted"
         problem = _problem(answer)
-        if answer.status_code == 409 and problem.code in ("fenced", "head-stale"):
-            return "fenced" if problem.code == "fenced" else "stale"
+        match problem.code:
+            case "fenced":
+                return "fenced"
+            case "head-stale":
+                return "stale"
+            case _ if answer.status_code == 409:
+                # The lease is suspended, or the Hive is catching up: neither a success nor a loss.
+                raise StoreUnavailable(self._connection.url, problem.detail)
         raise _refusal(self._connection.url, problem)
 
     def newest(self) -> tuple[HeadHash, bytes] | None:
@@ -271,8 +284,10 @@ class HiveStore:
                 return ObjectExists(name)
             case "object-missing" | "not-found":
                 return ObjectMissing(name)
-            case "object-damaged":
+            case "object-damaged" | "range-unsatisfiable":
                 return ObjectDamaged(name, problem.detail)
+            case "fenced":
+                return WriterFenced(problem.detail)
             case "store-full":
                 return StoreFull(self._connection.url)
             case _:

@@ -17,13 +17,6 @@ from mosaic.storage.engine.heads import open_head
 from mosaic.storage.records import Accepted, Lease, Pending
 from mosaic.storage.volume import Volume
 
-CONFIRM_SECONDS = 2.0
-"""How long a Hive must say 'fenced' before it is believed.
-
-A Device that reconnects has a new session for a moment before this daemon
-knows its token, and the old token is refused in that moment.
-"""
-
 _FENCED = "another Device was granted the lease"
 _REPLACED = "another Device has the lease, and a newer snapshot"
 
@@ -64,7 +57,7 @@ def commit(volume: Volume, lease: Lease, heads: HiveHeads) -> None:
         case "accepted":
             _acknowledge(volume, pending)
         case "fenced":
-            _believe_fence(volume, lease)
+            believe_fence(volume, lease)
         case "stale":
             outcome = _look(volume, pending, heads)
             # It was neither accepted nor is there anything newer: the Hive is not at one with itself.
@@ -113,11 +106,22 @@ def _acknowledge(volume: Volume, sent: Pending) -> None:
             volume.update(replace(volume.record, accepted=accepted, pending=None))
 
 
-def _believe_fence(volume: Volume, lease: Lease) -> None:
+def believe_fence(volume: Volume, lease: Lease) -> None:
+    """Set the volume aside if the Hive has been saying 'fenced' for long enough.
+
+    A Device that reconnects has a new session for a moment before this daemon
+    knows its token, and the old one is fenced in that moment. Nothing that is
+    fenced is accepted meanwhile, so waiting costs no safety; and a Device that
+    learns of a real fence first asks for the set-aside itself.
+
+    Raises:
+        MaybeFenced: not yet.
+        LeaseGone: the volume is not held as it was.
+    """
     now = time.monotonic()
     with volume.still_leased(lease):
         if volume.fenced_since is None:
             volume.fenced_since = now
-        if now - volume.fenced_since < CONFIRM_SECONDS:
+        if now - volume.fenced_since < volume.fence_confirm_seconds:
             raise MaybeFenced
         aside.set_aside(volume, _FENCED, pending_refused=True)

@@ -17,6 +17,7 @@ class StorageConfig:
     that is less; an image that exists keeps its size). `interval_seconds` is
     the time between two snapshots of a busy volume. Snapshots stop when less
     than `reserve_bytes` of the pool is free (None: 5 % of it, at most 1 GiB).
+    A Hive that says 'fenced' is believed after `fence_confirm_seconds`.
     """
 
     state: Path
@@ -26,6 +27,7 @@ class StorageConfig:
     image_bytes: int | None = None
     interval_seconds: float = 15.0
     reserve_bytes: int | None = None
+    fence_confirm_seconds: float = 10.0
 
     @property
     def control_socket(self) -> Path:

@@ -98,7 +98,13 @@ class Daemon:
         )
 
     def _make(self, record: VolumeRecord) -> Volume:
-        return Volume(record, books=self.books, places=self.places, changed=self.reports.changed)
+        return Volume(
+            record,
+            books=self.books,
+            places=self.places,
+            changed=self.reports.changed,
+            fence_confirm_seconds=self.config.fence_confirm_seconds,
+        )
 
     def _start(self, volume: Volume) -> None:
         self.volumes[volume.id] = volume

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mosaic.adapters import btrfs
 from mosaic.core.epoch import parse
-from mosaic.core.errors import Corrupt
+from mosaic.core.errors import Corrupt, Fenced
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import committing
@@ -51,6 +51,13 @@ def replicate_volume(volume: Volume, keys: VolumeKeys, connected: Connected, *, 
     lease = volume.record.lease
     if lease is None:
         raise LeaseGone(volume.id)
+    try:
+        _round(volume, lease, keys, connected, pool, caches)
+    except Fenced:
+        committing.believe_fence(volume, lease)
+
+
+def _round(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, pool: Pool, caches: Caches) -> None:
     heads, store = connected.hive.heads(volume.id), connected.hive.store(volume.id)
     if volume.record.pending is not None:
         committing.settle(volume, lease, heads)

@@ -40,7 +40,15 @@ class Moved:
 class Volume:
     """See the module. `wakes` is the lock and what the worker waits on."""
 
-    def __init__(self, record: VolumeRecord, *, books: Books, places: Places, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        record: VolumeRecord,
+        *,
+        books: Books,
+        places: Places,
+        changed: Callable[[], None],
+        fence_confirm_seconds: float,
+    ) -> None:
         self.id = record.volume
         self.places = places
         self.books = books
@@ -52,6 +60,7 @@ class Volume:
         self.asked_now = False
         self.stopping = False
         self.retrying = False
+        self.fence_confirm_seconds = fence_confirm_seconds
         self.fenced_since: float | None = None
         self.index_loaded_for: tuple[Lease, str] | None = None
         self._changed = changed

@@ -5,6 +5,10 @@ name; every answer is 200 with a JSON body, or a `Failure` with 4xx/5xx. Verbs
 that take long (restore, replicate) start the work and return at once; `state`
 tells how it goes. Every verb may be sent again after a lost reply.
 
+What is held stays held over restarts of the Device and of the daemon, and
+ends with a reboot: the phase is `released` then, until the Device holds again
+(the same epoch will do, when nobody else was granted one).
+
 | verb | request | answer |
 |---|---|---|
 | upstream | Upstream | Done |
@@ -64,7 +68,14 @@ class Hold(msgspec.Struct, frozen=True):
     3. otherwise local data, if any, is set aside as a conflict snapshot, and
        `base` is restored (state `restoring`, then `ready`).
 
-    A lower epoch than the ledger knows is refused (code `fenced`). `seed` is
+    A lower epoch than the ledger knows is refused (code `fenced`), so is the
+    one in which the volume was set aside. Step 3 is refused while the volume
+    is mounted (`volume-in-use`), and step 2 when the ledger knows of local
+    data that is not there any more (`data-expected`). Local data whose every
+    byte is in an acknowledged head is thrown away instead of set aside. A
+    restore that cannot succeed (damage) ends in the phase `failed`; holding
+    again tries again. A guard volume needs every volume of `installation`
+    that was ever held here and not discarded. `seed` is
     the volume's Ed25519 seed, 64 hex characters. `envelope` is what every
     store receives for a restore without any Hive (hex, opaque here).
     """
@@ -92,7 +103,12 @@ class Prefetch(msgspec.Struct, frozen=True):
 
 
 class SnapshotNow(msgspec.Struct, frozen=True):
-    """Cut a snapshot now and replicate it. `final`: the app is stopped and nothing may be mounted."""
+    """Cut a snapshot now and replicate it. `final`: the app is stopped and nothing may be mounted.
+
+    The volume's `clean` is false from the answer on, until everything that was
+    there when this was asked is in an acknowledged head. After a final one
+    (phase `releasing`) mounts are refused until the volume is held again.
+    """
 
     volume: str
     epoch: str
@@ -100,7 +116,11 @@ class SnapshotNow(msgspec.Struct, frozen=True):
 
 
 class Release(msgspec.Struct, frozen=True):
-    """Stop holding the volume: no mount is accepted any more. Refused while mounted, or while not replicated."""
+    """Stop holding the volume: no mount is accepted any more. The local data stays.
+
+    Refused while mounted (`volume-in-use`), or while not replicated
+    (`not-replicated`). A restore under way is given up.
+    """
 
     volume: str
     epoch: str
@@ -161,7 +181,9 @@ class VolumeState(msgspec.Struct, frozen=True):
     `mounts` counts the engine's mounts; `waiting_bytes` estimates what is not
     replicated yet; `moved_bytes` of `total_bytes` is the progress of the
     restore or upload under way (None when idle or unknown); `local_head` is
-    the newest head that the local data descends from; `prefetched` the head
+    the newest acknowledged head that the local data descends from; `clean`
+    says that nothing has changed since it, as far as the daemon has looked;
+    `prefetched` the head
     that was restored ahead, once that restore is complete.
     """
 
