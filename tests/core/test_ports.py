@@ -73,8 +73,10 @@ def test_a_port_is_read_however_it_is_written(entry: Json, expected: list[Wanted
 
 @pytest.mark.parametrize(
     "entry",
-    ["", "web", "0:80", "80:70000", "8081-8080:80", "80-82:80-81", "80/icmp", 180030, {"published": 1}, None, True]
-    + [{"target": 80, "protocol": "icmp"}, {"target": "x"}],
+    [
+        *["", "web", "0:80", "80:70000", "8081-8080:80", "80-82:80-81", "80/icmp", 180030, None, True],
+        *[{"published": 1}, {"target": 80, "protocol": "icmp"}, {"target": "x"}],
+    ],
 )
 def test_what_is_no_port_is_refused_with_a_hint(entry: Json) -> None:
     with pytest.raises(ComposeInvalid) as refused:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,8 @@ class Event:
         return self.name
 
 
+# A busy machine must not turn a search that was cut off into a finding.
+pytestmark = pytest.mark.timeout(150)
 ATTIC, CELLAR, DEN = DeviceId("attic"), DeviceId("cellar"), DeviceId("den")
 
 
@@ -121,7 +124,7 @@ EVENTS: list[Event] = [
 
 
 @given(st.lists(st.sampled_from(EVENTS), min_size=25, max_size=60))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_whatever_happens_a_move_converges_and_loses_nothing(story: list[Event]) -> None:
     world = settled_world()
     for event in story:

@@ -6,7 +6,7 @@ another: an app can run well while its data is saved on one machine only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 from mosaic.core.health import Colour, Health, duration_words
 
@@ -91,6 +91,8 @@ def _service_health(app: str, service: ServiceSight) -> Health:
             return Health(Colour.RED, "Not answering", f"{service.name} ended{code}.", logs)
         case "missing":
             return Health(Colour.RED, "Not answering", f"{service.name} has no container.", f"`mosaic start {app}`.")
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _running_health(app: str, service: ServiceSight) -> Health:

@@ -25,7 +25,7 @@ _SOCKETS = (
     "/var/lib/containerd",
 )
 # Every process's view of the root is under /proc, so a socket can be reached through it by any name.
-_DOORS = ("/proc", "/sys", "/dev")
+_DOORS = ("/proc", "/sys")
 
 
 def check_mounts(service: str, entry: Mapping[str, Json]) -> Iterable[Finding]:
@@ -62,7 +62,7 @@ def _check_path(service: str, key: str, path: str) -> Iterable[Finding]:
     if not is_outside(path):
         return
     if _reaches_engine(path):
-        reason = f"mounts {path}, through which the engine's socket and so the whole machine can be reached"
+        reason = f"mounts {path}, through which the engine and so the whole machine can be reached"
         yield Finding(service, key, reason, f"docker-socket:{path}")
     elif path.startswith("/"):
         reason = f"mounts {path} of the host, which neither moves with the app nor is replicated"

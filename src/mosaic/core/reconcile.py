@@ -179,9 +179,10 @@ def _leave(installation: InstallationId, wanted: Desired, seen: Observed) -> lis
     if epoch is None or not local:
         return []
     steps: list[Step] = []
-    if any(volume.epoch != epoch or volume.phase is VolumePhase.FAILED for volume in local):
+    regain = any(volume.epoch != epoch or volume.phase is VolumePhase.FAILED for volume in local)
+    if regain:
         steps += [HoldVolumes(installation, epoch), WaitForVolumes(installation, epoch)]
-    if any(volume.phase is not VolumePhase.RESTORING and not volume.clean for volume in local):
+    if regain or any(volume.phase is not VolumePhase.RESTORING and not volume.clean for volume in local):
         # Only then: a head that says nothing new would make the copy that another Device kept look stale.
         steps.append(FinalSnapshot(installation, epoch))
     return [*steps, ReleaseVolumes(installation, epoch)]
