@@ -11,9 +11,11 @@ from mosaic.core.policy import PolicyRefused, check
 from mosaic.core.policy_finding import Finding
 
 
-def findings(service: dict[str, Json], grants: frozenset[str] = frozenset(), **top: Json) -> list[Finding]:
+def findings(
+    service: dict[str, Json], grants: frozenset[str] = frozenset(), top: dict[str, Json] | None = None
+) -> list[Finding]:
     web: dict[str, Json] = {"image": "web", **service}
-    return check(read_compose({"services": {"web": web}, **top}), grants=grants)
+    return check(read_compose({"services": {"web": web}, **(top or {})}), grants=grants)
 
 
 REFUSED: list[tuple[str, Json]] = [
@@ -92,7 +94,8 @@ def test_what_reaches_beyond_the_app_is_refused(key: str, value: Json) -> None:
     ],
 )
 def test_the_engines_socket_is_recognised_however_it_is_spelled(source: str) -> None:
-    for mount in (f"{source}:/x", {"type": "bind", "source": source, "target": "/x", "read_only": True}):
+    mounts: list[Json] = [f"{source}:/x", {"type": "bind", "source": source, "target": "/x", "read_only": True}]
+    for mount in mounts:
         (finding,) = findings({"volumes": [mount]})
         assert finding.grant is not None and finding.grant.startswith("docker-socket:")
         assert findings({"volumes": [mount]}, frozenset([f"path:{source}"])) == [finding]
@@ -139,7 +142,7 @@ def test_top_level_keys_are_looked_at_too() -> None:
         {"configs": {"c": {"file": "../x"}}},
     ]
     for top in asked:
-        (finding,) = findings({}, **top)
+        (finding,) = findings({}, top=top)
         assert finding.service is None
         assert next(iter(top)) in finding.key
 

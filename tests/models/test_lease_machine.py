@@ -6,6 +6,7 @@ prove that it can fail: with broken rules it finds a violation.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -152,7 +153,7 @@ def test_a_restored_hive_takes_nothing_from_before_its_restore() -> None:
     restored_too_early(world)
     assert world.rows.lease.newest[VOLUMES[0]] is None
     for run in world.runs:
-        world.ask(run, lambda run=run: world.want_lease(run), reply_lost=False)
+        world.ask(run, partial(world.want_lease, run), reply_lost=False)
     assert world.rows.lease.newest[VOLUMES[0]] is not None, "the accepted head was adopted from who knows it"
 
 
