@@ -49,7 +49,8 @@ def seen(heard: Heard, installation: InstallationId, lease: Lease) -> Seen:
         ready=_ready(told, volumes, lease, epoch),
         healthy=told.healthy and told.phase == "running",
         released=told.phase == "released",
-        heads={VolumeId(each.volume): _head(each) for each in volumes},
+        # Data of another epoch is not what this lease's holder leaves behind; naming it would refuse the release.
+        heads={VolumeId(each.volume): _head(each) for each in volumes if read_epoch(each.epoch) == epoch},
         keeps_data=bool(volumes) and told.phase != "dropped",
     )
 
