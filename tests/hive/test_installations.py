@@ -2,35 +2,207 @@
 
 from collections.abc import Callable
 
+import pytest
+
+from mosaic.core.errors import MosaicError
+from mosaic.wire.api import MoveForecast
 from support.fake_device import FakeDevice
+from support.manual_clock import ManualClock
 from support.running_hive import Owner
 from support.waiting import eventually
 
 Join = Callable[[str], FakeDevice]
 
 
-def settled(owner: Owner, name: str = "notes") -> None:
-    eventually(lambda: owner.installation(name).phase == "settled")
+def settled(owner: Owner, on: FakeDevice, name: str = "notes") -> None:
+    def there() -> bool:
+        found = owner.installation(name)
+        return (found.phase, found.device) == ("settled", on.id)
+
+    eventually(there)
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(MosaicError) as refused:
+        call()
+    assert refused.value.hint
+    return refused.value.code
 
 
 def test_an_installed_app_settles_on_its_device(owner: Owner, joined: Join) -> None:
     attic = joined("attic")
-    made = owner.install()
-    settled(owner)
+    made = owner.install(config={"GREETING": "hello"})
+    settled(owner, attic)
     found = owner.installation()
-    assert (found.name, found.device, found.health.word) == ("notes", attic.id, "Running well")
-    assert found.data_health is not None and found.data_health.word == "Replicated"
+    assert (found.health.word, found.wanted, found.open) == ("Running well", "run", False)
+    assert found.data_health is not None
+    assert found.data_health.word == "Replicated"
     assert attic.local[made.installation].phase == "running"
+    assigned = attic.assigned("notes")
+    assert assigned is not None
+    assert (assigned.domain, assigned.config, len(assigned.link_token)) == (
+        "notes.localhost",
+        {"GREETING": "hello"},
+        64,
+    )
 
 
 def test_a_planned_move_takes_the_app_and_its_data_along(owner: Owner, joined: Join) -> None:
     attic, cellar = joined("attic"), joined("cellar")
     made = owner.install(device="attic")
-    settled(owner)
-    last = attic.commit(made.installation)
+    settled(owner, attic)
+    attic.commit(made.installation)
     owner.move("cellar")
-    eventually(lambda: owner.installation().device == cellar.id and owner.installation().phase == "settled")
-    assert attic.local[made.installation].phase in ("released", "dropped") if made.installation in attic.local else True
-    assert cellar.local[made.installation].volumes["data"].seq > 2
+    settled(owner, cellar)
+    volume = cellar.local[made.installation].volumes["data"]
+    # At least the first of each grant, the one written meanwhile, and the last one of the way out.
+    assert volume.seq >= 4
+    assert cellar.local[made.installation].phase == "running"
     eventually(lambda: made.installation not in attic.local)
-    assert last is not None
+    assigned = cellar.assigned("notes")
+    assert assigned is not None
+    assert (assigned.images, assigned.ports[0].host_port) == ({"web": "sha256:" + "11" * 32}, 18080)
+
+
+def test_a_target_that_cannot_take_it_leaves_the_app_where_it_runs(owner: Owner, joined: Join) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    owner.install(device="attic")
+    settled(owner, attic)
+    cellar.refuses["prepare"] = "cellar has no space"
+    epoch = owner.installation().epoch
+    owner.move("cellar")
+    eventually(lambda: owner.installation().phase == "settled")
+    found = owner.installation()
+    assert (found.device, found.epoch) == (attic.id, epoch)
+    assert any("cellar has no space" in event.text for event in owner.happened())
+
+
+def test_a_target_that_cannot_start_it_sends_it_back_with_its_data(owner: Owner, joined: Join) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    cellar.refuses["run"] = "the database did not start"
+    owner.move("cellar")
+    eventually(lambda: any("did not start" in event.text for event in owner.happened()))
+    settled(owner, attic)
+    assert attic.local[made.installation].phase == "running"
+
+
+def test_a_move_can_be_stopped_before_it_arrives(owner: Owner, joined: Join) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    owner.install(device="attic")
+    settled(owner, attic)
+    cellar.obedient = False
+    owner.move("cellar")
+    eventually(lambda: owner.installation().phase == "preparing")
+    owner.do("cancel-move")
+    settled(owner, attic)
+
+
+def test_stop_start_and_restart_reach_the_device(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    assert owner.do("stop").wanted == "stop"
+    eventually(lambda: attic.local[made.installation].phase == "stopped")
+    eventually(lambda: owner.installation().health.word == "Stopped")
+    owner.do("start")
+    eventually(lambda: attic.local[made.installation].phase == "running")
+    owner.do("restart")
+    eventually(lambda: (item := attic.assigned("notes")) is not None and item.restart_count == 1)
+
+
+def test_an_uninstalled_app_comes_back_from_the_trash_with_its_data(owner: Owner, joined: Join) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    entry = owner.uninstall()
+    eventually(lambda: attic.local[made.installation].phase == "released")
+    assert [each.name for each in owner.trash()] == ["notes"]
+    assert entry.until_ns - entry.uninstalled_ns == 30 * 24 * 3600 * 10**9
+    owner.restore("notes", device="cellar")
+    settled(owner, cellar)
+    assert owner.trash() == []
+    assert cellar.local[made.installation].volumes["data"].seq >= 3
+
+
+def test_the_trash_is_emptied_after_thirty_days_and_not_before(owner: Owner, joined: Join, clock: ManualClock) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    owner.uninstall()
+    eventually(lambda: attic.local[made.installation].phase == "released")
+    clock.advance(30 * 24 * 3600 - 5)
+    assert len(owner.trash()) == 1
+    clock.advance(6)
+    attic.report()
+    eventually(lambda: made.installation not in attic.local)
+    assert owner.trash() == []
+    assert refusal(lambda: owner.restore("notes")) == "installation-unknown"
+
+
+def test_a_forced_move_needs_the_loss_to_be_accepted(owner: Owner, joined: Join, clock: ManualClock) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    owner.install(device="attic")
+    settled(owner, attic)
+    attic.disconnect()
+    clock.advance(120)
+    eventually(lambda: not next(each for each in owner.devices() if each.name == "attic").connected)
+    cellar.report()
+    assert refusal(lambda: owner.move("cellar")) == "holder-silent"
+    with owner.client() as client:
+        path = "/api/installations/notes/move-forecast"
+        forecast = client.get(path, MoveForecast, query={"to": "cellar"})
+    assert (forecast.holder_connected, forecast.lose_seconds, forecast.problems) == (False, 120.0, [])
+    assert refusal(lambda: owner.move("cellar", force=True)) == "loss-not-accepted"
+    owner.move("cellar", force=True, lose_seconds=forecast.lose_seconds)
+    settled(owner, cellar)
+
+
+def test_a_forced_move_never_starts_an_app_on_nothing(owner: Owner, joined: Join) -> None:
+    attic, _ = joined("attic"), joined("cellar")
+    attic.obedient = False
+    made = owner.install(device="attic")
+    eventually(lambda: (item := attic.assigned("notes")) is not None and item.epoch is not None)
+    from mosaic.crypto.volume_keys import volume_id
+    from mosaic.wire.enrol import NewVolume
+
+    with attic.client() as client:
+        client.register_volume(made.installation, "data", NewVolume(volume_id(b"s" * 32), "ab" * 60))
+    assert refusal(lambda: owner.move("cellar", force=True)) == "nothing-replicated"
+
+
+def test_bad_input_is_one_sentence_with_a_hint_and_changes_nothing(owner: Owner, joined: Join) -> None:
+    assert refusal(owner.install) == "device-unclear"
+    attic = joined("attic")
+    unfit = FakeDevice("unfit")
+    unfit.join(owner.join_token(), auth_key=None)
+    assert refusal(lambda: owner.install(device="attic", app="nothing")) == "app-unknown"
+    assert refusal(lambda: owner.install(device="nowhere")) == "device-unknown"
+    assert refusal(lambda: owner.install(device="unfit")) == "device-not-ready"
+    assert refusal(lambda: owner.install(device="attic", name="No Name")) == "name-unusable"
+    assert refusal(lambda: owner.install(device="attic", config={"not a key": ""})) == "config-unusable"
+    assert refusal(lambda: owner.do("stop")) == "installation-unknown"
+    owner.install(device="attic", dry_run=True)
+    assert refusal(owner.installation) == "installation-unknown"
+    owner.install(device="attic")
+    settled(owner, attic)
+    assert refusal(lambda: owner.install(device="attic")) == "installation-name-taken"
+    assert refusal(lambda: owner.move("attic")) == "already-there"
+    assert refusal(lambda: owner.move("unfit")) == "device-not-ready"
+    assert refusal(lambda: owner.do("cancel-move")) == "moving"
+    assert owner.installation().phase == "settled"
+
+
+def test_what_is_installed_stays_as_it_was_when_its_catalog_changes(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    with attic.client() as client:
+        before = client.bundle(made.app_digest)
+        folder = owner.hive.config.catalogs[0] / "notes"
+        (folder / "docker-compose.yml").write_text("services: {web: {image: other:2}}\n")
+        assert owner.catalog()[0].digest != made.app_digest
+        assert client.bundle(made.app_digest) == before
+        assert refusal(lambda: client.bundle("sha256:" + "00" * 32)) == "bundle-missing"
+    assert owner.installation().app_digest == made.app_digest

@@ -104,7 +104,8 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
     if after != before:
         placements.save(tx, installation, before, after)
     _remember(tx, known, _home_report(after, installation, heard))
-    for kind, text in told_by(known.name, before, after, _device_names(tx, before, after)):
+    reasons = {device: report.problem for device, report in reports.items() if report.problem}
+    for kind, text in told_by(known.name, before, after, _device_names(tx, before, after), reasons):
         events.add(tx, Happened(known.account, kind, installation, text), now_ns=now_ns)
     concerned = {before.home, after.home, before.other, after.other, *advanced.goals, *reports} - {None}
     return Looked(frozenset(device for device in concerned if device), _again_ns(after, now_ns))

@@ -35,14 +35,21 @@ KINDS = frozenset({
 
 
 def told_by(
-    name: str, before: Placement, after: Placement, devices: Mapping[DeviceId, str]
+    name: str,
+    before: Placement,
+    after: Placement,
+    devices: Mapping[DeviceId, str],
+    reasons: Mapping[DeviceId, str],
 ) -> Iterator[tuple[str, str]]:
-    """Yield the kind and the sentence of each event between two placements."""
+    """Yield the kind and the sentence of each event between two placements. `reasons` is what Devices failed for."""
     home = devices.get(after.home, "its device")
     other = devices.get(after.other, "the other device") if after.other else "the other device"
     if (after.phase, after.since_ns) != (before.phase, before.since_ns):
         yield _phase(name, after.phase, home, other)
-    if after.problem and after.problem != before.problem:
+    if before.phase is Phase.PREPARING and after.home == before.home and after.other is None and before.other:
+        why = reasons.get(before.other, "it did not answer")
+        yield "move-failed", f"{devices.get(before.other, 'The other device')} cannot take {name}: {why}."
+    elif after.problem and after.problem != before.problem:
         kind = "move-failed" if after.returning or after.phase is not Phase.ARRIVING else "conflict"
         yield kind, f"{name}: {after.problem}"
     if after.lease.holder is not None and after.lease.epoch != before.lease.epoch:
