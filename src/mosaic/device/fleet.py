@@ -64,7 +64,8 @@ class Fleet:
         for installation, item in assigned.items():
             self._confirm(installation, item)
             self._worker(installation).assign(item)
-        for installation in self._workers.keys() - assigned.keys():
+        noted = {InstallationId(installation) for installation in self._means.records.notes.items()}
+        for installation in (self._workers.keys() | noted) - assigned.keys():
             self._worker(installation).assign(None)
         self.look_around()
 

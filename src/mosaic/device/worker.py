@@ -19,6 +19,7 @@ from mosaic.device.backoff import bound, jittered
 from mosaic.device.bell import Bell
 from mosaic.device.carry_out import carry_out, with_volumes
 from mosaic.device.describe import Work
+from mosaic.device.doing.stopping import forget
 from mosaic.device.means import Means
 from mosaic.device.observe import containers_of, desired, is_well, observed, service_sights
 from mosaic.device.package import check_words
@@ -135,6 +136,9 @@ class Worker:
             # Assigned anew while we looked.
             return False
         if not steps:
+            if item is None and not seen.volumes and self._means.records.notes.get(self.installation) is not None:
+                # Nothing of it is here any more but what we noted for it.
+                await forget(self._means, self.installation)
             self._settled(wanted)
             return True
         if self._before == (seen, steps):

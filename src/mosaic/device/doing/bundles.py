@@ -46,8 +46,9 @@ async def fetch(means: Means, item: Assignment) -> int:
     return size
 
 
-def remove(means: Means, item: Assignment) -> None:
-    """Remove the bundles of an app that no installation here uses any more."""
-    others = {key: notes for key, notes in means.records.notes.items().items() if key != item.installation}
-    if not any(notes.app == item.app for notes in others.values()):
-        shutil.rmtree(means.config.apps / item.app, ignore_errors=True)
+def remove(means: Means, installation: str) -> None:
+    """Remove the bundles of an app that no other installation here uses."""
+    every = means.records.notes.items()
+    ours = every.pop(installation, None)
+    if ours is not None and ours.app and not any(notes.app == ours.app for notes in every.values()):
+        shutil.rmtree(means.config.apps / ours.app, ignore_errors=True)

@@ -30,11 +30,16 @@ async def stop(means: Means, installation: str) -> None:
 
 
 async def discard(means: Means, item: Assignment) -> None:
-    """Remove data, Docker volumes, bundle and notes of an installation that lives elsewhere (G3: see `volumes`)."""
+    """Let go of an installation that lives elsewhere: its data (G3: see `volumes`), then everything else here."""
     await volumes.discard(means, item)
-    for name in await means.engine.volumes(installation_label(item.installation)):
+    await forget(means, item.installation)
+
+
+async def forget(means: Means, installation: str) -> None:
+    """Remove Docker volumes, bundle, rendered file and notes of an installation whose data is not here any more."""
+    for name in await means.engine.volumes(installation_label(installation)):
         if name.startswith(f"{means.config.driver}_"):
             await means.engine.remove_volume(name)
-    await ask(shutil.rmtree, compose_file(means, item.installation).parent, ignore_errors=True)
-    bundles.remove(means, item)
-    means.records.forget(item.installation)
+    await ask(shutil.rmtree, compose_file(means, installation).parent, ignore_errors=True)
+    bundles.remove(means, installation)
+    means.records.forget(installation)
