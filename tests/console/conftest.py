@@ -23,14 +23,16 @@ services: {web: {image: "sly:1"}}
 """
 
 
+def chromium_path() -> str:
+    """Return where the browser is."""
+    return next(found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name)))
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The browser."""
     with sync_playwright() as playwright:
-        path = next(
-            found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))
-        )
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
         yield browser
         browser.close()
 

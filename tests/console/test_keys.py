@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from mosaic.crypto import account as account_keys
 from mosaic.crypto import admission, recovery, unwrap
@@ -26,9 +26,10 @@ def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHive]:
         yield running
 
 
-@pytest.fixture
-def keys(page: Page, hive: RunningHive) -> Page:
+@pytest.fixture(scope="module")
+def keys(chromium: Browser, hive: RunningHive) -> Iterator[Page]:
     """A page of the Hive with `keys` (the module), `argon2id` and `ask` (the worker) at hand."""
+    page = chromium.new_page()
     page.goto(f"{hive.url}/login")
     folder = page.locator('link[rel="stylesheet"]').get_attribute("href").rsplit("/", 1)[0]
     page.evaluate(
@@ -40,7 +41,8 @@ def keys(page: Page, hive: RunningHive) -> Page:
         }""",
         folder,
     )
-    return page
+    yield page
+    page.close()
 
 
 def test_a_passphrase_is_normalised_alike(keys: Page) -> None:

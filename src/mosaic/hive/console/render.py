@@ -52,7 +52,7 @@ def _environment() -> "Environment":
         auto_reload=False,
     )
     made.filters.update(
-        ago=words.ago, clock=words.clock, day=words.day, iso=words.iso, number=words.number,
+        ago=words.ago, clock=words.clock, day=words.day, grant=words.grant, iso=words.iso, number=words.number,
         sentence=words.sentence, short=words.short, said=_said, size=words.size, span=words.span,
     )  # fmt: skip
     made.globals.update(

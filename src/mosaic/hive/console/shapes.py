@@ -96,4 +96,5 @@ def of_replica(replica: Replica) -> Look:
         return Look("h-ok", "is-ok", "Replicated")
     if replica.state == "replicating":
         return Look("h-busy", "is-busy", "Replicating", turns=True)
-    return Look("h-wait", "is-off", "Waiting for its first snapshot")
+    waiting = "Waiting for its first snapshot" if replica.instant_ns is None else "Newer data waits"
+    return Look("h-wait", "is-off", waiting)

@@ -86,6 +86,11 @@ def short(key: str) -> str:
     return f"{kind}{colon}{rest[:6]}…{rest[-4:]}" if len(rest) > 14 else key
 
 
+def grant(epoch: str) -> str:
+    """Return an epoch's number without its term, which is a large random number that only machines compare."""
+    return epoch.rpartition(".")[2]
+
+
 def sentence(text: str) -> str:
     """Return an error's message as a sentence: a capital first, a full stop last."""
     text = text.strip()
