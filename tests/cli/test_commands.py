@@ -9,7 +9,7 @@ import pytest
 
 from cli.conftest import FakeHive, Ran, problem
 from cli.samples import ATTIC, DEVICE, device, installation, report
-from mosaic.cli import credentials
+from mosaic.cli import credentials, follow
 from mosaic.crypto import account, admission, passphrase, unwrap
 from mosaic.wire import enrol
 from mosaic.wire.account import AccountKeys
@@ -101,7 +101,10 @@ def test_install_waits_until_the_app_is_healthy(mosaic: Mosaic, logged_in: FakeH
     assert logged_in.asked[0][1]["config"] == {"COLOUR": "blue"}  # type: ignore[index]
 
 
-def test_install_says_why_the_device_could_not(mosaic: Mosaic, logged_in: FakeHive) -> None:
+def test_install_says_why_the_device_could_not(
+    mosaic: Mosaic, logged_in: FakeHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_STUCK_SECONDS", 0.0)
     failure = Failure("image-missing", "the image mosaic/notes-web:1 is not here", "build it with `script/images`")
     logged_in.answers["POST /api/installations"] = installation(phase="arriving")
     logged_in.answers["GET /api/installations/abc"] = installation(

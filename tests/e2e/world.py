@@ -60,6 +60,7 @@ class World:
 
     folder: Path
     catalogs: list[Path] = field(default_factory=lambda: [EXAMPLES])
+    driver: str = "mosaic-e2e"
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     welcome: Json = None
 
@@ -89,7 +90,7 @@ class World:
     def start(self, *options: str) -> "subprocess.Popen[bytes]":
         """Start `mosaic up` and wait until it has said where everything is."""
         said = self.folder / "up.json"
-        words = [*MOSAIC, "up", "--state", str(self.home.state), "--name", "home", "--driver", "mosaic-e2e", "--json"]
+        words = [*MOSAIC, "up", "--state", str(self.home.state), "--name", "home", "--driver", self.driver, "--json"]
         for catalog in self.catalogs:
             words += ["--catalog", str(catalog)]
         with said.open("wb") as out, (self.folder / "up.err").open("ab") as err:

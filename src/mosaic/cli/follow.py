@@ -18,6 +18,8 @@ from mosaic.wire.api import Installation
 DEADLINE_SECONDS = 15 * 60.0
 _LOOK_SECONDS = 0.4
 _SILENCE_SECONDS = 60.0
+_STUCK_SECONDS = 10.0
+"""How long a Device may fail at a step before a person is told: the first repetitions come within seconds."""
 
 
 class WorkFailed(MosaicError):
@@ -63,19 +65,20 @@ def follow(
     """Watch an installation (id or name) until `judge` says that it is done, and return it.
 
     Raises:
-        WorkFailed: `judge` said that it failed.
+        WorkFailed: it failed, or the Device fails at the same step again and again (and goes on trying).
         NotSettled: the deadline passed.
         StoppedWatching: Ctrl-C.
     """
     with StepsView(is_watched()) as view:
-        seen = None
+        seen, well = None, time.monotonic()
         try:
             for seen in _looks(hive, installation, deadline_seconds):
                 view.show(steps(seen))
                 verdict = judge(seen)
                 if verdict.state == "done":
                     return seen
-                if verdict.state == "failed":
+                well = well if verdict.state == "stuck" else time.monotonic()
+                if verdict.state == "failed" or time.monotonic() - well > _STUCK_SECONDS:
                     raise WorkFailed(seen.name, verdict)
         except KeyboardInterrupt:
             raise StoppedWatching(seen.name if seen else installation) from None

@@ -14,9 +14,12 @@ SETTLED = "settled"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`reason` and `remedy` say why it failed; empty otherwise."""
+    """`reason` and `remedy` say why it failed or does not get on; empty otherwise.
 
-    state: Literal["working", "done", "failed"]
+    `stuck` is a step that failed and that the Device tries again by itself.
+    """
+
+    state: Literal["working", "done", "failed", "stuck"]
     reason: str = ""
     remedy: str = ""
 
@@ -28,13 +31,13 @@ def arrived(installation: Installation, device: str) -> Verdict:
     if installation.phase == SETTLED and installation.device != device:
         why = installation.problem or "the app went back to the Device that it came from"
         return Verdict("failed", why, f"`mosaic show {installation.name}` says how it stands")
-    return Verdict("working")
+    return _under_way(installation)
 
 
 def running(installation: Installation) -> Verdict:
     """Judge whether the app runs, healthy, where it belongs."""
     if installation.phase != SETTLED:
-        return Verdict("working")
+        return _under_way(installation)
     return _running(installation)
 
 
@@ -42,7 +45,7 @@ def stopped(installation: Installation) -> Verdict:
     """Judge whether the app is stopped with its data replicated."""
     report = holder_report(installation)
     if report is not None and report.phase == "failed":
-        return _failed(report)
+        return _stuck(report)
     if installation.wanted == "stop" and report is not None and report.phase == "stopped":
         return Verdict("done")
     return Verdict("working")
@@ -74,16 +77,25 @@ def _running(installation: Installation) -> Verdict:
     if report is None or report.epoch != installation.epoch:
         return Verdict("working")
     if report.phase == "failed":
-        return _failed(report)
+        return _stuck(report)
     if report.phase == "running" and report.healthy:
         return Verdict("done")
     return Verdict("working")
 
 
-def _failed(report: InstallationReport) -> Verdict:
+def _under_way(installation: Installation) -> Verdict:
+    """Judge a move or an arrival: a Device that fails at it is stuck, and the Hive may yet send the app back."""
+    for device in (installation.target, installation.device):
+        report = installation.reports.get(device) if device is not None else None
+        if report is not None and report.phase == "failed":
+            return _stuck(report)
+    return Verdict("working")
+
+
+def _stuck(report: InstallationReport) -> Verdict:
     if report.problem is None:
-        return Verdict("failed", "the Device could not do it", "`mosaic logs` shows what the app said")
-    return Verdict("failed", report.problem.message, report.problem.hint)
+        return Verdict("stuck", "the Device could not do it", "`mosaic logs` shows what the app said")
+    return Verdict("stuck", report.problem.message, report.problem.hint)
 
 
 def _host(address: str) -> str:

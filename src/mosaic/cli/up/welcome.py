@@ -198,7 +198,7 @@ def _apps_running(hive: HiveClient, device: str) -> list[Installation]:
 
     def are_running() -> bool:
         found[:] = [one for one in hive.get("/api/installations", list[Installation]) if one.device == device]
-        return all(one.wanted == "stop" or verdict.running(one).state != "working" for one in found)
+        return all(one.wanted == "stop" or verdict.running(one).state == "done" for one in found)
 
     _until(are_running, _APPS_SECONDS)
     return found
