@@ -14,6 +14,7 @@ V1, V2 = VolumeId("a" * 64), VolumeId("b" * 64)
 NOTES = InstallationId("notes")
 HEAD = HeadHash("1" * 64)
 READY = VolumeRecord(V1, NOTES, "app", phase="ready", lease=Lease("1.1", None), boot="boot-1", live_uuid="u1")
+GUARD = DockerVolume("notes_guard", guard=NOTES)
 DATA = DockerVolume("notes_data", volume=V1, folder="data")
 
 
@@ -53,12 +54,15 @@ def test_a_guard_needs_every_volume_of_its_installation() -> None:
 
 
 def test_what_stands_for_data_is_not_removed() -> None:
-    with pytest.raises(RemoveRefused, match="mosaic uninstall notes"):
-        check_remove(DATA, READY)
-    with pytest.raises(RemoveRefused):
-        check_remove(DATA, replace(READY, lease=None, phase="released"))
-    check_remove(DATA, replace(READY, lease=None, live_uuid=None, phase="absent", discarded=True))
-    check_remove(DATA, None)
+    released = replace(READY, lease=None, phase="released")
+    discarded = replace(READY, lease=None, live_uuid=None, phase="absent", discarded=True)
+    for kept in (DATA, GUARD):
+        for record in (READY, released):
+            with pytest.raises(RemoveRefused, match="mosaic uninstall notes"):
+                check_remove(kept, [record])
+        check_remove(kept, [discarded])
+        check_remove(kept, [])
+    check_remove(DATA, [replace(READY, volume=V2)])
 
 
 @given(

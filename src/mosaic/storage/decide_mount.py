@@ -27,7 +27,7 @@ class RemoveRefused(Refused):
 
     def __init__(self, name: str, installation: str) -> None:
         hint = f"to remove the app with its data (kept 30 days in the trash): mosaic uninstall {installation}"
-        super().__init__(f"{name} holds data of installation {installation} and is kept; {hint}", hint=hint)
+        super().__init__(f"{name} belongs to the data of installation {installation} and is kept; {hint}", hint=hint)
 
 
 class VolumeUnknown(NotFound):
@@ -76,10 +76,16 @@ def check_guard(installation: InstallationId, records: Collection[VolumeRecord],
             raise MountRefused(installation, reason, hint)
 
 
-def check_remove(docker: DockerVolume, record: VolumeRecord | None) -> None:
-    """Raise RemoveRefused while the Docker volume stands for data that is here."""
-    if record is not None and (record.live_uuid is not None or record.lease is not None):
-        raise RemoveRefused(docker.name, record.installation)
+def check_remove(docker: DockerVolume, records: Collection[VolumeRecord]) -> None:
+    """Raise RemoveRefused while the Docker volume stands for data that is here, or guards some.
+
+    An engine puts an empty volume of its own in the place of a missing one,
+    which would let a container start without its guard.
+    """
+    for record in records:
+        is_stood_for = record.volume == docker.volume or record.installation == docker.guard
+        if is_stood_for and (record.live_uuid is not None or record.lease is not None):
+            raise RemoveRefused(docker.name, record.installation)
 
 
 _NOT_HELD = ("is not held by this Device", "start the app with `mosaic start`, which asks the Hive for the lease")

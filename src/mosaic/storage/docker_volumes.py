@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from mosaic.adapters import btrfs
 from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import InstallationId, VolumeId
 from mosaic.storage.daemon import Daemon
@@ -74,8 +75,11 @@ def mount(daemon: Daemon, name: str, mount_id: str) -> Path:
     with volume.wakes:
         check_mount(volume.id, volume.record, live_uuid=_live_uuid(volume), boot=daemon.boot)
         path = _folder(daemon, docker)
+        try:
+            path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        except OSError as error:
+            raise btrfs.meaning(path, error) from error
         _note_mount(daemon, name, mount_id)
-        path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     return path
 
 
@@ -96,8 +100,7 @@ def remove(daemon: Daemon, name: str) -> None:
         docker = daemon.books.docker_volumes.get(name)
         if docker is None:
             return
-        volume = daemon.volumes.get(docker.volume) if docker.volume else None
-        check_remove(docker, volume.record if volume else None)
+        check_remove(docker, [volume.record for volume in daemon.volumes.values()])
         daemon.books.docker_volumes.delete(name)
 
 
