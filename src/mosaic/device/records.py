@@ -101,7 +101,7 @@ class Records:
             for gone in before.keys() - {item.installation for item in items}:
                 self.assignments.delete(gone)
             for item in items:
-                kept = with_known_epoch(item, before.get(item.installation))
+                kept = with_known(item, before.get(item.installation))
                 if before.get(item.installation) != kept:
                     self.assignments.put(item.installation, kept)
                 seen = item.epoch
@@ -125,11 +125,15 @@ class Records:
         self._ledger.close()
 
 
-def with_known_epoch(item: Assignment, before: Assignment | None) -> Assignment:
-    """Return the assignment with the epoch of the one before, where it asks for nothing new."""
-    if item.epoch is not None or before is None or before.epoch is None or item.goal not in ("run", "stop"):
+def with_known(item: Assignment, before: Assignment | None) -> Assignment:
+    """Return the assignment with the epoch and the volumes of the one before, where it asks for nothing new."""
+    if before is None:
         return item
-    return msgspec.structs.replace(item, epoch=before.epoch)
+    if not item.volumes:
+        item = msgspec.structs.replace(item, volumes=before.volumes)
+    if item.epoch is None and item.goal in ("run", "stop"):
+        item = msgspec.structs.replace(item, epoch=before.epoch)
+    return item
 
 
 def release_of(item: Assignment) -> Release:

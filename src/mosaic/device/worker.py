@@ -26,6 +26,7 @@ from mosaic.device.package import check_words
 from mosaic.device.progress import NAMES, Progress
 from mosaic.wire.assignment import Assignment, VolumeAssignment
 
+LEAST_PAUSE_SECONDS = 0.05
 PATIENCE = 4
 """So many times something outside may not answer before the attempt is reported as failed."""
 
@@ -178,6 +179,8 @@ class Worker:
     def _learn(self, volumes: list[VolumeAssignment]) -> None:
         if self._item is not None:
             self._item = with_volumes(self._item, volumes)
+            # Without a Hive the ledger must know them too.
+            self._means.records.assignments.put(self.installation, self._item)
 
     async def _space_out_starts(self) -> None:
         """The first start is at once; an app that keeps ending is started again ever more seldom."""
@@ -222,7 +225,7 @@ class Worker:
         return isinstance(self.last_step, Snapshot | FinalSnapshot)
 
     async def _pause(self, attempt: int) -> None:
-        await self._news.wait(jittered(attempt, self._means.draw))
+        await self._news.wait(max(LEAST_PAUSE_SECONDS, jittered(attempt, self._means.draw)))
 
 
 def _essence(item: Assignment | None) -> tuple[object, ...] | None:
