@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from console import ways
 from console.conftest import ARGUMENTS, chromium_path
-from console.showing import ShowingDevice, joined
+from console.showing import ShowingDevice, joined, settle
 from mosaic.adapters.clock import SystemClock
 from mosaic.wire.report import InstallationReport, PortBinding, ServiceState, Step, VolumeReport
 from support.fake_device import Local, LocalVolume
@@ -84,7 +84,8 @@ def demo(folder: Path) -> Iterator[Owner]:
             device.names = names
         for app, home in HOMES.items():
             names[owner.install(app, device=home).installation] = app
-        eventually(lambda: all(owner.installation(app).phase == "settled" for app in HOMES), seconds=60)
+        for app, home in HOMES.items():
+            settle(owner, app, devices[home])
         _move_photos(owner, devices["study"])
         for device in devices.values():
             device.report()

@@ -1,14 +1,16 @@
 """A fake Device whose reports show what a page must be able to say."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 
+from mosaic.core.errors import MosaicError
 from mosaic.wire.report import InstallationReport, Step, VolumeReport
 from mosaic.wire.storage import ConflictSnapshot
 from support.fake_device import FakeDevice, Local, LocalVolume
 from support.running_hive import Owner
+from support.waiting import eventually
 
 
 class ShowingDevice(FakeDevice):
@@ -23,6 +25,18 @@ class ShowingDevice(FakeDevice):
     def show(self, **fields: object) -> None:
         """Report these fields from now on."""
         self.shows = fields
+        self.report()
+
+    def try_again(self) -> None:
+        """Do again what a slow machine may have cut short."""
+        if not self.told:
+            return
+        self.obey()
+        with self._lock:
+            for name, local in self.local.items():
+                for kind in [kind for kind, volume in local.volumes.items() if volume.acknowledged == 0]:
+                    with suppress(MosaicError, AssertionError):
+                        self.commit(name, kind)
         self.report()
 
     def _installation(self, name: str, local: Local) -> InstallationReport:
@@ -45,3 +59,18 @@ def joined(
         yield device
     finally:
         device.disconnect()
+
+
+def settle(owner: Owner, app: str, *devices: ShowingDevice) -> None:
+    """Wait until nothing about the installation is under way."""
+    asked = iter(range(10**6))
+
+    def settled() -> bool:
+        if owner.installation(app).phase == "settled":
+            return True
+        if next(asked) % 100 == 99:
+            for device in devices:
+                device.try_again()
+        return False
+
+    eventually(settled, seconds=20, seen=lambda: owner.installation(app))

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from console import ways
-from console.showing import ShowingDevice
+from console.showing import ShowingDevice, settle
 from mosaic.wire.report import ServiceState, Step
 from mosaic.wire.storage import ConflictSnapshot, Failure
 from support.running_hive import Owner
@@ -101,14 +101,14 @@ def test_a_planned_move_promises_that_nothing_is_lost_and_keeps_it(
     page.get_by_role("button", name="Move notes to study").click()
     page.wait_for_url("**/apps/notes")
     expect(page.locator("dl.figures")).to_contain_text("study")
-    eventually(lambda: owner.installation().phase == "settled")
+    settle(owner, "notes", attic, study)
 
 
 def test_a_forced_move_names_the_seconds_that_are_lost_on_its_button(
     page: Page, owner: Owner, attic: ShowingDevice, study: ShowingDevice
 ) -> None:
     owner.install(device="attic")
-    eventually(lambda: owner.installation().phase == "settled")
+    settle(owner, "notes", attic)
     attic.disconnect()
     eventually(lambda: not next(device for device in owner.devices() if device.name == "attic").connected)
     ways.log_in(page, owner.hive, then="/apps/notes/move")
@@ -124,7 +124,7 @@ def test_uninstalling_keeps_the_data_and_the_trash_brings_it_back(
     page: Page, owner: Owner, attic: ShowingDevice
 ) -> None:
     owner.install()
-    eventually(lambda: owner.installation().phase == "settled")
+    settle(owner, "notes", attic)
     ways.log_in(page, owner.hive, then="/apps/notes")
     page.get_by_role("link", name="Uninstall…").click()
     expect(page.get_by_role("main")).to_contain_text("Its data stays in the trash for 30 days")
