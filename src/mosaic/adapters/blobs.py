@@ -70,7 +70,7 @@ class StoreFull(Refused):
     code = "store-full"
 
     def __init__(self, where: str) -> None:
-        super().__init__(f"{where} is full", hint="free space there, or add a store with `mosaic volume`")
+        super().__init__(f"{where} is full", hint="free space there; nothing that is stored already is affected")
 
 
 class StoreUnavailable(Unavailable):

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 
 from mosaic.storage.engine.records import Node, NodeType, Xattrs
 
+XATTRS_BYTES_MAX = 4 * 1024 * 1024
+"""A file's record lies in one page, which a reader holds in memory."""
+
 _KEPT_PREFIXES = ("user.", "trusted.")
 _KEPT = ("system.posix_acl_access", "system.posix_acl_default", "security.capability")
 _PRIVILEGED_PREFIXES = (b"trusted.", b"security.")
@@ -24,15 +27,22 @@ def unfollowed(dir_fd: int, name: bytes) -> bytes:
 
 
 def read_xattrs(file: int | bytes) -> Xattrs:
-    """Return a file's kept attributes sorted by name. `file` is a descriptor, or a path that is not followed."""
+    """Return a file's kept attributes sorted by name. `file` is a descriptor, or a path that is not followed.
+
+    Raises:
+        OSError: they can't be read, or are longer than `XATTRS_BYTES_MAX`.
+    """
     try:
         names = os.listxattr(file) if isinstance(file, int) else os.listxattr(file, follow_symlinks=False)
         kept = sorted(name for name in names if name.startswith(_KEPT_PREFIXES) or name in _KEPT)
-        return tuple((os.fsencode(name), _value(file, name)) for name in kept)
+        xattrs = tuple((os.fsencode(name), _value(file, name)) for name in kept)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
             return ()
         raise
+    if sum(len(name) + len(value) for name, value in xattrs) > XATTRS_BYTES_MAX:
+        raise OSError(errno.E2BIG, f"its extended attributes are longer than {XATTRS_BYTES_MAX} bytes")
+    return xattrs
 
 
 def write_attributes(file: int | bytes, node: Node) -> Iterator[str]:

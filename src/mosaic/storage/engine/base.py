@@ -6,6 +6,7 @@ read-only since it was replicated or restored.
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from mosaic.storage.engine.beneath import Components, directory, open_root
 from mosaic.storage.engine.content import stored_chunks
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.listing import Listed
-from mosaic.storage.engine.records import ALL_ENTRIES, ROOT_NODE, NodeType, decode_entry, entry_name, node_of
+from mosaic.storage.engine.records import ALL_ENTRIES, ROOT_NODE, Node, NodeType, decode_entry, entry_name, node_of
 from mosaic.storage.engine.reflink import clone
 from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.tree import Tree
@@ -71,15 +72,27 @@ class Base:
             path = self._path(listed.number)
         except Corrupt:
             return None
-        if path is None:
+        source = self._open(path, node) if path else None
+        if source is None:
             return None
-        with directory(self._top_fd, path[:-1]) as dir_fd:
-            source = os.open(path[-1], _READ, dir_fd=dir_fd)
         try:
             clone(source, target)
         finally:
             os.close(source)
         return iter(chunks)
+
+    def _open(self, path: Components, node: Node) -> int | None:
+        """Return a descriptor of the base's file; None when the file there is plainly not the one of its state."""
+        try:
+            with directory(self._top_fd, path[:-1]) as dir_fd:
+                source = os.open(path[-1], _READ, dir_fd=dir_fd)
+        except OSError:
+            return None
+        status = os.fstat(source)
+        if stat.S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (node.size, node.mtime_ns):
+            return source
+        os.close(source)
+        return None
 
     def _path(self, number: int) -> Components | None:
         names: list[bytes] = []

@@ -28,6 +28,8 @@ PREFIX = "p-"
 HEADER_BYTES = 45
 LENGTH_BYTES = 4
 ENTRY_BYTES = 41
+BLOB_BYTES_MAX = 16 * 1024 * 1024
+"""No blob's plain content is longer, so that a reader knows what it may have to hold."""
 
 _HEADER = struct.Struct(">8sBI32s")
 _ENTRY = struct.Struct(">32sBII")
@@ -152,6 +154,8 @@ def read_footer(head: PackHead, header: bytes, sealed: bytes, *, size: int, keys
     places: list[BlobPlace] = []
     offset = HEADER_BYTES
     for position, (blob, flags, length, plain_length) in enumerate(_ENTRY.iter_unpack(table)):
+        if plain_length > BLOB_BYTES_MAX:
+            raise PackDamaged(head.pack, "a blob in it is too long")
         places.append(BlobPlace(blob, position, offset, length, plain_length, flags))
         offset += length
     if offset + len(sealed) + LENGTH_BYTES != size:

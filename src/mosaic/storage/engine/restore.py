@@ -22,6 +22,8 @@ from mosaic.storage.engine.roots import OnProgress, Progress, Restoration, RootR
 from mosaic.storage.engine.store import Store
 from mosaic.storage.engine.tree import Tree
 
+_REPORT_NAMES = 32
+
 
 class RestoreIncomplete(Corrupt):
     """Everything was restored but `paths` (relative, as text), whose stored bytes are damaged."""
@@ -131,10 +133,12 @@ class _Run:
     def write(self) -> None:
         """Create everything, then finish the directories: what is made in one moves its time."""
         try:
-            for listed in walk(self._tree, self._damage):
+            for number, listed in enumerate(walk(self._tree, self._damage)):
                 self._create(listed)
-                self._report()
+                if number % _REPORT_NAMES == 0:
+                    self._report()
             self.filler.flush()
+            self._report()
         finally:
             self.filler.close()
             if self._parent is not None:
