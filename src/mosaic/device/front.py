@@ -58,7 +58,7 @@ class FrontNotStarted(MosaicError):
 
 
 class Front:
-    """The front of one Device. `port` is None while it is off."""
+    """The front of one Device. `port` is None while it is off; `child` the Caddy that was started here, if one was."""
 
     def __init__(self, config: DeviceConfig, records: Records, routes: Routes) -> None:
         self.port: int | None = None
@@ -69,7 +69,7 @@ class Front:
         self._folder = config.state / "front"
         self._socket = self._folder / "admin.sock"
         self._caddy = Caddy(self._socket)
-        self._child: process.Child | None = None
+        self.child: process.Child | None = None
         self._loaded: caddy.Json | None = None
 
     def changed(self) -> None:
@@ -100,8 +100,8 @@ class Front:
             return
         with contextlib.suppress(MosaicError):
             await ask(self._caddy.stop)
-        if self._child is not None:
-            await ask(self._child.stop, STOP_SECONDS)
+        if self.child is not None:
+            await ask(self.child.stop, STOP_SECONDS)
 
     async def _refresh(self) -> None:
         """Have Caddy run with the configuration of now."""
@@ -130,18 +130,18 @@ class Front:
         if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:
             log_file.unlink()
         words = caddy.run(self._config.caddy, file)
-        self._child = process.spawn(words, env=caddy.environment(self._folder), log=log_file)
+        self.child = process.spawn(words, env=caddy.environment(self._folder), log=log_file)
         with anyio.move_on_after(START_SECONDS):
             while not self._socket.exists():
-                if self._child.poll() is not None:
+                if self.child.poll() is not None:
                     raise FrontNotStarted
                 await anyio.sleep(0.02)
         self._keep(port)
         return port
 
     def _is_running(self) -> bool:
-        if self._child is not None:
-            return self._child.poll() is None
+        if self.child is not None:
+            return self.child.poll() is None
         return self._caddy.answers()
 
     def _chosen_port(self) -> int:

@@ -124,6 +124,12 @@ class Records:
         """Close the file."""
         self._ledger.close()
 
+    def __enter__(self) -> "Records":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 def with_known(item: Assignment, before: Assignment | None) -> Assignment:
     """Return the assignment with the epoch and the volumes of the one before, where it asks for nothing new."""
