@@ -73,7 +73,8 @@ def test_a_target_that_cannot_take_it_leaves_the_app_where_it_runs(owner: Owner,
     owner.move("cellar")
     eventually(lambda: owner.installation().phase == "settled")
     found = owner.installation()
-    assert (found.device, found.epoch) == (attic.id, epoch)
+    assert (found.device, found.epoch, found.health.colour) == (attic.id, epoch, "green")
+    assert found.problem == "cellar cannot take notes: cellar has no space."
     assert any("cellar has no space" in event.text for event in owner.happened())
 
 

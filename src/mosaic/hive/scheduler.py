@@ -106,6 +106,8 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
     _remember(tx, known, _home_report(after, installation, heard))
     reasons = {device: report.problem for device, report in reports.items() if report.problem}
     for kind, text in told_by(known.name, before, after, _device_names(tx, before, after), reasons):
+        if kind == "move-failed":
+            installations.remember_failure(tx, installation, text)
         events.add(tx, Happened(known.account, kind, installation, text), now_ns=now_ns)
     concerned = {before.home, after.home, before.other, after.other, *advanced.goals, *reports} - {None}
     return Looked(frozenset(device for device in concerned if device), _again_ns(after, now_ns))

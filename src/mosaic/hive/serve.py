@@ -32,6 +32,7 @@ log = structlog.get_logger()
 _GRACE_SECONDS = 5
 _PING_SECONDS = 25.0
 _AGAIN_SECONDS = 5.0
+_BACKLOG = 512
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -60,6 +61,8 @@ def serve(config: HiveConfig) -> None:
     """Serve until SIGTERM or SIGINT. Raises what stands in the way of starting, before anything is listened on."""
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _only_one(config), listening(config) as listener:
+        # One that was killed left its own.
+        config.address_file.unlink(missing_ok=True)
         certificate = tls.certificate_for(config)
         asyncio.run(_serve(config, listener, certificate))
 
@@ -68,6 +71,8 @@ async def _serve(config: HiveConfig, listener: socket.socket, certificate: Certi
     address = address_of(config, listener.getsockname()[1], certificate)
     async with running(config, address) as hive:
         server = Server(uvicorn_config(hive, certificate), hive)
+        # From here on connections wait for the server instead of being refused.
+        listener.listen(_BACKLOG)
         identity.write_private(config.address_file, local_url(config, listener.getsockname()[1], certificate) + "\n")
         log.info("hive_started", url=address.url, term=hive.term)
         try:

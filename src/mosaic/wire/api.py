@@ -157,7 +157,9 @@ class Installation(msgspec.Struct, frozen=True):
 
     `reports` has each Device's newest report on it, by Device id. `health` is
     the app's, `data_health` says how well its data is kept. `since_ns` is when
-    the phase began.
+    the phase began. `target` is the other Device of a move: where the app goes
+    while `preparing` and `draining`, where it would go back to while
+    `arriving`. `problem` is also why the last move did not arrive.
     """
 
     installation: str

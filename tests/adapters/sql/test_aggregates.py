@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from adapters.sql.rows import ADA, ATTIC, CELLAR, NOTES, account, device, fleet, install, installation
 from mosaic.adapters.sql import (
@@ -21,7 +20,7 @@ from mosaic.adapters.sql import (
     tokens,
     volumes,
 )  # fmt: skip
-from mosaic.adapters.sql.engine import Database
+from mosaic.adapters.sql.engine import ChangedMeanwhile, Database
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.join_tokens import JoinToken
 from mosaic.adapters.sql.tokens import Token
@@ -108,7 +107,7 @@ def test_a_join_token_lets_one_of_two_devices_in(database: Database) -> None:
 
 def test_a_device_name_is_free_again_once_its_device_was_removed(database: Database) -> None:
     fleet(database)
-    with pytest.raises(IntegrityError), database.write() as tx:
+    with pytest.raises(ChangedMeanwhile), database.write() as tx:
         devices.add(tx, device(replace_id("d"), "attic"))
     with database.write() as tx:
         devices.remove(tx, ATTIC, now_ns=5)
@@ -142,7 +141,7 @@ def test_two_installations_have_one_name_only_while_one_is_in_the_trash(database
     install(database)
     other = InstallationId("other2345678")
     new = placement.install(lease.new_lease({}), ATTIC, 1)
-    with pytest.raises(IntegrityError), database.write() as tx:
+    with pytest.raises(ChangedMeanwhile), database.write() as tx:
         placements.add(tx, installation("notes", other), new)
     with database.write() as tx:
         before = placements.lock(tx, NOTES)
@@ -190,7 +189,7 @@ def test_g1_the_database_itself_refuses_two_heads_of_one_number(database: Databa
     with database.write() as tx:
         volumes.add(tx, Volume(DATA, NOTES, "data", "ff"), now_ns=1)
         heads.add(tx, HeadHash("h1"), head(1), b"one", now_ns=1)
-    with pytest.raises(IntegrityError), database.write() as tx:
+    with pytest.raises(ChangedMeanwhile), database.write() as tx:
         heads.add(tx, HeadHash("other"), head(1), b"other", now_ns=1)
 
 

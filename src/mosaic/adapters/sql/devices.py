@@ -98,7 +98,11 @@ def put_report(tx: Tx, device: DeviceId, report: Report, *, now_ns: int) -> None
     tx.execute(
         update(schema.devices)
         .where(_devices.id == device)
-        .values(report=msgspec.json.encode(report).decode(), reported_ns=now_ns, version=report.version)
+        .values(
+            report=msgspec.json.encode(report).decode(),
+            reported_ns=now_ns,
+            version=report.version[:40].replace("\0", ""),
+        )
     )
 
 

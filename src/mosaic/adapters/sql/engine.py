@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from mosaic.core.errors import Refused, Unavailable
+from mosaic.core.errors import Conflict, Refused, Unavailable
 
 Tx: TypeAlias = Connection
 """A transaction. Callers pass it on and never use it themselves."""
@@ -35,6 +35,17 @@ class DatabaseUnavailable(Unavailable):
         super().__init__(
             f"the Hive's database ({where}) did not answer: {reason}",
             hint="look at its disk and its server, and try again",
+        )
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody else wrote what this transaction was about to write. Nothing of it was written."""
+
+    code = "changed-meanwhile"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "somebody else changed the same thing at the same moment", hint="look at it again, then decide again"
         )
 
 
@@ -87,6 +98,8 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except IntegrityError as error:
+            raise ChangedMeanwhile from error
         except OperationalError as error:
             raise DatabaseUnavailable(self.where, str(error.orig)) from error
         except DBAPIError as error:

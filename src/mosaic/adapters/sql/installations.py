@@ -18,7 +18,10 @@ _Ports = list[PortWish]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """`images` and `ports` are what a Device found first, so that the next one uses the same."""
+    """`images` and `ports` are what a Device found first, so that the next one uses the same.
+
+    `failure` is why the last move did not arrive, None once another one began.
+    """
 
     id: InstallationId
     account: AccountId
@@ -32,6 +35,7 @@ class Installation:
     ports: list[PortWish]
     restart_count: int
     created_ns: int
+    failure: str | None = None
 
 
 def get(tx: Tx, installation: InstallationId) -> Installation | None:
@@ -96,6 +100,11 @@ def remember_ports(tx: Tx, installation: InstallationId, ports: _Ports) -> None:
     _set(tx, installation, ports=_json(ports))
 
 
+def remember_failure(tx: Tx, installation: InstallationId, failure: str | None) -> None:
+    """Keep why the last move did not arrive; None forgets it."""
+    _set(tx, installation, failure=failure)
+
+
 def set_open(tx: Tx, installation: InstallationId, *, open_ports: bool) -> None:
     """Keep whether its ports are bound beyond loopback."""
     _set(tx, installation, open=open_ports)
@@ -144,6 +153,7 @@ def read(row: schema.Row) -> Installation:
         ports=msgspec.json.decode(row.ports, type=_Ports),
         restart_count=row.restart_count,
         created_ns=row.created_ns,
+        failure=row.failure,
     )
 
 

@@ -146,6 +146,8 @@ installations = Table(
     Column("arrival_term", BigInteger),
     Column("arrival_n", BigInteger),
     Column("problem", Text),
+    # Why the last move did not arrive; the placement forgets it when the app is settled again.
+    Column("failure", Text),
     Index(
         "uq_installations_name",
         "account",

@@ -68,7 +68,9 @@ async def move(hive: Hive, who: AccountId, installation: str, wish: api.Move) ->
                     _require_connected(tx, found, before, seen)
             return after
 
-        change_placement(tx, found.id, step)
+        if not change_placement(tx, found.id, step):
+            return
+        installations.remember_failure(tx, found.id, None)
         _tell_move(tx, who, found, target.name, seen, force=wish.force)
 
     return await changed(hive, who, installation, change)

@@ -10,6 +10,8 @@ from mosaic.core.ids import HeadHash, InstallationId, SessionId, VolumeId
 from mosaic.core.lease import Lease
 from mosaic.wire.report import InstallationReport, Report, VolumeReport
 
+_LONGEST_PROBLEM = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -74,7 +76,8 @@ def _problem(told: InstallationReport) -> str | None:
     """A failure counts once the Device gave up on this attempt; one on its way to the next try does not."""
     if told.phase != "failed":
         return None
-    return told.problem.message if told.problem else "the device gave up without saying why"
+    why = told.problem.message.replace("\0", "")[:_LONGEST_PROBLEM] if told.problem else ""
+    return why or "the device gave up without saying why"
 
 
 def _ready(told: InstallationReport, volumes: list[VolumeReport], lease: Lease, epoch: Epoch | None) -> bool:

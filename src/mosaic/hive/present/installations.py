@@ -71,7 +71,7 @@ def installation(
         created_ns=known.created_ns,
         reports=reports,
         volumes=kept,
-        problem=placement.problem,
+        problem=placement.problem or known.failure,
         data_health=on_wire(data_health(kept, sight.now_ns)),
         since_ns=placement.since_ns,
     )

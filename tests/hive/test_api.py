@@ -1,0 +1,164 @@
+"""The API as a whole: its description holds, its refusals are problems, its events go on where one stopped."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import msgspec
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import content_type_conformance
+
+from mosaic.hive.stories import KINDS
+from mosaic.wire.api import Event
+from mosaic.wire.problem import Problem
+from support.fake_device import FakeDevice
+from support.running_hive import Owner, running_hive
+from support.waiting import eventually
+
+Join = Callable[[str], FakeDevice]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
+    """A Hive whose owner has a Device and an app, for all requests of this module."""
+    with running_hive(tmp_path_factory.mktemp("served")) as hive:
+        owner = hive.set_up()
+        attic = FakeDevice("attic")
+        attic.join(owner.join_token())
+        attic.connect()
+        owner.install()
+        eventually(lambda: owner.installation().phase == "settled")
+        yield owner
+        attic.disconnect()
+
+
+@pytest.mark.timeout(120)
+def test_no_request_of_the_described_shape_breaks_the_hive(served: Owner) -> None:
+    described = schemathesis.openapi.from_url(f"{served.hive.url}/schema/openapi.json")
+    # The stream never ends, and the logout would end the rest.
+    asked = described.exclude(path="/api/events").exclude(path="/api/logout")
+    operations = [found.ok() for found in asked.get_all_operations()]
+    assert len(operations) > 30
+    for operation in operations:
+        _try_out(operation, served)
+
+
+def _try_out(operation: APIOperation, served: Owner) -> None:
+    as_owner = {"Authorization": f"Bearer {served.logged_in.token}"}
+
+    @given(case=operation.as_strategy())
+    @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    def tried(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers=as_owner, checks=[not_a_server_error, content_type_conformance])
+
+    tried()
+
+
+def test_the_description_is_openapi_3_1_and_covers_the_contract(served: Owner) -> None:
+    import mosaic.wire.api
+    import mosaic.wire.blobs
+    import mosaic.wire.enrol
+
+    described = httpx2.get(f"{served.hive.url}/schema/openapi.json", trust_env=False).json()
+    assert described["openapi"].startswith("3.1")
+    paths = {_shape(path) for path in described["paths"]}
+    for module in (mosaic.wire.api, mosaic.wire.blobs, mosaic.wire.enrol):
+        promised = [word for word in (module.__doc__ or "").replace(",", " ").split() if word.startswith("/api/")]
+        missing = [path for path in map(_shape, promised) if path not in paths]
+        assert missing == []
+
+
+def _shape(path: str) -> str:
+    import re
+
+    return re.sub(r"\{[^}]*\}?", "{}", path.split("?")[0]).rstrip(":")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("POST", "/api/login", b'{"name": 1, "password": "x"}', 400, "name"),
+        ("POST", "/api/login", b"not json", 400, ""),
+        ("POST", "/api/installations/notes/move", b'{"to": ["x"]}', 400, "to"),
+        ("GET", "/api/nothing", b"", 404, ""),
+        ("PATCH", "/api/devices", b"", 405, ""),
+        ("POST", "/api/login", b'{"name": "' + b"x" * 2**20 + b'"}', 413, ""),
+    ],
+)
+def test_every_refusal_is_a_problem_of_one_sentence(
+    served: Owner, method: str, path: str, body: bytes, status: int, said: str
+) -> None:
+    headers = {"Authorization": f"Bearer {served.logged_in.token}", "Content-Type": "application/json"}
+    answer = httpx2.request(method, served.hive.url + path, content=body, headers=headers, trust_env=False)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = msgspec.json.decode(answer.content, type=Problem)
+    assert (problem.status, bool(problem.hint), said in problem.detail) == (status, True, True)
+    assert "Traceback" not in answer.text
+
+
+def test_every_answer_forbids_frames_sniffing_and_scripts_from_elsewhere(served: Owner) -> None:
+    for path in ("/api/hive", "/login", "/api/devices"):
+        headers = httpx2.get(served.hive.url + path, trust_env=False).headers
+        assert "script-src 'self' 'wasm-unsafe-eval'" in headers["Content-Security-Policy"], path
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@contextlib.contextmanager
+def stream(owner: Owner, last: int | None = None) -> Iterator[Iterator[str]]:
+    """The lines of the event stream."""
+    headers = {"Authorization": f"Bearer {owner.logged_in.token}"}
+    if last is not None:
+        headers["Last-Event-ID"] = str(last)
+    url = f"{owner.hive.url}/api/events"
+    with (
+        httpx2.Client(trust_env=False, timeout=10) as client,
+        client.stream("GET", url, headers=headers) as answer,
+    ):
+        yield answer.iter_lines()
+
+
+def event_of(lines: Iterator[str]) -> Event:
+    return next(msgspec.json.decode(line[6:], type=Event) for line in lines if line.startswith("data: "))
+
+
+def test_events_come_live_and_go_on_after_the_last_one_seen(owner: Owner) -> None:
+    with stream(owner) as lines:
+        assert next(lines) == "retry: 2000"
+        attic = FakeDevice("attic")
+        attic.join(owner.join_token())
+        first = event_of(lines)
+        assert (first.kind, first.subject, first.text) == ("device-joined", attic.id, "attic has joined.")
+    FakeDevice("cellar").join(owner.join_token())
+    with stream(owner, first.id) as lines:
+        assert event_of(lines).text == "cellar has joined."
+
+
+def test_every_event_has_a_documented_kind(owner: Owner, joined: Join) -> None:
+    joined("attic"), joined("cellar")
+    owner.install(device="attic")
+    eventually(lambda: owner.installation().phase == "settled")
+    owner.move("cellar")
+    eventually(lambda: owner.installation().phase == "settled" and owner.installation().target is None)
+    owner.uninstall()
+    happened = owner.happened()
+    assert {event.kind for event in happened} <= KINDS
+    assert {"installed", "settled", "holder-changed", "move-preparing", "uninstalled"} <= {
+        each.kind for each in happened
+    }
+
+
+def test_an_open_stream_does_not_keep_the_hive_from_stopping(tmp_path: Path) -> None:
+    with running_hive(tmp_path) as hive:
+        owner = hive.set_up()
+        with stream(owner) as lines:
+            assert next(lines) == "retry: 2000"
+            hive.stop()
+            with pytest.raises(StopIteration):
+                while True:
+                    next(lines)

@@ -1,0 +1,96 @@
+"""The blob endpoint: immutable objects, written by the holder, read by every admitted Device of the account."""
+
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from mosaic.core.ids import VolumeId
+from mosaic.crypto.volume_keys import volume_id
+from mosaic.wire.blobs import MAX_OBJECT_BYTES
+from support.fake_device import FakeDevice
+from support.running_hive import Owner
+from support.waiting import eventually
+
+Join = Callable[[str], FakeDevice]
+
+
+@pytest.fixture
+def attic(owner: Owner, joined: Join) -> FakeDevice:
+    """A Device that the app has settled on."""
+    device = joined("attic")
+    owner.install(device="attic")
+    eventually(lambda: owner.installation().phase == "settled")
+    return device
+
+
+def volume(device: FakeDevice) -> VolumeId:
+    return volume_id(next(iter(device.local.values())).volumes["data"].seed)
+
+
+@pytest.fixture
+def http(attic: FakeDevice, owner: Owner) -> Iterator[httpx2.Client]:
+    """The endpoint of the app's volume, with the holder's token."""
+    token = attic.welcomes[-1].token
+    base = f"{owner.hive.url}/api/volumes/{volume(attic)}"
+    with httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+        yield client
+
+
+def test_an_object_is_written_once_and_read_whole_or_in_part(http: httpx2.Client) -> None:
+    content = bytes(range(256)) * 300
+    assert http.put("/objects/pack-1", content=content).status_code == 201
+    assert http.put("/objects/pack-1", content=content).status_code == 200
+    other = http.put("/objects/pack-1", content=b"other")
+    assert (other.status_code, other.json()["code"]) == (409, "object-exists")
+    assert http.get("/objects/pack-1").content == content
+    part = http.get("/objects/pack-1", headers={"Range": "bytes=256-511"})
+    assert (part.status_code, part.content) == (206, bytes(range(256)))
+
+
+@pytest.mark.parametrize("wanted", ["bytes=99-200", "bytes=5-2", "bytes=-5", "lines=1-2", f"bytes=0-{2**62}"])
+def test_a_range_that_is_not_there_is_refused(http: httpx2.Client, wanted: str) -> None:
+    http.put("/objects/small", content=b"x" * 100)
+    answer = http.get("/objects/small", headers={"Range": wanted})
+    assert (answer.status_code, answer.json()["code"]) == (416, "range-unsatisfiable")
+
+
+def test_names_are_listed_in_order_page_by_page(http: httpx2.Client) -> None:
+    for name in ("b-3", "b-1", "a-1", "b-2"):
+        http.put(f"/objects/{name}", content=b"x")
+    first = http.get("/objects", params={"prefix": "b-", "limit": 2}).json()
+    assert ([each["name"] for each in first["objects"]], first["next"]) == (["b-1", "b-2"], "b-2")
+    rest = http.get("/objects", params={"prefix": "b-", "after": "b-2"}).json()
+    assert ([each["name"] for each in rest["objects"]], rest["next"]) == (["b-3"], None)
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "UPPER", "a" * 161, "with%20space", "%2e%2e%2fhead"])
+def test_a_name_that_cannot_be_one_is_refused(http: httpx2.Client, name: str) -> None:
+    assert http.put(f"/objects/{name}", content=b"x").status_code in (404, 405, 422)
+
+
+def test_an_object_that_is_too_large_is_refused_before_it_is_read(http: httpx2.Client) -> None:
+    address = urlsplit(str(http.base_url))
+    connection = HTTPConnection(address.netloc, timeout=10)
+    connection.putrequest("PUT", f"{address.path}objects/huge")
+    for name, value in (*http.headers.items(), ("Content-Length", str(MAX_OBJECT_BYTES + 1))):
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_another_device_reads_and_does_not_write(owner: Owner, attic: FakeDevice, joined: Join) -> None:
+    cellar = joined("cellar")
+    attic.blobs().store(volume(attic)).put("pack-9", b"ciphertext")
+    assert cellar.blobs().store(volume(attic)).get("pack-9") == b"ciphertext"
+    url = f"{owner.hive.url}/api/volumes/{volume(attic)}/objects/mine"
+    bearer = {"Authorization": f"Bearer {cellar.welcomes[-1].token}"}
+    refused = httpx2.put(url, content=b"x", headers=bearer, trust_env=False)
+    assert (refused.status_code, refused.json()["code"]) == (409, "fenced")
+    nobody = httpx2.put(url, content=b"x", trust_env=False)
+    assert (nobody.status_code, nobody.json()["code"]) == (401, "session-token-unknown")
+    unknown = url.replace(volume(attic), "00" * 32)
+    assert httpx2.get(unknown, headers=bearer, trust_env=False).json()["code"] == "volume-unknown"

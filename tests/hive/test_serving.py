@@ -1,0 +1,141 @@
+"""A Hive as a process: how it is reached, how it stops, and that it may be killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mosaic.adapters.api_client import HiveClient, read_untrusted_identity
+from mosaic.core.errors import Refused
+from mosaic.crypto import ca
+from mosaic.hive import tls
+from mosaic.hive.config import HiveConfig
+from mosaic.hive.serve import AlreadyRunning, PortTaken, serve
+from mosaic.hive.tls import AddressUnusable
+from mosaic.wire.api import LoggedIn, Login, Setup, SetupState
+from support.waiting import eventually
+
+PASSWORD = "correct horse"
+PROGRAM = """
+import sys
+from pathlib import Path
+from mosaic.hive.config import HiveConfig
+from mosaic.hive.serve import serve
+serve(HiveConfig(state=Path(sys.argv[1]), machine="here", port=0, url=sys.argv[2] or None))
+"""
+
+
+class Process:
+    """A Hive in a process of its own."""
+
+    def __init__(self, state: Path, url: str = "") -> None:
+        self.config = HiveConfig(state=state, machine="here")
+        path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", PROGRAM, str(state), url], env=path)
+        before = self.config.address_file.read_text() if self.config.address_file.exists() else None
+        eventually(lambda: self._address() not in (None, before) or self.process.poll() is not None, seconds=20)
+        assert self.process.poll() is None
+        self.url = self.config.address_file.read_text().strip()
+
+    def _address(self) -> str | None:
+        return self.config.address_file.read_text() if self.config.address_file.exists() else None
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[list[Process]]:
+    started: list[Process] = []
+    yield started
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait(10)
+
+
+@pytest.mark.timeout(90)
+def test_a_killed_hive_starts_again_with_all_that_it_had_said(tmp_path: Path, processes: list[Process]) -> None:
+    processes.append(first := Process(tmp_path / "hive"))
+    code = first.config.setup_code_file.read_text().strip()
+    with HiveClient(first.url) as client:
+        client.send("POST", "/api/setup", Setup(code, "ada", PASSWORD), LoggedIn)
+        key = client.identity().key
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    processes.append(second := Process(tmp_path / "hive"))
+    with HiveClient(second.url) as client:
+        assert client.identity().key == key
+        assert not client.get("/api/setup", SetupState).needed
+        assert client.send("POST", "/api/login", Login("ada", PASSWORD), LoggedIn).name == "ada"
+    assert second.end(signal.SIGTERM) == 0
+    assert not second.config.address_file.exists()
+    modes = {path.name: path.stat().st_mode & 0o077 for path in second.config.state.iterdir() if path.name != "lock"}
+    assert set(modes.values()) == {0}
+
+
+@pytest.mark.timeout(60)
+def test_over_https_the_hives_own_authority_is_proved_by_its_key(tmp_path: Path, processes: list[Process]) -> None:
+    processes.append(served := Process(tmp_path / "hive", "https://localhost:1"))
+    assert served.url.startswith("https://")
+    identity = read_untrusted_identity(served.url)
+    assert identity.ca_pem is not None
+    with HiveClient(served.url, ca_pem=identity.ca_pem) as client:
+        assert client.identity().key == identity.key
+
+
+def test_plain_http_is_served_on_loopback_only(tmp_path: Path) -> None:
+    def chosen(listen: str, url: str | None) -> bool:
+        config = HiveConfig(state=tmp_path, machine="here", listen=listen, url=url)
+        return tls.certificate_for(config) is not None
+
+    assert [chosen("127.0.0.1", None), chosen("::1", "http://localhost:8930")] == [False, False]
+    assert [chosen("127.0.0.1", "https://hive.example"), chosen("0.0.0.0", None)] == [True, True]
+    with pytest.raises(AddressUnusable, match="this machine only"):
+        chosen("0.0.0.0", "http://hive.example")
+
+
+def test_a_certificate_is_kept_while_it_is_good_and_renewed_when_the_name_changes(tmp_path: Path) -> None:
+    def issued(url: str) -> tuple[bytes, str | None]:
+        found = tls.certificate_for(HiveConfig(state=tmp_path, machine="here", listen="0.0.0.0", url=url))
+        assert found is not None
+        assert found.key.stat().st_mode & 0o777 == 0o600
+        return found.certificate.read_bytes(), found.ca_pem
+
+    first, authority = issued("https://one.example")
+    assert issued("https://one.example") == (first, authority)
+    second, same_authority = issued("https://two.example")
+    assert (second != first, same_authority) == (True, authority)
+    assert ca.covers(second.decode(), ["two.example", "localhost", "127.0.0.1"])
+
+
+def test_a_given_certificate_must_be_whole(tmp_path: Path) -> None:
+    config = HiveConfig(state=tmp_path, machine="here", certificate=tmp_path / "absent.pem")
+    with pytest.raises(AddressUnusable, match="belong together"):
+        tls.certificate_for(config)
+    both = HiveConfig(state=tmp_path, machine="here", certificate=tmp_path / "absent.pem", key=tmp_path / "absent.key")
+    with pytest.raises(AddressUnusable, match="cannot be read"):
+        tls.certificate_for(both)
+
+
+def test_what_stands_in_the_way_of_starting_is_said_and_nothing_is_listened_on(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = HiveConfig(state=tmp_path / "hive", machine="here", port=taken.getsockname()[1])
+        with pytest.raises(PortTaken) as refused:
+            serve(config)
+    assert refused.value.hint
+    assert isinstance(refused.value, Refused)
+
+
+@pytest.mark.timeout(60)
+def test_a_second_hive_on_the_same_state_is_refused(tmp_path: Path, processes: list[Process]) -> None:
+    processes.append(Process(tmp_path / "hive"))
+    with pytest.raises(AlreadyRunning):
+        serve(HiveConfig(state=tmp_path / "hive", machine="here", port=0))
