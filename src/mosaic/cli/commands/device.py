@@ -1,4 +1,4 @@
-"""`mosaic device …`: run this machine as a Device, and look after all of them."""
+"""The `mosaic device` family: run this machine as a Device, and look after all of them."""
 
 from pathlib import Path
 
@@ -24,6 +24,7 @@ def device() -> None:
     help="The join token that `mosaic device add` printed; `-` reads it from standard input. [env MOSAIC_JOIN]",
 )
 @click.option("--passphrase-file", type=_FILE, help="Read the account's passphrase from a file.")
+@click.option("--new-identity", is_flag=True, help="For a cloned machine: join anew, as a Device of its own.")
 @click.option("--driver", help="The volume driver's name on this engine; made from the Device's name if not given.")
 @click.option("--pool", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
 @click.option("--storage-socket", type=_FOLDER, help="Use the storage daemon that runs there, and start none.")
@@ -33,6 +34,7 @@ def run(
     name: str | None,
     join: str | None,
     passphrase_file: Path | None,
+    new_identity: bool,
     driver: str | None,
     pool: Path | None,
     storage_socket: Path | None,
@@ -52,7 +54,7 @@ def run(
         return serve(layout, storage_socket, name=name, driver=driver, parent=parent)
     from mosaic.cli.up.device_run import Joining, run_device
 
-    return run_device(layout, Joining(name, join, passphrase_file), driver=driver, pool=pool)
+    return run_device(layout, Joining(name, join, passphrase_file, new_identity), driver=driver, pool=pool)
 
 
 @device.command()

@@ -1,4 +1,4 @@
-"""`mosaic move NAME --to DEVICE`: another machine takes over, with the data."""
+"""`mosaic move NAME --to DEVICE`: another machine takes over, with the data; `--cancel` calls it off."""
 
 import click
 
@@ -28,14 +28,22 @@ class LossNotAccepted(Refused):
 
 @click.command()
 @click.argument("name")
-@click.option("--to", "target", required=True, help="The Device (name or id) that takes over.")
+@click.option("--to", "target", help="The Device (name or id) that takes over.")
+@click.option("--cancel", is_flag=True, help="Call off a move that has not arrived yet.")
 @click.option("--force", is_flag=True, help="Do not wait for the Device that has it: it is gone.")
 @click.option("--yes", is_flag=True, help="Accept the loss that a forced move may bring.")
 @click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
 @json_option
-def move(out: Output, name: str, target: str, force: bool, yes: bool, no_wait: bool) -> None:
+def move(out: Output, name: str, target: str | None, cancel: bool, force: bool, yes: bool, no_wait: bool) -> None:
     """Move NAME with its data to another Device and wait until it is healthy there."""
+    if cancel == (target is not None):
+        raise click.UsageError("say either where to, with --to, or --cancel")
     with connected() as hive:
+        if target is None:
+            path = f"/api/installations/{segment(name)}/cancel-move"
+            called_off = follow(hive, hive.send("POST", path, None, Installation).installation, verdict.running)
+            out.result(called_off, f"The move is off. {describe(called_off)}")
+            return
         device = find(hive, target)
         wish = Move(device.device)
         if force:

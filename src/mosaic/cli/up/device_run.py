@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import sys
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ class Joining:
     name: str | None
     token: str | None
     passphrase_file: Path | None
+    anew: bool = False
 
 
 def run_device(layout: Layout, joining: Joining, *, driver: str | None, pool: Path | None) -> None:
@@ -33,10 +35,16 @@ def run_device(layout: Layout, joining: Joining, *, driver: str | None, pool: Pa
     # The token works once, and no child needs it.
     os.environ.pop("MOSAIC_JOIN", None)
     preflight.check(layout.state)
-    if not layout.identity.exists():
+    is_locked = layout.state.exists()
+    if is_locked:
+        lock.take(layout.lock)
+    if joining.anew and layout.identity.exists():
+        _join_anew(layout, joining)
+    elif not layout.identity.exists():
         _join(layout, joining)
     layout.make()
-    lock.take(layout.lock)
+    if not is_locked:
+        lock.take(layout.lock)
     kept = settings.load(layout.settings)
     name = joining.name or kept.name or _host_name()
     chosen = replace(
@@ -55,6 +63,22 @@ def driver_name(layout: Layout, name: str) -> str:
         return Settings().driver
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "device"
     return f"mosaic-{plain}"[:_LONGEST_DRIVER]
+
+
+def _join_anew(layout: Layout, joining: Joining) -> None:
+    """Join as another Device, and keep what belonged to the identity that this machine shares with a clone.
+
+    The storage daemon stays as it is: it sets aside whatever the new Device was not granted.
+    """
+    number = sum(1 for _ in layout.state.glob("device.before-*")) + 1
+    kept = layout.state / f"device.before-{number}"
+    layout.device.rename(kept)
+    try:
+        _join(layout, joining)
+    except BaseException:
+        shutil.rmtree(layout.device, ignore_errors=True)
+        kept.rename(layout.device)
+        raise
 
 
 def _join(layout: Layout, joining: Joining) -> None:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 THRIFTY = {
     # glibc keeps an arena per thread and what was freed in each; services that mostly wait need neither.
-    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "131072",
-    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
 }
 _LARGEST_LOG_BYTES = 10 * 1024 * 1024
 
