@@ -32,7 +32,9 @@ class ObjectMissing(NotFound):
     code = "object-missing"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"the store has no object {name}", hint="run `mosaic volume verify` to see what it affects")
+        super().__init__(
+            f"the store has no object {name}", hint="leave the store as it is: only files in this object are affected"
+        )
 
 
 class ObjectExists(Conflict):
@@ -51,7 +53,8 @@ class ObjectDamaged(Corrupt):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
-            f"object {name} is damaged: {reason}", hint="run `mosaic volume verify` to see what it affects"
+            f"object {name} is damaged: {reason}",
+            hint="leave the store as it is: only files in this object are affected",
         )
 
 

@@ -2,7 +2,7 @@
 
 from mosaic.core.errors import Conflict, Corrupt
 
-_VERIFY = "run `mosaic volume verify` to see what it affects; another store's copy may be good"
+_VERIFY = "leave the store as it is: only files in the damaged part are affected, and another copy of it may be good"
 
 
 class PackDamaged(Corrupt):

@@ -23,7 +23,7 @@ class HeadForged(Corrupt):
     def __init__(self, volume: VolumeId) -> None:
         super().__init__(
             f"a head of volume {volume[:12]} is not signed by it",
-            hint="do not use this store; run `mosaic volume verify` against another one",
+            hint="do not use this store: somebody else wrote to it",
         )
 
 
