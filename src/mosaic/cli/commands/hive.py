@@ -49,6 +49,8 @@ def serve(
     from mosaic.hive.serve import serve as run
 
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (state / "hive.db").exists():
+        _make_database(state)
     run(
         HiveConfig(
             state=state,
@@ -61,6 +63,24 @@ def serve(
             key=key,
         )
     )
+
+
+@hive.command(hidden=True)
+@click.option("--state", type=_FOLDER, required=True)
+def prepare(state: Path) -> None:
+    """Make the database and end."""
+    from mosaic.hive.config import HiveConfig
+    from mosaic.hive.serve import open_database
+
+    open_database(HiveConfig(state=state, machine="")).close()
+
+
+def _make_database(state: Path) -> None:
+    """Make the database in a process of its own: what builds tables would stay in memory here for months, 10 MB."""
+    from mosaic.adapters import process
+    from mosaic.cli.up.services import MOSAIC
+
+    process.run([*MOSAIC, "hive", "prepare", "--state", str(state)], deadline_seconds=60)
 
 
 @hive.command("reset-password")
