@@ -27,5 +27,7 @@ async def changed(hive: Hive, *, at_most_seconds: float) -> AsyncIterator[bool]:
     """Yield True whenever something changed, False when nothing did for that long. Ends with the Hive."""
     seen = hive.news.seen
     while not hive.closing.is_set():
-        yield await hive.news.wait(seen, seconds=at_most_seconds)
+        something = await hive.news.wait(seen, seconds=at_most_seconds)
+        # Before the yield: what changes while the reader takes this one must wake it again.
         seen = hive.news.seen
+        yield something

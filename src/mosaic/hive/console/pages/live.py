@@ -24,7 +24,8 @@ async def live(hive: Hive, who: SignedIn) -> ServerSentEvent:  # noqa: ARG001  #
 
 
 async def _messages(hive: Hive) -> AsyncIterator[ServerSentEventMessage]:
-    yield _message("beat")
+    # The page was written before this stream began; what happened in between is told by this.
+    yield _message("change")
     async for something in changed(hive, at_most_seconds=BEAT_SECONDS):
         yield _message("change" if something else "beat")
 
