@@ -21,8 +21,11 @@ from mosaic.storage.engine.pack import NAME_BYTES, Kind, PackHead, PackWriter, o
 from mosaic.storage.engine.store import Store
 
 PACK_BYTES = 16 * 1024 * 1024
+PACK_BLOBS = 16 * 1024
 _COMPRESSORS = 2
 _WAITING_BYTES = 4 * 1024 * 1024
+_WAITING_BLOBS = 256
+_WORTH_A_THREAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class _Waiting:
     blob: bytes
     kind: Kind
     plain: bytes
-    small: Future[bytes | None]
+    small: Future[bytes | None] | bytes | None
 
 
 class Uploader:
@@ -76,9 +79,11 @@ class Uploader:
         if blob in self._unsent or self._known.has(blob):
             return blob
         self._unsent.add(blob)
-        self._waiting.append(_Waiting(blob, kind, plain, self._compressors.submit(shrink, plain)))
+        threaded = len(plain) >= _WORTH_A_THREAD_BYTES
+        small = self._compressors.submit(shrink, plain) if threaded else shrink(plain)
+        self._waiting.append(_Waiting(blob, kind, plain, small))
         self._waiting_bytes += len(plain)
-        while self._waiting_bytes > _WAITING_BYTES:
+        while self._waiting_bytes > _WAITING_BYTES or len(self._waiting) > _WAITING_BLOBS:
             self._seal_next()
         return blob
 
@@ -93,11 +98,11 @@ class Uploader:
     def _seal_next(self) -> None:
         blob = self._waiting.popleft()
         self._waiting_bytes -= len(blob.plain)
-        small = blob.small.result()
+        small = blob.small.result() if isinstance(blob.small, Future) else blob.small
         pack = self._pack or self._begin()
         compressed = small is not None
         pack.add(blob.blob, blob.kind, small or blob.plain, plain_length=len(blob.plain), compressed=compressed)
-        if pack.size >= PACK_BYTES:
+        if pack.size >= PACK_BYTES or len(pack.places) >= PACK_BLOBS:
             self._send()
 
     def _begin(self) -> PackWriter:
