@@ -22,7 +22,7 @@ from mosaic.device.fleet import Fleet
 from mosaic.device.lookout import Lookout
 from mosaic.device.means import HiveAway, Means
 from mosaic.device.observe import device_label
-from mosaic.device.outside import Hive
+from mosaic.device.outside import Engine, Hive, Storage
 from mosaic.device.records import Records
 from mosaic.wire.assignment import Assignment, VolumeAssignment
 from mosaic.wire.channel import Assignments
@@ -79,6 +79,7 @@ class World:
     points: KillPoints = field(default_factory=KillPoints)
     hive: FakeHive = field(init=False)
     hive_here: bool = True
+    seconds: float = 10
     root: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
 
     def __post_init__(self) -> None:
@@ -88,6 +89,8 @@ class World:
         self.engine.drivers[driver] = self.storage
         self.engine.points = self.points
         self.engine.have("front:1", "web:1")
+        self.real_engine: Engine | None = None
+        self.real_storage: Storage | None = None
         self.hive = FakeHive(self.points)
         self.config = DeviceConfig(self.name, self.folder, Path("/nowhere"), driver=driver, front=False)
         self.config.apps.mkdir(parents=True, exist_ok=True)
@@ -110,7 +113,7 @@ class World:
         """Run a Device until nothing is left to do (or `until`), and end it. Raises what it was killed by."""
 
         async def main() -> Running:
-            with anyio.fail_after(10):
+            with anyio.fail_after(self.seconds):
                 return await self._run(messages, until or Running.is_settled, alone=alone)
 
         return anyio.run(main)
@@ -132,14 +135,15 @@ class World:
         self, messages: tuple[Assignments, ...], until: Callable[["Running"], bool], *, alone: bool
     ) -> "Running":
         records = Records(self.config.ledger)
-        lookout = Lookout(self.engine, self.storage, label=device_label(self.device))
+        engine, storage = self.real_engine or self.engine, self.real_storage or self.storage
+        lookout = Lookout(engine, storage, label=device_label(self.device))
         outside, changed = Bell(), Bell()
         fleet_here: list[Fleet] = []
         means = Means(
             config=self.config,
             device=self.device,
-            engine=self.engine,
-            storage=self.storage,
+            engine=engine,
+            storage=storage,
             lookout=lookout,
             records=records,
             clock=SystemClock(),

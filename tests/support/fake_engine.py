@@ -84,10 +84,6 @@ class FakeEngine:
         with self.points.around():
             self.docker_volumes.setdefault(name, FakeVolume(driver, dict(options), dict(labels)))
 
-    async def volumes(self, label: str) -> list[str]:
-        key, _, value = label.partition("=")
-        return [name for name, made in self.docker_volumes.items() if made.labels.get(key) == value]
-
     async def remove_volume(self, name: str) -> None:
         with self.points.around():
             self.docker_volumes.pop(name, None)

@@ -52,10 +52,6 @@ class Engine(Protocol):
         """Create a Docker volume; one that is there already is fine."""
         ...
 
-    async def volumes(self, label: str) -> list[str]:
-        """Return the names of the Docker volumes with the label."""
-        ...
-
     async def remove_volume(self, name: str) -> None:
         """Forget a Docker volume."""
         ...

@@ -26,7 +26,8 @@ class Notes(msgspec.Struct, frozen=True):
     `release_text`) that passed its check. `images` are the pins of `bundle`,
     resolved here. `ports` were given to it here. `keys` are key pairs made
     here, by kind, before they were registered. `rendered` is the release that
-    the compose file in the project's folder is of, and `services` are in it.
+    the compose file in the project's folder is of, `services` are in it, and
+    `docker_volumes` were made for it.
     `started` says that it has run here, so that its volumes must have data.
     `unconfirmed` says that it was started without a Hive and none has
     confirmed it since.
@@ -41,6 +42,7 @@ class Notes(msgspec.Struct, frozen=True):
     keys: dict[str, NewVolume] = {}
     rendered: str | None = None
     services: list[str] = []
+    docker_volumes: list[str] = []
     web_port: int | None = None
     started: bool = False
     unconfirmed: bool = False

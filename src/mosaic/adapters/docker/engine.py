@@ -113,10 +113,6 @@ class DockerEngine:
         new = _NewVolume(name, driver, dict(options), dict(labels))
         await self._ask(self._api.post, "/volumes/create", new)
 
-    async def volumes(self, label: str) -> list[str]:
-        """Return the names of the Docker volumes with the label (`key=value`)."""
-        return sights.volume_names(await self._ask(partial(self._api.get, "/volumes", filters={"label": [label]})))
-
     async def remove_volume(self, name: str) -> None:
         """Forget a Docker volume; what its driver does with what is in it is the driver's."""
         await self._ask(partial(self._api.delete, f"/volumes/{quoted(name)}", force="true"))

@@ -106,14 +106,6 @@ class _Image(msgspec.Struct, rename="pascal"):
     config: _Config | None = None
 
 
-class _Volume(msgspec.Struct, rename="pascal"):
-    name: str
-
-
-class _Volumes(msgspec.Struct, rename="pascal"):
-    volumes: list[_Volume] | None = None
-
-
 class _Network(msgspec.Struct, rename="pascal"):
     id: str
 
@@ -150,14 +142,6 @@ def engine_version(answer: bytes) -> EngineVersion:
         major, minor = raw.api_version.split(".")[:2]
         return EngineVersion(raw.version, (int(major), int(minor)), raw.arch)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise EngineUnreadable(str(error)) from error
-
-
-def volume_names(answer: bytes) -> list[str]:
-    """Read `GET /volumes`."""
-    try:
-        return sorted(volume.name for volume in msgspec.json.decode(answer, type=_Volumes).volumes or [])
-    except msgspec.MsgspecError as error:
         raise EngineUnreadable(str(error)) from error
 
 

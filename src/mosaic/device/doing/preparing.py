@@ -44,6 +44,10 @@ async def prepare(means: Means, item: Assignment, epoch: Epoch, file: Path) -> N
     compose = await ask(read_app, means.config, item)
     chosen = await ports.choose(means, item, compose)
     rendered = await _rendered(means, item, epoch, compose, chosen)
+    # Noted first, so that they are found again without asking every volume driver of the engine for its list.
+    names = sorted({rendered.guard, *(folder.docker_volume for folder in rendered.folders)})
+    known = means.records.notes_of(item.installation).docker_volumes
+    means.records.note(item.installation, docker_volumes=sorted({*known, *names}))
     async with anyio.create_task_group() as creating:
         for folder in rendered.folders:
             creating.start_soon(_create_volume, means, item, folder)

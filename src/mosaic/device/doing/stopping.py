@@ -8,7 +8,6 @@ from mosaic.core.errors import MosaicError
 from mosaic.device.doing import bundles, volumes
 from mosaic.device.doing.preparing import compose_file
 from mosaic.device.means import Means
-from mosaic.device.observe import installation_label
 from mosaic.device.outside import ask
 from mosaic.wire.assignment import Assignment
 
@@ -37,9 +36,8 @@ async def discard(means: Means, item: Assignment) -> None:
 
 async def forget(means: Means, installation: str) -> None:
     """Remove Docker volumes, bundle, rendered file and notes of an installation whose data is not here any more."""
-    for name in await means.engine.volumes(installation_label(installation)):
-        if name.startswith(f"{means.config.driver}_"):
-            await means.engine.remove_volume(name)
+    for name in means.records.notes_of(installation).docker_volumes:
+        await means.engine.remove_volume(name)
     await ask(shutil.rmtree, compose_file(means, installation).parent, ignore_errors=True)
     bundles.remove(means, installation)
     means.records.forget(installation)

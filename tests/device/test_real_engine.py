@@ -1,0 +1,163 @@
+"""A Device on a real engine and a real storage daemon, cut short at every step; only the Hive is simulated."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from mosaic.adapters import process
+from mosaic.adapters.docker.engine import DockerEngine
+from mosaic.core.ids import VolumeId
+from mosaic.device.config import DEFAULT_ENGINE
+from mosaic.device.observe import device_label
+from mosaic.device.records import Records
+from mosaic.storage.config import PLUGIN_DIR
+from mosaic.wire.assignment import VolumeAssignment
+from support import fake_hive_blobs
+from support.device_world import NOTES, Running, World, assignment, wants
+from support.storage_daemon import TestDaemon, place
+
+pytestmark = [pytest.mark.engine, pytest.mark.btrfs, pytest.mark.timeout(120)]
+
+COMPOSE = """
+services:
+  web:
+    image: {image}
+    command: ["sh", "-c", "echo here >> /data/log; trap 'exit 0' TERM; while :; do sleep 1 & wait; done"]
+    init: true
+    stop_grace_period: 2s
+    volumes: ["data:/data"]
+    ports: ["80"]
+    healthcheck:
+      test: ["CMD", "test", "-s", "/data/log"]
+      interval: 1s
+  once:
+    image: {image}
+    command: ["true"]
+volumes:
+  data: {{}}
+"""
+IMAGES = ("mosaic/base:12", "debian:12-slim", "mosaic/notes-nginx:1")
+
+
+class Real:
+    """The world, its daemon, and the Hive's blobs."""
+
+    def __init__(self, world: World, daemon: TestDaemon, blobs: fake_hive_blobs.FakeHive, digest: str) -> None:
+        self.world, self.daemon, self.blobs, self.digest = world, daemon, blobs, digest
+        self._epoch = ""
+
+    def run(self, goal: str = "run", *, anew: bool = False, until: Callable[[Running], bool] | None = None) -> Running:
+        """Run a Device with this goal, under the lease of now or the next one."""
+        volumes = [self._named(one, anew=anew) for one in self.world.hive.registered.values()]
+        epoch = None if goal == "drop" else self._epoch or "1.1"
+        return self.world.run(wants(assignment(self.digest, goal, epoch, volumes=volumes)), until=until)
+
+    def _named(self, one: VolumeAssignment, *, anew: bool) -> VolumeAssignment:
+        if anew or not self._epoch:
+            self._epoch, base = self.blobs.grant(one.volume, "token-a")
+            self._base = base
+        newest = self.blobs.volume(one.volume).newest
+        return msgspec.structs.replace(one, base=self._base, newest=newest)
+
+    def containers(self) -> list[str]:
+        found = anyio.run(lambda: DockerEngine(DEFAULT_ENGINE).containers(device_label(self.world.device)))
+        return sorted(f"{one.service} {one.state}" for one in found)
+
+
+@pytest.fixture
+def real(tmp_path: Path, btrfs_path: Path) -> Iterator[Real]:
+    name = f"t{secrets.token_hex(3)}"
+    engine = DockerEngine(DEFAULT_ENGINE)
+    image = next(iter(anyio.run(engine.images, IMAGES)), None)
+    assert image is not None, "script/images has not built a base image"
+    world = World(tmp_path / "d", name)
+    world.device = secrets.token_hex(16)
+    world.seconds = 60
+    world.real_engine = engine
+    with fake_hive_blobs.FakeHive().running() as blobs, place(btrfs_path, name, "token-a") as daemon:
+        daemon.config = replace(daemon.config, plugin_dir=PLUGIN_DIR)
+        daemon.start()
+        world.real_storage = daemon.client
+        _grant_at_registration(world, blobs)
+        try:
+            daemon.connect(blobs)
+            yield Real(world, daemon, blobs, world.publish(COMPOSE.format(image=image)))
+        finally:
+            _remove(engine, world)
+            daemon.stop()
+            (PLUGIN_DIR / f"mosaic-{name}.sock").unlink(missing_ok=True)
+
+
+def _grant_at_registration(world: World, blobs: fake_hive_blobs.FakeHive) -> None:
+    """The lease was granted before the keys were made: the blob endpoint must take heads of its first epoch."""
+    register = world.hive.register_volume
+
+    def registered(installation: str, kind: str, volume: object) -> VolumeAssignment:
+        made = register(installation, kind, volume)  # type: ignore[arg-type]
+        if blobs.volume(made.volume).epoch is None:
+            blobs.grant(VolumeId(made.volume), "token-a")
+        return made
+
+    world.hive.register_volume = registered  # type: ignore[method-assign, assignment]
+
+
+def _remove(engine: DockerEngine, world: World) -> None:
+    anyio.run(lambda: engine.end_containers(device_label(world.device), grace_seconds=1))
+    for name in docker_volumes(world):
+        process.attempt(["docker", "volume", "rm", "--force", name], deadline_seconds=60)
+
+
+def docker_volumes(world: World) -> list[str]:
+    with Records(world.config.ledger) as records:
+        return records.notes_of(NOTES).docker_volumes
+
+
+def test_an_app_is_started_moved_away_and_forgotten(real: Real) -> None:
+    after = real.run().report()
+    assert (after.phase, after.healthy, after.problem) == ("running", True, None)
+    assert real.containers() == ["once exited", "web running"]
+
+    assert real.run("leave").report().phase == "released"
+    assert real.containers() == []
+
+    assert real.run("drop").report().phase == "dropped"
+
+
+@pytest.mark.parametrize("step", ["PullImages", "MakeKeys", "HoldVolumes", "StartApp", "Snapshot"])
+def test_an_install_that_is_cut_short_in_any_step_converges(real: Real, step: str) -> None:
+    def is_there(running: Running) -> bool:
+        return running.is_settled() or any(type(work.step).__name__ == step for work in running.fleet.works)
+
+    real.run(until=is_there)
+
+    after = real.run().report()
+
+    assert (after.phase, after.healthy, after.problem) == ("running", True, None)
+    assert real.containers() == ["once exited", "web running"]
+    assert len(real.world.hive.registered) == 1
+
+
+def test_a_service_that_is_killed_is_started_again_by_its_event(real: Real) -> None:
+    real.run()
+    web = f"mosaic-{real.world.device[:8]}-{NOTES}-web-1"
+    process.run(["docker", "kill", web], deadline_seconds=20)
+
+    after = real.run().report()
+
+    assert after.healthy
+    assert real.containers() == ["once exited", "web running"]
+
+
+def test_removing_a_volume_by_hand_is_refused_and_says_what_to_type(real: Real) -> None:
+    real.run()
+    real.run("leave")
+
+    said = process.attempt(["docker", "volume", "rm", docker_volumes(real.world)[0]], deadline_seconds=20)
+
+    assert said.code != 0
+    assert "mosaic uninstall" in said.stderr.decode()
