@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from mosaic.adapters.sql import accounts, devices, installations, migrations, placements
+from mosaic.adapters.sql import accounts, devices, installations, placements
 from mosaic.adapters.sql.accounts import Account
 from mosaic.adapters.sql.devices import Device
 from mosaic.adapters.sql.engine import Tx, open_sqlite
@@ -31,6 +31,7 @@ from mosaic.wire.channel import Reported
 from mosaic.wire.enrol import NewVolume
 from mosaic.wire.head import parse
 from support.fake_device import FakeDevice
+from support.migrated import write_migrated
 
 T = TypeVar("T")
 ADA = AccountId("ada")
@@ -111,8 +112,8 @@ class CrashingHive:
     """`kill_at` counts transactions from its being set; `after_commit` lets the fatal one be written first."""
 
     def __init__(self, folder: Path) -> None:
+        write_migrated(folder / "hive.db")
         self.database = open_sqlite(folder / "hive.db")
-        migrations.upgrade(self.database)
         self.key = identity.load_or_make(folder / "hive.key")
         self.now_ns = 10**18
         self.kill_at: int | None = None

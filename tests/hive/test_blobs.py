@@ -11,19 +11,29 @@ from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 from support.fake_device import FakeDevice
-from support.running_hive import Owner
+from support.running_hive import Owner, running_hive
 from support.waiting import eventually
 
 Join = Callable[[str], FakeDevice]
 
 
-@pytest.fixture
-def attic(owner: Owner, joined: Join) -> FakeDevice:
+@pytest.fixture(scope="module")
+def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
+    """The owner of one Hive for all tests here: they differ in the names of their objects."""
+    with running_hive(tmp_path_factory.mktemp("blobs")) as hive:
+        yield hive.set_up()
+
+
+@pytest.fixture(scope="module")
+def attic(owner: Owner) -> Iterator[FakeDevice]:
     """A Device that the app has settled on."""
-    device = joined("attic")
+    device = FakeDevice("attic")
+    device.join(owner.join_token())
+    device.connect()
     owner.install(device="attic")
     eventually(lambda: owner.installation().phase == "settled")
-    return device
+    yield device
+    device.disconnect()
 
 
 def volume(device: FakeDevice) -> VolumeId:

@@ -118,7 +118,7 @@ def test_an_uninstalled_app_comes_back_from_the_trash_with_its_data(owner: Owner
     made = owner.install(device="attic")
     settled(owner, attic)
     entry = owner.uninstall()
-    eventually(lambda: attic.local[made.installation].phase == "released")
+    eventually(lambda: owner.trash()[0].saved)
     assert [each.name for each in owner.trash()] == ["notes"]
     assert entry.until_ns - entry.uninstalled_ns == 30 * 24 * 3600 * 10**9
     owner.restore("notes", device="cellar")
@@ -132,7 +132,7 @@ def test_the_trash_is_emptied_after_thirty_days_and_not_before(owner: Owner, joi
     made = owner.install()
     settled(owner, attic)
     owner.uninstall()
-    eventually(lambda: attic.local[made.installation].phase == "released")
+    eventually(lambda: owner.trash()[0].saved)
     clock.advance(30 * 24 * 3600 - 5)
     assert len(owner.trash()) == 1
     clock.advance(6)

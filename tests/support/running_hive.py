@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from litestar import Litestar
 from litestar.exceptions import LitestarDeprecationWarning
 
 from mosaic.adapters.api_client import HiveClient
@@ -19,15 +20,28 @@ from mosaic.crypto import account as account_keys
 from mosaic.crypto import admission, envelope
 from mosaic.crypto.account import Made
 from mosaic.hive import serve
+from mosaic.hive.app import attach, build
 from mosaic.hive.config import HiveConfig
 from mosaic.hive.runtime import Hive
 from mosaic.wire.account import NewAccountKeys
 from mosaic.wire.api import (
-    Admit, CatalogApp, Device, Event, Install, Installation, LoggedIn, Move, NewJoinToken, RestoreFromTrash, Setup,
-    TrashEntry, Volume,
+    Admit,
+    CatalogApp,
+    Device,
+    Event,
+    Install,
+    Installation,
+    LoggedIn,
+    Move,
+    NewJoinToken,
+    RestoreFromTrash,
+    Setup,
+    TrashEntry,
+    Volume,
 )  # fmt: skip
 from mosaic.wire.enrol import JoinToken
 from support.manual_clock import ManualClock
+from support.migrated import write_migrated
 
 PASSWORD = "correct horse"
 PASSPHRASE = "abandon ability able about above absent"
@@ -56,6 +70,17 @@ def write_app(catalog: Path, name: str = "notes", compose: str = COMPOSE) -> Pat
     return folder
 
 
+_APPS: list[Litestar] = []
+"""Applications that serve nobody at the moment. Building one takes longer than most tests."""
+
+
+def _build() -> Litestar:
+    with warnings.catch_warnings():
+        # The Console's handlers name their dependencies in the older way.
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        return build()
+
+
 class RunningHive:
     """One run of a Hive. `stop` and `start` again what is in the same state folder."""
 
@@ -64,6 +89,7 @@ class RunningHive:
         self.clock = clock
         self.url = ""
         self.hive: Hive | None = None
+        self._app: Litestar | None = None
         self._server: serve.Server | None = None
         self._thread: threading.Thread | None = None
         self._clients: dict[str, HiveClient] = {}
@@ -78,9 +104,8 @@ class RunningHive:
                 address = serve.address_of(self.config, listener.getsockname()[1], None)
                 async with serve.running(self.config, address, clock=self.clock) as hive:
                     self.url, self.hive = address.url, hive
-                    with warnings.catch_warnings():
-                        warnings.simplefilter("ignore", LitestarDeprecationWarning)
-                        self._server = serve.Server(serve.uvicorn_config(hive, None), hive)
+                    self._app = _APPS.pop() if _APPS else _build()
+                    self._server = serve.Server(serve.uvicorn_config(attach(self._app, hive), None), hive)
                     listener.listen()
                     ready.set()
                     await self._server.serve(sockets=[listener])
@@ -106,6 +131,9 @@ class RunningHive:
             assert not self._thread.is_alive()
             self._server = self._thread = None
 
+        if self._app is not None:
+            _APPS.append(self._app)
+            self._app = None
         for client in self._clients.values():
             client.__exit__(None, None, None)
         self._clients = {}
@@ -231,6 +259,8 @@ def running_hive(folder: Path, *, clock: Clock | None = None, database_url: str 
         setup_code=SETUP_CODE,
         database_url=database_url,
     )
+    if database_url is None:
+        write_migrated(config.state / "hive.db")
     running = RunningHive(config, clock or ManualClock())
     running.start()
     try:

@@ -40,8 +40,8 @@ HEADERS: Mapping[str, str] = {
 }
 
 
-def build(hive: Hive) -> Litestar:
-    """Return the application for one running Hive."""
+def build() -> Litestar:
+    """Return the application. It serves the Hive that `attach` gave it last."""
     owned = Router(
         "/",
         route_handlers=[*devices.handlers, *installations.handlers, *events.handlers],
@@ -70,11 +70,16 @@ def build(hive: Hive) -> Litestar:
             use_handler_docstrings=True,
         ),
         request_max_body_size=MAX_BODY_BYTES,
-        state=State({"hive": hive}),
         logging_config=None,
         pdb_on_exception=False,
         debug=False,
     )
+
+
+def attach(app: Litestar, hive: Hive) -> Litestar:
+    """Let the application serve this Hive from now on."""
+    app.state.hive = hive
+    return app
 
 
 def _the_hive(state: State) -> Hive:

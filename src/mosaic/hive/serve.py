@@ -14,6 +14,7 @@ from typing import IO
 import anyio
 import structlog
 import uvicorn
+from litestar import Litestar
 
 from mosaic.adapters.clock import Clock, SystemClock
 from mosaic.adapters.sql import accounts, migrations
@@ -21,7 +22,7 @@ from mosaic.adapters.sql.engine import Database, open_sqlite, open_url
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.core.rewind import SALT_BITS
 from mosaic.hive import identity, scheduler, setup_code, tls
-from mosaic.hive.app import build
+from mosaic.hive.app import attach, build
 from mosaic.hive.channel.socket import MAX_FRAME_BYTES
 from mosaic.hive.config import HiveConfig
 from mosaic.hive.runtime import Address, Hive
@@ -70,7 +71,7 @@ def serve(config: HiveConfig) -> None:
 async def _serve(config: HiveConfig, listener: socket.socket, certificate: Certificate | None) -> None:
     address = address_of(config, listener.getsockname()[1], certificate)
     async with running(config, address) as hive:
-        server = Server(uvicorn_config(hive, certificate), hive)
+        server = Server(uvicorn_config(attach(build(), hive), certificate), hive)
         # From here on connections wait for the server instead of being refused.
         listener.listen(_BACKLOG)
         identity.write_private(config.address_file, local_url(config, listener.getsockname()[1], certificate) + "\n")
@@ -164,10 +165,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def uvicorn_config(hive: Hive, certificate: Certificate | None) -> uvicorn.Config:
+def uvicorn_config(app: Litestar, certificate: Certificate | None) -> uvicorn.Config:
     """Return how the application is served."""
     return uvicorn.Config(
-        build(hive),
+        app,
         ws="websockets-sansio",
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=_PING_SECONDS,

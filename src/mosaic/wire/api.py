@@ -206,7 +206,11 @@ class MoveForecast(msgspec.Struct, frozen=True):
 
 
 class TrashEntry(msgspec.Struct, frozen=True):
-    """An uninstalled app whose data is kept until `until_ns`."""
+    """An uninstalled app whose data is kept until `until_ns`.
+
+    `saved` says that its Device has stopped it and handed over its last data,
+    so that it can be restored on any Device; until then only on the same.
+    """
 
     installation: str
     name: str
@@ -214,6 +218,7 @@ class TrashEntry(msgspec.Struct, frozen=True):
     uninstalled_ns: int
     until_ns: int
     last_replicated_ns: int | None
+    saved: bool = False
 
 
 class RestoreFromTrash(msgspec.Struct, frozen=True):

@@ -97,6 +97,7 @@ def trash_entry(tx: Tx, known: Installation, placement: Placement) -> api.TrashE
         uninstalled_ns=placement.since_ns,
         until_ns=placement.since_ns + TRASH_NS,
         last_replicated_ns=last_replicated_ns(tx, known.id),
+        saved=placement.lease.released,
     )
 
 
