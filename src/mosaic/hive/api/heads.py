@@ -32,7 +32,7 @@ class HeadForged(Refused):
     code = "head-forged"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"this head cannot be taken: {reason}", hint="run `mosaic volume verify` on the volume")
+        super().__init__(f"this head cannot be taken: {reason}", hint="run `mosaic doctor` on the device that sent it")
 
 
 class HeadMissing(NotFound):
@@ -41,7 +41,7 @@ class HeadMissing(NotFound):
     code = "head-unknown"
 
     def __init__(self) -> None:
-        super().__init__("the volume has no such head", hint="`mosaic volume snapshots NAME` lists them")
+        super().__init__("the volume has no such head", hint="`mosaic volume list` shows the newest of each volume")
 
 
 @post("/api/volumes/{volume:str}/heads", status_code=200, request_max_body_size=64 * 1024)
