@@ -8,7 +8,12 @@ from mosaic.core.compose_keys import REPLACED
 from mosaic.core.ids import ImageId, ServiceName
 
 RESTART_LABEL = "mosaic.restart"
-"""`yes` on a service that is to be started again even after it ended with 0; the Device does what Docker may not."""
+"""`yes` on a service that is to be started again even after it ended with 0; the Device does what Docker may not.
+
+A service is meant to run unless the compose file says that it ends: `restart: "no"` or `on-failure` in so many
+words, or another service that waits for it with `service_completed_successfully`. Compose's own default is not
+asked: under it a database that was told to stop has ended well, and would stay down.
+"""
 
 _DEPLOY_KEPT = ("replicas", "resources")
 
@@ -21,8 +26,11 @@ def render_service(
     labels: Mapping[str, str],
     bundle: str,
     package: Set[str],
+    awaited: Set[ServiceName],
 ) -> dict[str, Json]:
     """Return the service as it runs, without `volumes` and `ports`.
+
+    `awaited` are the services that another one waits for to end well.
 
     Raises:
         ComposeInvalid: an `env_file` that the package does not have.
@@ -34,7 +42,11 @@ def render_service(
     rendered["restart"] = "no"
     own = as_pairs(service.get("labels"), f"labels of service {name}")
     kept: dict[str, Json] = {key: value for key, value in own.items() if not key.startswith("mosaic.")}
-    rendered["labels"] = {**kept, **labels, RESTART_LABEL: "yes" if _restarts(name, service) else "no"}
+    rendered["labels"] = {
+        **kept,
+        **labels,
+        RESTART_LABEL: "yes" if name not in awaited and _restarts(name, service) else "no",
+    }
     if "deploy" in service:
         deploy = as_mapping(service["deploy"], f"deploy of service {name}")
         rendered["deploy"] = {key: value for key, value in deploy.items() if key in _DEPLOY_KEPT}
@@ -46,11 +58,25 @@ def render_service(
 
 
 def _restarts(name: ServiceName, service: Mapping[str, Json]) -> bool:
-    if str(service.get("restart")) in ("always", "unless-stopped"):
-        return True
+    if "restart" in service:
+        said = service["restart"]
+        return said is not False and str(said) != "no" and not str(said).startswith("on-failure")
     deploy = as_mapping(service.get("deploy"), f"deploy of service {name}")
     policy = as_mapping(deploy.get("restart_policy"), f"restart_policy of service {name}")
-    return bool(policy) and policy.get("condition", "any") == "any"
+    return policy.get("condition", "any") == "any"
+
+
+def awaited_services(services: Mapping[ServiceName, Mapping[str, Json]]) -> Set[ServiceName]:
+    """Return the services that some other service waits for with `service_completed_successfully`."""
+    found: set[ServiceName] = set()
+    for name, service in services.items():
+        waits = service.get("depends_on")
+        if isinstance(waits, dict):
+            for other, how in waits.items():
+                condition = as_mapping(how, f"depends_on of service {name}").get("condition")
+                if condition == "service_completed_successfully":
+                    found.add(ServiceName(other))
+    return found
 
 
 def _with_alias(name: ServiceName, service: Mapping[str, Json]) -> Json:

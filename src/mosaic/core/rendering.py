@@ -25,7 +25,7 @@ from mosaic.core.folders import GUARD, Folder, docker_volume
 from mosaic.core.ids import AppDigest, DeviceId, ImageId, InstallationId, ServiceName
 from mosaic.core.ports import Assigned, Wanted
 from mosaic.core.render_mounts import GUARD_TARGET, Mounts, render_mounts
-from mosaic.core.render_service import render_service
+from mosaic.core.render_service import awaited_services, render_service
 from mosaic.core.render_top import render_files, render_networks
 
 
@@ -88,8 +88,9 @@ def render(compose: Compose, facts: Facts) -> Rendered:
         ComposeInvalid: a mount or a file that cannot be.
     """
     mounts = render_mounts(compose, facts.driver, facts.installation, facts.package, facts.bundle, facts.image_volumes)
+    awaited = awaited_services(compose.services)
     services: dict[str, Json] = {
-        name: _render_service(name, service, facts, mounts) for name, service in compose.services.items()
+        name: _render_service(name, service, facts, mounts, awaited) for name, service in compose.services.items()
     }
     guard = docker_volume(facts.driver, facts.installation, GUARD)
     volumes = {folder.folder: _external(folder.docker_volume) for folder in mounts.folders} | {GUARD: _external(guard)}
@@ -109,7 +110,9 @@ def _external(name: str) -> Json:
     return {"external": True, "name": name}
 
 
-def _render_service(name: ServiceName, service: Mapping[str, Json], facts: Facts, mounts: Mounts) -> Json:
+def _render_service(
+    name: ServiceName, service: Mapping[str, Json], facts: Facts, mounts: Mounts, awaited: Set[ServiceName]
+) -> Json:
     image = facts.images.get(name)
     if image is None:
         raise ImageNotPinned(name, str(service["image"]))
@@ -120,7 +123,9 @@ def _render_service(name: ServiceName, service: Mapping[str, Json], facts: Facts
         "mosaic.config-revision": str(facts.config_revision),
         "mosaic.epoch": str(facts.epoch),
     }
-    rendered = render_service(name, service, image=image, labels=labels, bundle=facts.bundle, package=facts.package)
+    rendered = render_service(
+        name, service, image=image, labels=labels, bundle=facts.bundle, package=facts.package, awaited=awaited
+    )
     guard: Json = {"type": "volume", "source": GUARD, "target": GUARD_TARGET, "read_only": True}
     rendered["volumes"] = [*mounts.entries[name], guard]
     ports = [_port(assigned, facts) for assigned in facts.ports if assigned.key.service == name]
