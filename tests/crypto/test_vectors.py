@@ -7,10 +7,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from mosaic.core.ids import VolumeId
-from mosaic.crypto import account, admission, passphrase, recovery, unwrap, x25519
+from mosaic.crypto import account, admission, grants, passphrase, recovery, unwrap, x25519
 from mosaic.crypto.envelope import Kind, label, seal, seal_for_device
 from mosaic.crypto.secret import Secret
 from mosaic.wire.account import AccountKeys, KdfParameters, OwnerAdmission
+from mosaic.wire.grants import PolicyGrant
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "crypto.json").read_text())
 ENVELOPES = VECTORS["envelopes"]
@@ -87,6 +88,18 @@ def test_the_device_opens_the_frozen_root() -> None:
     assert device.public == frozen["device_public"]
     assert sealed == frozen["envelope"]
     assert opened.reveal().hex() == frozen["root"]
+
+
+def test_the_owner_signs_the_frozen_grant() -> None:
+    frozen = VECTORS["grant"]
+    owner = VECTORS["owner"]
+    grant = grants.sign(
+        Secret(_bytes(owner["seed"])), account=frozen["account"], name=frozen["name"], keys=frozen["keys"]
+    )
+    assert grant == PolicyGrant(sorted(frozen["keys"]), frozen["signature"])
+    assert grants.is_signed(
+        frozen["keys"], frozen["signature"], owner_key=owner["public"], account=frozen["account"], name=frozen["name"]
+    )
 
 
 def test_the_owner_signs_the_frozen_admission() -> None:

@@ -14,13 +14,14 @@ import anyio
 from mosaic.adapters import bundle
 from mosaic.adapters.clock import SystemClock
 from mosaic.core.errors import MosaicError
+from mosaic.crypto.account import owner_key_of
 from mosaic.crypto.secret import Secret
 from mosaic.device.bell import Bell
 from mosaic.device.config import DeviceConfig
 from mosaic.device.describe import installation_report
 from mosaic.device.fleet import Fleet
 from mosaic.device.lookout import Lookout
-from mosaic.device.means import HiveAway, Means
+from mosaic.device.means import HiveAway, Means, Owner
 from mosaic.device.observe import device_label
 from mosaic.device.outside import Engine, Hive, Storage
 from mosaic.device.records import Records
@@ -33,6 +34,7 @@ from support.fake_storage import FakeStorage, FakeStore
 from support.kill_points import KillPoints, killed_in
 
 NOTES = "notesnotes22"
+ACCOUNT = "accountaccou"
 COMPOSE = """
 services:
   front:
@@ -81,8 +83,11 @@ class World:
     hive_here: bool = True
     seconds: float = 10
     root: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
+    owner_seed: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
+    owner_key: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.owner_key = owner_key_of(self.owner_seed)
         self.device = self.name.encode().hex().ljust(32, "0")[:32]
         driver = f"mosaic-{self.name}"
         self.storage = FakeStorage(self.store, driver=driver, points=self.points)
@@ -142,6 +147,7 @@ class World:
         means = Means(
             config=self.config,
             device=self.device,
+            owner=Owner(ACCOUNT, self.owner_key),
             engine=engine,
             storage=storage,
             lookout=lookout,

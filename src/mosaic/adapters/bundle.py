@@ -68,6 +68,18 @@ def digest(bundle: bytes) -> AppDigest:
     return AppDigest("sha256:" + hashlib.sha256(bundle).hexdigest())
 
 
+def read(bundle: bytes, name: str) -> bytes:
+    """Return one file of a bundle. Raises BundleUnusable: not a tar, or without that file."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:") as tar:
+            source = tar.extractfile(name)
+            if source is not None:
+                return source.read()
+    except (tarfile.TarError, KeyError, OSError, ValueError) as error:
+        raise BundleUnusable(f"{name} cannot be read: {error}") from error
+    raise BundleUnusable(f"{name} is no file")
+
+
 def unpack(bundle: bytes, target: Path) -> None:
     """Extract a bundle to `target`, which must not exist yet; it appears complete or not at all.
 

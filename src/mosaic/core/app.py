@@ -19,7 +19,7 @@ from mosaic.core.compose_document import (
 from mosaic.core.compose_variables import interpolate
 from mosaic.core.folders import APP, LINK, docker_volume
 from mosaic.core.ids import InstallationId, ServiceName
-from mosaic.core.policy import require_allowed
+from mosaic.core.policy import check, require_allowed
 
 SEED_VARIABLES = ("LINK_DOMAIN_DEFAULT", "LINK_TOKEN_DEFAULT", "APP_VOLUME_NAME", "LINK_VOLUME_NAME")
 
@@ -44,14 +44,28 @@ def open_app(parsed: object, *, variables: Mapping[str, str], grants: Set[str] =
         VariablesUnknown, VariableRequired: a variable has no value.
         PolicyRefused: it asks for what an app may not have and was not granted.
     """
+    compose = fill_in(parsed, variables=variables)
+    require_allowed(compose, grants=grants)
+    return compose
+
+
+def fill_in(parsed: object, *, variables: Mapping[str, str]) -> Compose:
+    """Do what `open_app` does, but for the check: what comes back may be looked at, and not be rendered.
+
+    Raises:
+        ComposeInvalid, VariablesUnknown, VariableRequired: as there.
+    """
     document = to_json(parsed)
     # Shape first: a broken file deserves a better sentence than one about a variable in it.
     read_compose(document)
     compose = read_compose(interpolate(document, variables))
     require_declared(compose)
-    compose = replace(compose, services=_active(compose.services, variables))
-    require_allowed(compose, grants=grants)
-    return compose
+    return replace(compose, services=_active(compose.services, variables))
+
+
+def asks_for(compose: Compose) -> list[str]:
+    """Return the grants that the app would need beyond policy, in order."""
+    return sorted({finding.grant for finding in check(compose) if finding.grant})
 
 
 def image_names(compose: Compose) -> dict[ServiceName, str]:

@@ -7,6 +7,7 @@ new is refused until somebody has thought about it. Mounts are judged in
 """
 
 from collections.abc import Iterable, Sequence, Set
+from shlex import quote
 
 from mosaic.core.compose_document import Compose, Json, Section, as_mapping, is_true
 from mosaic.core.compose_keys import NETWORK_KEYS, SECRET_KEYS, SERVICE_KEYS, TOP_KEYS, VOLUME_KEYS
@@ -17,17 +18,19 @@ from mosaic.core.policy_service import check_service_keys
 
 
 class PolicyRefused(Refused):
-    """The app asks for more than an app may. `findings` has all of it."""
+    """The app asks for more than an app may. `findings` has all of it, `command` is what its owner grants it with."""
 
     code = "policy-refused"
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[Finding], *, command: str = "mosaic policy NAME", note: str = "") -> None:
         self.findings = tuple(findings)
         grants = sorted({finding.grant for finding in findings if finding.grant})
-        asks = " ".join(f"--grant {grant}" for grant in grants)
+        # The keys come from the app: quoted, so that whoever pastes the line types nothing but words.
+        asks = " ".join(f"--grant {quote(grant)}" for grant in grants)
+        possible = grants and all(finding.grant for finding in findings)
         super().__init__(
-            "the app asks for more than an app may: " + "; ".join(str(finding) for finding in findings),
-            hint=f"if you trust it: `mosaic policy NAME {asks}`" if grants else "the compose file must be changed",
+            "the app asks for more than an app may: " + "; ".join(str(finding) for finding in findings) + note,
+            hint=f"if you trust it: `{command} {asks}`" if possible else "the compose file must be changed",
         )
 
 

@@ -61,7 +61,7 @@ async def _bring_app(step: _AppStep, means: Means, item: Assignment, bell: Bell,
         case core.CheckApp():
             await checking.check(means, item)
         case core.PullImages():
-            await images.provide(means, item, await ask(read_app, means.config, item))
+            await images.provide(means, item, await ask(read_app, means, item))
         case core.MakeKeys():
             learnt(await keys.make(means, item.installation, await preparing.kinds(means, item)))
         case core.StartApp():

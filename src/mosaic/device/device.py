@@ -19,7 +19,7 @@ from mosaic.device.front import Front
 from mosaic.device.hive_link import HiveLink
 from mosaic.device.identity import Identity
 from mosaic.device.lookout import SETTLE_SECONDS, Lookout
-from mosaic.device.means import Means
+from mosaic.device.means import Means, Owner
 from mosaic.device.obey import obey
 from mosaic.device.observe import device_label
 from mosaic.device.outside import Engine, Storage
@@ -56,6 +56,7 @@ class Device:
         self.means = Means(
             config=config,
             device=identity.device,
+            owner=Owner(identity.account, identity.owner_key),
             engine=engine,
             storage=storage,
             lookout=self._lookout,

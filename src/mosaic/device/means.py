@@ -39,6 +39,14 @@ class RootKeyMissing(Refused):
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose Device this is, as pinned at enrolment. `key` is the owner's Ed25519 public key (hex)."""
+
+    account: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Means:
     """`hive` and `root` raise HiveAway and RootKeyMissing while there is none.
 
@@ -47,6 +55,7 @@ class Means:
 
     config: DeviceConfig
     device: str
+    owner: Owner
     engine: Engine
     storage: Storage
     lookout: Lookout

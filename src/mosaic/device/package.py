@@ -11,7 +11,10 @@ from mosaic.core.app import open_app, seed_variables
 from mosaic.core.compose_document import Compose
 from mosaic.core.errors import Refused
 from mosaic.core.ids import InstallationId
+from mosaic.core.policy import PolicyRefused
+from mosaic.crypto.grants import is_signed
 from mosaic.device.config import DeviceConfig
+from mosaic.device.means import Means, Owner
 from mosaic.wire.assignment import Assignment
 
 _APP = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -69,24 +72,40 @@ def paths_in(folder: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def read_app(config: DeviceConfig, item: Assignment) -> Compose:
+def read_app(means: Means, item: Assignment) -> Compose:
     """Read the package's compose file, fill in its variables and check what it asks for.
+
+    Only grants that the owner signed for this installation count, whatever the Hive says.
 
     Raises:
         ComposeUnreadable, ComposeInvalid, VariablesUnknown, VariableRequired, PolicyRefused.
     """
-    try:
-        text = (folder_of(config, item) / COMPOSE_FILE).read_text()
-        # The C loader is as safe as SafeLoader, and ten times as fast.
-        parsed = yaml.load(text, Loader=yaml.CSafeLoader)
-    except FileNotFoundError:
-        raise ComposeUnreadable("the package has none") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ComposeUnreadable(" ".join(str(error).split())) from error
+    config = means.config
+    parsed = _parsed(folder_of(config, item) / COMPOSE_FILE)
     seeds = seed_variables(
         driver=config.driver,
         installation=InstallationId(item.installation),
         domain=item.domain or f"{item.name}.localhost",
         link_token=item.link_token,
     )
-    return open_app(parsed, variables={**item.config, **seeds}, grants=frozenset(item.grants))
+    granted = frozenset(item.grants) if _is_granted(means.owner, item) else frozenset[str]()
+    try:
+        return open_app(parsed, variables={**item.config, **seeds}, grants=granted)
+    except PolicyRefused as refused:
+        forged = "; the grants that came with it are not signed by its owner, so they count for nothing"
+        note = forged if item.grants and not granted else ""
+        raise PolicyRefused(refused.findings, command=f"mosaic policy {item.name}", note=note) from None
+
+
+def _is_granted(owner: Owner, item: Assignment) -> bool:
+    return is_signed(item.grants, item.grant_proof, owner_key=owner.key, account=owner.account, name=item.name)
+
+
+def _parsed(file: Path) -> object:
+    try:
+        # The C loader is as safe as SafeLoader, and ten times as fast.
+        return yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
+    except FileNotFoundError:
+        raise ComposeUnreadable("the package has none") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ComposeUnreadable(" ".join(str(error).split())) from error

@@ -9,19 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from mosaic.adapters.bundle import COMPOSE_FILE, digest, pack
-from mosaic.core.compose_document import ComposeInvalid, as_mapping, read_compose, to_json
+from mosaic.core.compose_document import as_mapping, read_compose, to_json
 from mosaic.core.errors import MosaicError, NotFound, Refused
-from mosaic.hive import names
+from mosaic.hive import app_check, compose_file, names
 from mosaic.wire.api import CatalogApp
 
 DISABLED = ".disabled"
 _README = ("README.md", "README.txt", "README")
 _LONGEST_TITLE = 80
 _LONGEST_SUMMARY = 300
-_MAX_COMPOSE_BYTES = 1024 * 1024
 
 _Look = tuple[tuple[str, int, int, int], ...]
 
@@ -122,7 +119,9 @@ def _read(folder: Path) -> Entry:
 
 
 def _described(folder: Path, app_digest: str) -> CatalogApp:
-    compose = read_compose(to_json(_yaml(folder / COMPOSE_FILE)))
+    parsed = compose_file.parse((folder / COMPOSE_FILE).read_bytes())
+    compose = read_compose(to_json(parsed))
+    plan = app_check.plan(parsed)
     told = compose.rest.get("x-mosaic")
     about = as_mapping(told, "x-mosaic") if told is not None else {}
     title, summary = _from_readme(folder)
@@ -132,21 +131,10 @@ def _described(folder: Path, app_digest: str) -> CatalogApp:
         summary=str(about.get("summary") or summary)[:_LONGEST_SUMMARY],
         digest=app_digest,
         services=sorted(compose.services),
+        asks=plan.asks,
+        ports=plan.ports,
+        volumes=plan.volumes,
     )
-
-
-def _yaml(path: Path) -> object:
-    if path.stat().st_size > _MAX_COMPOSE_BYTES:
-        raise ComposeInvalid("the compose file is larger than 1 MiB", hint="move data out of it, into files beside it")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - a safe loader, in C where there is one
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise ComposeInvalid(
-            f"the compose file is not YAML{where}", hint="mend it; `docker compose config` helps"
-        ) from error
 
 
 def _from_readme(folder: Path) -> tuple[str, str]:

@@ -17,6 +17,7 @@
 | volumes-made | installation | a Device made a volume's keys |
 | opened, closed | installation | its ports are bound beyond loopback, or no more |
 | restarting | installation | its owner asked for a restart |
+| policy-changed | installation | its owner granted it something beyond policy, or took it back |
 | keys-set | account | the passphrase was set or changed |
 | login | account | somebody logged in |
 """
@@ -30,7 +31,7 @@ KINDS = frozenset({
     "installed", "started", "stopped", "move-preparing", "move-draining", "move-arriving", "move-confirming", "settled",
     "move-failed", "holder-changed", "uninstalled", "restored", "conflict", "device-joined", "device-admitted",
     "device-removed", "device-connected", "device-disconnected", "device-reported", "head-accepted", "volumes-made",
-    "opened", "closed", "restarting", "keys-set", "login",
+    "opened", "closed", "restarting", "policy-changed", "keys-set", "login",
 })  # fmt: skip
 
 

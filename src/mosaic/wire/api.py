@@ -23,6 +23,8 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | GET /api/installations/{id or name} | | Installation |
 | POST /api/installations/{id}/start, /stop, /restart | | Installation |
 | POST /api/installations/{id}/open | Open | Installation |
+| GET /api/installations/{id}/policy | | Policy |
+| PUT /api/installations/{id}/policy | grants.PolicyGrant, which the owner signed | Policy |
 | POST /api/installations/{id}/move | Move | Installation |
 | POST /api/installations/{id}/cancel-move | | Installation |
 | GET /api/installations/{id}/move-forecast?to= | | MoveForecast |
@@ -39,6 +41,7 @@ from typing import Literal
 import msgspec
 
 from mosaic.wire.account import AccountKeys, NewAccountKeys, OwnerAdmission
+from mosaic.wire.grants import PolicyGrant
 from mosaic.wire.report import InstallationReport, MachineState, VolumeReport
 from mosaic.wire.storage import PoolState
 
@@ -132,7 +135,11 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class CatalogApp(msgspec.Struct, frozen=True):
-    """An app that can be installed. `problem` says why not, when it can't."""
+    """An app that can be installed. `problem` says why not, when it can't.
+
+    `asks` are the grants that it needs beyond policy; `ports` are what it
+    publishes, as `service port/protocol`.
+    """
 
     app: str
     title: str
@@ -140,16 +147,20 @@ class CatalogApp(msgspec.Struct, frozen=True):
     digest: str
     services: list[str]
     problem: str | None = None
+    asks: list[str] = []
+    ports: list[str] = []
+    volumes: list[str] = []
 
 
 class Install(msgspec.Struct, frozen=True):
-    """`name` defaults to the app's, `device` (id or name) to the only one."""
+    """`name` defaults to the app's, `device` (id or name) to the only one. `grant` is signed for that name."""
 
     app: str
     name: str | None = None
     device: str | None = None
     config: dict[str, str] = {}
     dry_run: bool = False
+    grant: PolicyGrant | None = None
 
 
 class Installation(msgspec.Struct, frozen=True):
@@ -180,6 +191,14 @@ class Installation(msgspec.Struct, frozen=True):
     problem: str | None = None
     data_health: Health | None = None
     since_ns: int = 0
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What an installation may do beyond policy (`grants`), and what its app asks for."""
+
+    name: str
+    grants: list[str]
+    asks: list[str]
 
 
 class Open(msgspec.Struct, frozen=True):

@@ -46,7 +46,8 @@ class Assignment(msgspec.Struct, frozen=True):
     is empty until a Device made the keys. `images` pins services to image ids
     once a Device resolved them. `open` services' ports are bound beyond
     loopback. `config` are values for the compose file's variables; `grants`
-    are what the owner granted beyond the policy.
+    are what the owner granted beyond the policy, and count only with
+    `grant_proof`, the owner's signature over them (hex, see `wire.grants`).
     """
 
     installation: str
@@ -61,6 +62,7 @@ class Assignment(msgspec.Struct, frozen=True):
     images: dict[str, str] = {}
     config: dict[str, str] = {}
     grants: list[str] = []
+    grant_proof: str = ""
     ports: list[PortWish] = []
     open: bool = False
     domain: str = ""

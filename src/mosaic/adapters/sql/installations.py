@@ -10,6 +10,7 @@ from mosaic.adapters.sql.engine import Tx
 from mosaic.core.ids import AccountId, AppDigest, DeviceId, InstallationId
 from mosaic.core.placement import Phase
 from mosaic.wire.assignment import PortWish
+from mosaic.wire.grants import PolicyGrant
 
 _installations = schema.installations.c
 _Texts = dict[str, str]
@@ -36,6 +37,7 @@ class Installation:
     restart_count: int
     created_ns: int
     failure: str | None = None
+    grant: PolicyGrant | None = None
 
 
 def get(tx: Tx, installation: InstallationId) -> Installation | None:
@@ -115,6 +117,11 @@ def set_name(tx: Tx, installation: InstallationId, name: str) -> None:
     _set(tx, installation, name=name)
 
 
+def set_grant(tx: Tx, installation: InstallationId, grant: PolicyGrant) -> None:
+    """Keep what the owner granted it. The app is checked and started anew with that."""
+    _set(tx, installation, grants=_json(grant), config_revision=_installations.config_revision + 1)
+
+
 def count_restart(tx: Tx, installation: InstallationId) -> None:
     """Ask for one more restart."""
     _set(tx, installation, restart_count=_installations.restart_count + 1)
@@ -135,6 +142,7 @@ def values(installation: Installation) -> dict[str, schema.Value]:
         "ports": _json(installation.ports),
         "restart_count": installation.restart_count,
         "created_ns": installation.created_ns,
+        "grants": _json(installation.grant) if installation.grant else None,
     }
 
 
@@ -154,6 +162,7 @@ def read(row: schema.Row) -> Installation:
         restart_count=row.restart_count,
         created_ns=row.created_ns,
         failure=row.failure,
+        grant=msgspec.json.decode(row.grants, type=PolicyGrant) if row.grants else None,
     )
 
 
@@ -161,5 +170,5 @@ def _set(tx: Tx, installation: InstallationId, **columns: schema.Value) -> None:
     tx.execute(update(schema.installations).where(_installations.id == installation).values(**columns))
 
 
-def _json(value: _Texts | _Ports) -> str:
+def _json(value: _Texts | _Ports | PolicyGrant) -> str:
     return msgspec.json.encode(value).decode()

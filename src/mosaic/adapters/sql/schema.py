@@ -148,6 +148,8 @@ installations = Table(
     Column("problem", Text),
     # Why the last move did not arrive; the placement forgets it when the app is settled again.
     Column("failure", Text),
+    # What the owner granted beyond policy, with the signature (mosaic.wire.grants.PolicyGrant).
+    Column("grants", Text),
     Index(
         "uq_installations_name",
         "account",

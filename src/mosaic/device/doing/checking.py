@@ -30,7 +30,7 @@ async def check(means: Means, item: Assignment) -> Compose:
     Raises:
         Refused: policy, a variable, a port or room; each with its own sentence.
     """
-    compose = await ask(read_app, means.config, item)
+    compose = await ask(read_app, means, item)
     sight = await means.lookout.look()
     pool = sight.state.pool
     if pool.free_bytes < LEAST_FREE_BYTES and not any(volume.local_head for volume in sight.state.volumes):

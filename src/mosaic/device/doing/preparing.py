@@ -33,7 +33,7 @@ def compose_file(means: Means, installation: str) -> Path:
 
 async def kinds(means: Means, item: Assignment) -> list[Kind]:
     """Return which volumes the app needs: always one for its data, and one for its link when that keeps something."""
-    compose = await ask(read_app, means.config, item)
+    compose = await ask(read_app, means, item)
     rendered = await _rendered(means, item, Epoch(0, 0), compose, [])
     needs_link = any(folder.kind == "link" for folder in rendered.folders)
     return ["data", "link"] if needs_link else ["data"]
@@ -41,7 +41,7 @@ async def kinds(means: Means, item: Assignment) -> list[Kind]:
 
 async def prepare(means: Means, item: Assignment, epoch: Epoch, file: Path) -> None:
     """Have the Docker volumes and the rendered file that the release starts from."""
-    compose = await ask(read_app, means.config, item)
+    compose = await ask(read_app, means, item)
     chosen = await ports.choose(means, item, compose)
     rendered = await _rendered(means, item, epoch, compose, chosen)
     # Noted first, so that they are found again without asking every volume driver of the engine for its list.

@@ -9,6 +9,7 @@ from mosaic.hive.actions.devices import admit, new_join_token, remove_device
 from mosaic.hive.actions.installations import install, restart, set_open, start, stop
 from mosaic.hive.actions.logs import read_logs
 from mosaic.hive.actions.people import log_in, log_out, set_keys, set_up
+from mosaic.hive.actions.policy import read_policy, set_policy
 from mosaic.hive.actions.whereabouts import cancel_move, move, restore_from_trash, uninstall
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "move",
     "new_join_token",
     "read_logs",
+    "read_policy",
     "remove_device",
     "restart",
     "restore_from_trash",
     "set_keys",
     "set_open",
+    "set_policy",
     "set_up",
     "start",
     "stop",

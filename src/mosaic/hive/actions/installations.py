@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from mosaic.adapters.bundle import digest as digest_of
 from mosaic.adapters.sql import accounts, events, installations, placements
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
@@ -13,6 +14,8 @@ from mosaic.core.ids import AccountId, AppDigest, InstallationId
 from mosaic.core.placement import Placement, Wish
 from mosaic.crypto.tokens import new_id
 from mosaic.hive import names
+from mosaic.hive.actions.policy import require_signed
+from mosaic.hive.app_check import require_installable
 from mosaic.hive.finding import find_device, find_installation
 from mosaic.hive.forecast import require_ready
 from mosaic.hive.keys_check import PassphraseMissing
@@ -50,13 +53,10 @@ class ConfigUnusable(Refused):
 async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installation:
     """Install an app from the catalog. With `dry_run` only check, and return what would be."""
     _check_config(wish.config)
-    wanted_name = names.check(wish.name) if wish.name is not None else None
-    entry = await hive.in_thread(lambda: hive.catalog.take(wish.app))
-    bundle = entry.bundle
-    if bundle is not None and not wish.dry_run:
-        await hive.in_thread(lambda: hive.bundles.keep(bundle))
-    seen = sight.take(hive)
+    name = names.check(wish.name) if wish.name is not None else wish.app
     installation_id = InstallationId(new_id())
+    digest = await hive.in_thread(lambda: _checked_bundle(hive, wish, installation_id, name))
+    seen = sight.take(hive)
 
     def change(tx: Tx) -> api.Installation:
         account = accounts.get(tx, who)
@@ -64,7 +64,8 @@ async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installa
             raise PassphraseMissing
         device = find_device(tx, who, wish.device)
         require_ready(device, seen)
-        name = wanted_name or wish.app
+        if wish.grant is not None:
+            require_signed(tx, who, name, wish.grant)
         taken = {
             each.name for each in installations.of_account(tx, who) if installations.name_taken(tx, who, each.name)
         }
@@ -75,7 +76,7 @@ async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installa
             account=who,
             name=name,
             app=wish.app,
-            app_digest=AppDigest(entry.app.digest),
+            app_digest=digest,
             config=wish.config,
             config_revision=1,
             open=False,
@@ -83,6 +84,7 @@ async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installa
             ports=[],
             restart_count=0,
             created_ns=seen.now_ns,
+            grant=wish.grant,
         )
         where = placement.install(lease.new_lease({}), device.id, seen.now_ns)
         if wish.dry_run:
@@ -95,6 +97,15 @@ async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installa
     if not wish.dry_run:
         hive.carry_on([installation_id])
     return made
+
+
+def _checked_bundle(hive: Hive, wish: api.Install, installation: InstallationId, name: str) -> AppDigest:
+    """Check what the app asks for, and only then keep its bundle."""
+    bundle = hive.catalog.take(wish.app).bundle
+    # What cannot be packed is not taken.
+    assert bundle is not None
+    require_installable(bundle, wish, installation=installation, name=name)
+    return digest_of(bundle) if wish.dry_run else hive.bundles.keep(bundle)
 
 
 async def start(hive: Hive, who: AccountId, installation: str) -> api.Installation:

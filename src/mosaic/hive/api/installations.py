@@ -1,12 +1,13 @@
 """The catalog, installations, the trash and volumes. Routes only; see `mosaic.wire.api`."""
 
-from litestar import delete, get, post
+from litestar import delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from mosaic.hive import actions, views
 from mosaic.hive.http import TheHive
 from mosaic.hive.signed_in import Owner
 from mosaic.wire import api
+from mosaic.wire.grants import PolicyGrant
 
 
 @get("/api/catalog")
@@ -63,6 +64,18 @@ async def set_open(
 ) -> api.Installation:
     """Bind its ports beyond loopback, or on loopback only."""
     return await actions.set_open(hive, who.account, installation, open_ports=data.open)
+
+
+@get("/api/installations/{installation:str}/policy")
+async def read_policy(installation: FromPath[str], hive: TheHive, who: Owner) -> api.Policy:
+    """Return what it is granted beyond policy, and what its app asks for."""
+    return await actions.read_policy(hive, who.account, installation)
+
+
+@put("/api/installations/{installation:str}/policy")
+async def set_policy(installation: FromPath[str], data: JSONBody[PolicyGrant], hive: TheHive, who: Owner) -> api.Policy:
+    """Replace what it is granted; the owner key signed it."""
+    return await actions.set_policy(hive, who.account, installation, data)
 
 
 @post("/api/installations/{installation:str}/move", status_code=200)
@@ -124,6 +137,6 @@ async def list_volumes(hive: TheHive, who: Owner) -> list[api.Volume]:
 
 
 handlers = [
-    list_catalog, list_installations, install, get_installation, uninstall, start, stop, restart, set_open, move,
-    cancel_move, move_forecast, read_logs, list_trash, restore, list_volumes,
+    list_catalog, list_installations, install, get_installation, uninstall, start, stop, restart, set_open,
+    read_policy, set_policy, move, cancel_move, move_forecast, read_logs, list_trash, restore, list_volumes,
 ]  # fmt: skip

@@ -91,6 +91,8 @@ def _assignment(
         volumes=list(kept),
         images=installation.images,
         config=installation.config,
+        grants=installation.grant.keys if installation.grant else [],
+        grant_proof=installation.grant.signature if installation.grant else "",
         ports=installation.ports,
         open=installation.open,
         domain=domain(installation),

@@ -141,6 +141,7 @@ def _installations() -> None:
         sa.Column("arrival_n", sa.BigInteger(), nullable=True),
         sa.Column("problem", sa.Text(), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
+        sa.Column("grants", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"], name="fk_installations_account"),
         sa.ForeignKeyConstraint(["home"], ["devices.id"], name="fk_installations_home"),
         sa.ForeignKeyConstraint(["other"], ["devices.id"], name="fk_installations_other"),

@@ -1,0 +1,72 @@
+"""What an installation may do beyond policy: signed by its owner, kept here, believed by no Device without that."""
+
+from mosaic.adapters.sql import accounts, events, installations, placements
+from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.events import Happened
+from mosaic.adapters.sql.installations import Installation
+from mosaic.core.app import asks_for
+from mosaic.core.grants import in_order, require_asked
+from mosaic.core.ids import AccountId
+from mosaic.crypto.grants import GrantWrong, is_signed
+from mosaic.hive import app_check
+from mosaic.hive.finding import find_installation
+from mosaic.hive.keys_check import PassphraseMissing
+from mosaic.hive.runtime import Hive
+from mosaic.wire import api
+from mosaic.wire.grants import PolicyGrant
+
+
+async def read_policy(hive: Hive, who: AccountId, installation: str) -> api.Policy:
+    """Return what it is granted, and what its app asks for."""
+    found = await hive.read(lambda tx: find_installation(tx, who, installation))
+    return api.Policy(found.name, _keys(found), await hive.in_thread(lambda: _asks(hive, found)))
+
+
+async def set_policy(hive: Hive, who: AccountId, installation: str, grant: PolicyGrant) -> api.Policy:
+    """Replace what it is granted. The app is stopped, checked and started again with that.
+
+    Raises:
+        GrantWrong: the owner did not sign this, or not for an installation of this name.
+        GrantUnusable: it has a new grant that the app does not ask for.
+    """
+    wanted = set(in_order(grant.keys))
+    seen = await hive.read(lambda tx: find_installation(tx, who, installation))
+    asks = await hive.in_thread(lambda: _asks(hive, seen))
+
+    def change(tx: Tx) -> Installation | None:
+        found = find_installation(tx, who, seen.id)
+        require_signed(tx, who, found.name, grant)
+        placements.lock(tx, found.id)
+        before = set(_keys(found))
+        require_asked(wanted - before, set(asks))
+        if wanted == before:
+            return None
+        installations.set_grant(tx, found.id, grant)
+        events.add(tx, Happened(who, "policy-changed", found.id, _told(found.name, grant)), now_ns=hive.clock.wall_ns())
+        return found
+
+    if await hive.write(change) is not None:
+        hive.carry_on([seen.id])
+    return api.Policy(seen.name, in_order(wanted), asks)
+
+
+def require_signed(tx: Tx, who: AccountId, name: str, grant: PolicyGrant) -> None:
+    """Return when the account's owner signed the grants for that name. Raises GrantWrong, PassphraseMissing."""
+    account = accounts.get(tx, who)
+    if account is None or account.keys is None:
+        raise PassphraseMissing
+    if not is_signed(grant.keys, grant.signature, owner_key=account.keys.owner_key, account=who, name=name):
+        raise GrantWrong(name)
+
+
+def _asks(hive: Hive, found: Installation) -> list[str]:
+    bundle = hive.bundles.get(found.app_digest)
+    return asks_for(app_check.compose_of(bundle, installation=found.id, name=found.name, config=found.config))
+
+
+def _keys(found: Installation) -> list[str]:
+    return found.grant.keys if found.grant else []
+
+
+def _told(name: str, grant: PolicyGrant) -> str:
+    return f"{name} is granted {', '.join(grant.keys)}." if grant.keys else f"{name} is granted nothing beyond policy."

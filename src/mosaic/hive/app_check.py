@@ -1,0 +1,84 @@
+"""Whether an app may be installed, looked at before anything is written.
+
+The Device checks the same again, with its own words for the variables: what
+counts there is what it reads itself and what the owner signed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mosaic.adapters.bundle import COMPOSE_FILE, read
+from mosaic.core.app import SEED_VARIABLES, asks_for, fill_in, seed_variables
+from mosaic.core.compose_document import Compose
+from mosaic.core.compose_ports import read_ports
+from mosaic.core.compose_variables import VariablesUnknown
+from mosaic.core.errors import MosaicError
+from mosaic.core.grants import in_order, require_asked
+from mosaic.core.ids import InstallationId
+from mosaic.core.policy import PolicyRefused, require_allowed
+from mosaic.hive import compose_file
+from mosaic.wire.api import Install
+
+_PLACEHOLDER = "1"
+"""Stands for a value that the owner has not given yet: a number, so that it can be a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an app would bring. `asks` are the grants that it needs beyond policy."""
+
+    asks: list[str] = field(default_factory=list)
+    ports: list[str] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
+
+
+def compose_of(bundle: bytes, *, installation: InstallationId, name: str, config: Mapping[str, str]) -> Compose:
+    """Return the bundle's compose file with its variables filled in, as a Device would.
+
+    Raises:
+        ComposeInvalid, VariablesUnknown, VariableRequired: it cannot be run with this config.
+    """
+    seeds = seed_variables(
+        driver="mosaic", installation=installation, domain=f"{name}.localhost", link_token=_PLACEHOLDER
+    )
+    parsed = compose_file.parse(read(bundle, COMPOSE_FILE))
+    return fill_in(parsed, variables={**config, **seeds})
+
+
+def require_installable(bundle: bytes, wish: Install, *, installation: InstallationId, name: str) -> None:
+    """Return when the app may be installed with this config and these grants, whose signature is the caller's to check.
+
+    Raises:
+        PolicyRefused, ComposeInvalid, VariablesUnknown, VariableRequired, GrantUnusable: each with its own sentence.
+    """
+    compose = compose_of(bundle, installation=installation, name=name, config=wish.config)
+    granted = set(in_order(wish.grant.keys)) if wish.grant else set[str]()
+    require_asked(granted, set(asks_for(compose)))
+    try:
+        require_allowed(compose, grants=granted)
+    except PolicyRefused as refused:
+        renamed = "" if name == wish.app else f" --name {name}"
+        raise PolicyRefused(refused.findings, command=f"mosaic install {wish.app}{renamed}") from None
+
+
+def plan(parsed: object) -> Plan:
+    """Return what an app of the catalog would bring, as far as that can be said without its config."""
+    variables = dict.fromkeys(SEED_VARIABLES, _PLACEHOLDER)
+    try:
+        compose = _guessed(parsed, variables)
+        wanted = [
+            port.key for name, service in compose.services.items() for port in read_ports(name, service.get("ports"))
+        ]
+        asks = asks_for(compose)
+    except MosaicError:
+        # Its config decides; the check at its install says what is wrong.
+        return Plan()
+    ports = [f"{key.service} {key.container_port}/{key.protocol}" for key in wanted]
+    return Plan(asks, ports, sorted(compose.volumes))
+
+
+def _guessed(parsed: object, variables: dict[str, str]) -> Compose:
+    try:
+        return fill_in(parsed, variables=variables)
+    except VariablesUnknown as unknown:
+        return fill_in(parsed, variables={**variables, **dict.fromkeys(unknown.names, _PLACEHOLDER)})
