@@ -29,7 +29,8 @@ def hive() -> Iterator[FakeHive]:
 
 @pytest.fixture
 def daemon(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
-    driver = f"mosaic-t{secrets.token_hex(4)}"
+    # One name for all: an engine never forgets a driver, and waits for each that has gone.
+    driver = "mosaic-test"
     with place(btrfs_path, driver, "token-a") as made:
         made.config = replace(made.config, driver=driver, plugin_dir=Path("/run/docker/plugins"))
         with serving(made.config) as inside:
