@@ -47,7 +47,8 @@ start_engine() {
         # No init system to ask: a process of its own session that outlives this script.
         as_root 10 sh -c "PATH=\$PATH:/usr/sbin:/sbin setsid nohup dockerd >>$ENGINE_LOG 2>&1 </dev/null &"
     fi
-    local deadline=$((SECONDS + 60))
+    # An engine that remembers volumes of a driver that is not there asks for it, up to half a minute each, before it answers.
+    local deadline=$((SECONDS + 240))
     until engine_answers; do
         if [ "$SECONDS" -ge "$deadline" ] || ! engine_lives; then
             as_root 10 tail -n 3 "$ENGINE_LOG" >&2 || true

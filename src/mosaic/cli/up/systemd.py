@@ -56,9 +56,10 @@ def units(layout: Layout, settings: Settings) -> Mapping[str, str]:
     return {
         "mosaic-storage.service": _SERVICE.format(
             description="Mosaic: encrypted volumes",
-            after="local-fs.target docker.service",
-            wants="docker.service",
-            unit="",
+            # Before the engine, which at its start asks for the driver of every volume that it remembers.
+            after="local-fs.target",
+            wants="",
+            unit="Before=docker.service\n",
             command=command(("storage", "serve", *storage_options(layout, settings))),
             kill_mode="process",
             service="",
