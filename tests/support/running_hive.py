@@ -106,6 +106,7 @@ class RunningHive:
                     self.url, self.hive = address.url, hive
                     self._app = _APPS.pop() if _APPS else _build()
                     self._server = serve.Server(serve.uvicorn_config(attach(self._app, hive), None), hive)
+                    self._loop = asyncio.get_running_loop()
                     listener.listen()
                     ready.set()
                     await self._server.serve(sockets=[listener])
@@ -126,7 +127,7 @@ class RunningHive:
     def stop(self) -> None:
         """Stop it."""
         if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
+            self._loop.call_soon_threadsafe(self._server.stop)
             self._thread.join(20)
             assert not self._thread.is_alive()
             self._server = self._thread = None

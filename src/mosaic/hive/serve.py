@@ -33,6 +33,7 @@ log = structlog.get_logger()
 _GRACE_SECONDS = 5
 _PING_SECONDS = 25.0
 _AGAIN_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 _BACKLOG = 512
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
@@ -137,6 +138,14 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, hive: Hive) -> None:
         super().__init__(config)
         self._hive = hive
+        self._told = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Wait to be told to stop. The inherited loop wakes ten times a second, for a date header that nobody reads."""
+        await self.on_tick(0)
+        while not self.should_exit:
+            with anyio.move_on_after(_LOOK_SECONDS):
+                await self._told.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -157,6 +166,7 @@ class Server(uvicorn.Server):
         """Stop accepting, and end what is open."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._told.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._hive.closing.set()
@@ -180,6 +190,7 @@ def uvicorn_config(app: Litestar, certificate: Certificate | None) -> uvicorn.Co
         access_log=False,
         log_config=None,
         server_header=False,
+        date_header=False,
         lifespan="off",
     )
 
