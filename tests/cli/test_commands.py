@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cli.conftest import FakeHive, Ran, problem
@@ -164,9 +165,64 @@ def test_a_forced_move_needs_the_loss_to_be_accepted(mosaic: Mosaic, logged_in: 
     assert logged_in.asked[-1][1] == {"to": ATTIC, "force": True, "lose_seconds": 42.0}
 
 
-def test_uninstall_asks_first_and_names_the_way_back(mosaic: Mosaic, logged_in: FakeHive) -> None:
+def trashed(**more: object) -> TrashEntry:
+    return TrashEntry("abc", "notes", "notes", 0, 30 * 86400 * 10**9, 0, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def leaving(logged_in: FakeHive) -> FakeHive:
+    """A Hive that can uninstall notes, which a connected Device runs."""
     logged_in.answers["GET /api/installations/notes"] = installation()
-    logged_in.answers["DELETE /api/installations/abc"] = TrashEntry("abc", "notes", "notes", 0, 30 * 86400 * 10**9, 0)
+    logged_in.answers["DELETE /api/installations/abc"] = trashed()
+    logged_in.answers["GET /api/devices"] = [device()]
+    return logged_in
+
+
+def test_uninstall_waits_until_the_device_has_stopped_it_and_handed_over_its_data(
+    mosaic: Mosaic, leaving: FakeHive
+) -> None:
+    seen = [[trashed(report=report("stopping", healthy=False))], [trashed()], [trashed(saved=True)]]
+    leaving.answers["GET /api/trash"] = looks(*seen)
+    ran = mosaic("uninstall", "notes", "--yes", "--json")
+    assert ran.code == 0, ran.stderr
+    assert ran.value["saved"] is True  # type: ignore[index]
+    assert [request for request, _ in leaving.asked].count("GET /api/trash") == 3
+
+
+def test_uninstall_does_not_wait_for_a_device_that_is_away(mosaic: Mosaic, leaving: FakeHive) -> None:
+    leaving.answers["GET /api/devices"] = [msgspec.structs.replace(device(), connected=False)]
+    ran = mosaic("uninstall", "notes", "--yes")
+    assert ran.code == 0, ran.stderr
+    assert "cellar is not connected: it stops notes as soon as it is back" in ran.stdout
+
+
+def test_uninstall_says_why_the_device_cannot_stop_it(
+    mosaic: Mosaic, leaving: FakeHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_STUCK_SECONDS", 0.0)
+    failure = Failure("engine-silent", "the engine does not answer", "start it")
+    leaving.answers["GET /api/trash"] = [trashed(report=report("failed", healthy=False, problem=failure))]
+    ran = mosaic("uninstall", "notes", "--yes")
+    assert ran.stderr.splitlines() == ["error: notes: the engine does not answer", "hint: start it"]
+
+
+def test_ctrl_c_leaves_the_work_going_and_names_where_to_look(mosaic: Mosaic, leaving: FakeHive) -> None:
+    leaving.answers["GET /api/trash"] = [trashed()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(follow.Looks, "__next__", _interrupt)
+        ran = mosaic("uninstall", "notes", "--yes")
+    assert ran.stderr.splitlines() == [
+        "error: stopped watching notes; the work goes on without this command",
+        "hint: `mosaic trash list` says how it stands",
+    ]
+
+
+def _interrupt(_: object) -> object:
+    raise KeyboardInterrupt
+
+
+def test_uninstall_asks_first_and_names_the_way_back(mosaic: Mosaic, leaving: FakeHive) -> None:
+    leaving.answers["GET /api/trash"] = [trashed(saved=True)]
     unasked = mosaic("uninstall", "notes")
     assert unasked.code == 1
     assert "nobody confirmed" in unasked.stderr

@@ -27,7 +27,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 )
 def test_commands_that_pages_name_exist(page: Path) -> None:
     named = re.findall(r"(?:script/|`)mosaic ([a-z][a-z-]+)", page.read_text())
-    later = {"app", "target", "link", "gateway", "policy", "update", "exec"}
+    later = {"app", "target", "link", "gateway", "update", "exec"}
     assert set(named) - set(COMMANDS) - later == set()
 
 

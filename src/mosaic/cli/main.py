@@ -34,6 +34,7 @@ COMMANDS = {
     "start": ("run_state", "start", "Start an installed app."),
     "stop": ("run_state", "stop", "Stop an installed app; its data is replicated first."),
     "restart": ("run_state", "restart", "Stop an installed app and start it again."),
+    "policy": ("policy", "policy", "List and change what an app may do beyond policy."),
     "logs": ("logs", "logs", "Show the last lines that an app wrote."),
     "move": ("move", "move", "Move an app with its data to another Device."),
     "uninstall": ("trash", "uninstall", "Uninstall an app; its data stays in the trash for 30 days."),

@@ -6,7 +6,7 @@ Pure functions of what the API shows; `mosaic.cli.follow` asks and draws.
 from dataclasses import dataclass
 from typing import Literal
 
-from mosaic.wire.api import Installation
+from mosaic.wire.api import Installation, TrashEntry
 from mosaic.wire.report import InstallationReport, Step
 
 SETTLED = "settled"
@@ -48,6 +48,15 @@ def stopped(installation: Installation) -> Verdict:
         return _stuck(report)
     if installation.wanted == "stop" and report is not None and report.phase == "stopped":
         return Verdict("done")
+    return Verdict("working")
+
+
+def left(entry: TrashEntry) -> Verdict:
+    """Judge whether an uninstalled app is stopped, its containers gone, and its last data handed over."""
+    if entry.saved:
+        return Verdict("done")
+    if entry.report is not None and entry.report.phase == "failed":
+        return _stuck(entry.report)
     return Verdict("working")
 
 

@@ -229,6 +229,7 @@ class TrashEntry(msgspec.Struct, frozen=True):
 
     `saved` says that its Device has stopped it and handed over its last data,
     so that it can be restored on any Device; until then only on the same.
+    `report` is that Device's newest report on it while it is at work.
     """
 
     installation: str
@@ -238,6 +239,7 @@ class TrashEntry(msgspec.Struct, frozen=True):
     until_ns: int
     last_replicated_ns: int | None
     saved: bool = False
+    report: InstallationReport | None = None
 
 
 class RestoreFromTrash(msgspec.Struct, frozen=True):

@@ -1,5 +1,7 @@
 """`mosaic catalog list|show`: the apps that can be installed."""
 
+from shlex import quote
+
 import click
 
 from mosaic.adapters.api_client import HiveClient
@@ -46,10 +48,19 @@ def show(out: Output, app: str) -> None:
         f"{found.title} ({found.app})",
         found.summary,
         f"services:  {', '.join(found.services)}",
+        f"ports:     {', '.join(found.ports)}" if found.ports else "",
+        f"volumes:   {', '.join(found.volumes)}" if found.volumes else "",
+        f"asks for:  {', '.join(found.asks)}" if found.asks else "",
         f"digest:    {found.digest}",
-        f"problem:   {found.problem}" if found.problem else f"`mosaic install {found.app}` installs it.",
+        f"problem:   {found.problem}" if found.problem else _how(found),
     ]
     out.result(found, "\n".join(line for line in lines if line))
+
+
+def _how(app: CatalogApp) -> str:
+    asks = "".join(f" --grant {quote(key)}" for key in app.asks)
+    trusting = ", if you trust it with what it asks for" if asks else ""
+    return f"`mosaic install {app.app}{asks}` installs it{trusting}."
 
 
 def _apps(hive: HiveClient) -> list[CatalogApp]:

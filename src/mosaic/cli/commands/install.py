@@ -1,13 +1,17 @@
 """`mosaic install APP`: from the catalog to a running, healthy app."""
 
+from pathlib import Path
+
 import click
 
-from mosaic.cli import verdict
+from mosaic.cli import granting, verdict
 from mosaic.cli.connection import connected
 from mosaic.cli.follow import follow
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.shown import describe
 from mosaic.wire.api import Install, Installation
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -15,6 +19,10 @@ from mosaic.wire.api import Install, Installation
 @click.option("--device", help="The Device (name or id) to run it on; not needed when there is one.")
 @click.option("--name", help="What to call it here; the app's own name if not given.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A value for the app's configuration.")
+@click.option(
+    "--grant", "granted", multiple=True, metavar="KEY", help="Allow what policy refuses; needs the passphrase."
+)
+@click.option("--passphrase-file", type=_FILE, help="Read the passphrase from a file.")
 @click.option("--dry-run", is_flag=True, help="Check everything and change nothing.")
 @click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
 @json_option
@@ -24,12 +32,16 @@ def install(
     device: str | None,
     name: str | None,
     settings: tuple[str, ...],
+    granted: tuple[str, ...],
+    passphrase_file: Path | None,
     dry_run: bool,
     no_wait: bool,
 ) -> None:
     """Install APP from the catalog and wait until it runs."""
-    wish = Install(app, name=name, device=device, config=_config(settings), dry_run=dry_run)
+    config = _config(settings)
     with connected() as hive:
+        grant = granting.sign(hive, name or app, granted, passphrase_file) if granted else None
+        wish = Install(app, name=name, device=device, config=config, dry_run=dry_run, grant=grant)
         made = hive.send("POST", "/api/installations", wish, Installation)
         if dry_run:
             out.result(made, f"{app} can be installed as {made.name}. Nothing was changed.")

@@ -5,12 +5,13 @@ import click
 from mosaic.adapters.api_client import HiveClient, segment
 from mosaic.cli import asking, verdict
 from mosaic.cli.connection import connected
-from mosaic.cli.follow import follow
+from mosaic.cli.follow import DEADLINE_SECONDS, Looks, follow, watch
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.shown import describe
 from mosaic.cli.units import ago, day
 from mosaic.core.errors import NotFound, Refused
-from mosaic.wire.api import Installation, RestoreFromTrash, TrashEntry
+from mosaic.wire.api import Device, Installation, RestoreFromTrash, TrashEntry
+from mosaic.wire.report import Step
 
 
 class TrashUnknown(NotFound):
@@ -43,18 +44,40 @@ class NotConfirmed(Refused):
 @click.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
 @json_option
-def uninstall(out: Output, name: str, yes: bool) -> None:
+def uninstall(out: Output, name: str, yes: bool, no_wait: bool) -> None:
     """Stop NAME, save its data a last time and put it into the trash, where it stays for 30 days."""
     with connected() as hive:
         installation = hive.get(f"/api/installations/{segment(name)}", Installation)
         if not asking.agree(f"Uninstall {installation.name}? Its data stays in the trash for 30 days.", yes=yes):
             raise NotConfirmed(installation.name)
         entry = hive.send("DELETE", f"/api/installations/{installation.installation}", None, TrashEntry)
-    until = day(entry.until_ns)
-    out.result(
-        entry, f"{entry.name} is in the trash until {until}. `mosaic trash restore {entry.name}` brings it back."
-    )
+        home = next((one for one in hive.get("/api/devices", list[Device]) if one.device == installation.device), None)
+        if not no_wait and home is not None and home.connected:
+            out.remark(f"Uninstalling {entry.name}; Ctrl-C stops watching, not the work.")
+            entry = _saved(hive, entry)
+    out.result(entry, _where(entry, home))
+
+
+def _saved(hive: HiveClient, entry: TrashEntry) -> TrashEntry:
+    """Wait until its containers are gone and its last data is handed over."""
+    looks = Looks(lambda: _entry(hive, entry.installation), DEADLINE_SECONDS)
+    return watch(entry.name, looks, verdict.left, _steps, command="mosaic trash list")
+
+
+def _steps(entry: TrashEntry) -> list[Step]:
+    return entry.report.steps if entry.report else []
+
+
+def _where(entry: TrashEntry, home: Device | None) -> str:
+    back = f"`mosaic trash restore {entry.name}` brings it back."
+    lies = f"{entry.name} is in the trash until {day(entry.until_ns)}. {back}"
+    if entry.saved:
+        return lies
+    if home is None or home.connected:
+        return f"{lies} It is being stopped; `mosaic trash list` says when it is saved."
+    return f"{lies} {home.name} is not connected: it stops {entry.name} as soon as it is back."
 
 
 @click.group()
@@ -69,7 +92,7 @@ def list_(out: Output) -> None:
     with connected() as hive:
         entries = hive.get("/api/trash", list[TrashEntry])
     rows = [
-        [one.name, one.app, one.installation, ago(one.uninstalled_ns), day(one.until_ns), ago(one.last_replicated_ns)]
+        [one.name, one.app, one.installation, ago(one.uninstalled_ns), day(one.until_ns), _saved_when(one)]
         for one in entries
     ]
     out.table(entries, ["NAME", "APP", "ID", "UNINSTALLED", "KEPT UNTIL", "SAVED"], rows, empty="The trash is empty.")
@@ -89,6 +112,10 @@ def restore(out: Output, name: str, device: str | None, no_wait: bool) -> None:
         if not no_wait:
             restored = follow(hive, restored.installation, verdict.running)
     out.result(restored, describe(restored))
+
+
+def _saved_when(entry: TrashEntry) -> str:
+    return ago(entry.last_replicated_ns) if entry.saved else "not yet: its device has not stopped it"
 
 
 def _entry(hive: HiveClient, name: str) -> TrashEntry:

@@ -80,16 +80,25 @@ def installation(
 def trash(tx: Tx, account: AccountId, sight: Sight) -> list[api.TrashEntry]:
     """Return what was uninstalled and can be restored, the newest first."""
     where = placements.of_account(tx, account)
+    known = {device.id: device for device in devices.of_account(tx, account)}
     entries = [
-        trash_entry(tx, each, where[each.id])
+        trash_entry(tx, each, where[each.id], report=_report_on(each.id, known.get(where[each.id].home), sight))
         for each in installations.of_account(tx, account)
         if where[each.id].phase is Phase.TRASHED and sight.now_ns < where[each.id].since_ns + TRASH_NS
     ]
     return sorted(entries, key=lambda entry: -entry.uninstalled_ns)
 
 
-def trash_entry(tx: Tx, known: Installation, placement: Placement) -> api.TrashEntry:
-    """Return one entry of the trash."""
+def _report_on(installation: InstallationId, device: Device | None, sight: Sight) -> InstallationReport | None:
+    report = newest_report(device, sight) if device else None
+    said = report.installations if report else []
+    return next((each for each in said if each.installation == installation), None)
+
+
+def trash_entry(
+    tx: Tx, known: Installation, placement: Placement, *, report: InstallationReport | None = None
+) -> api.TrashEntry:
+    """Return one entry of the trash. `report` is what the Device says that it was on."""
     return api.TrashEntry(
         installation=known.id,
         name=known.name,
@@ -98,6 +107,7 @@ def trash_entry(tx: Tx, known: Installation, placement: Placement) -> api.TrashE
         until_ns=placement.since_ns + TRASH_NS,
         last_replicated_ns=last_replicated_ns(tx, known.id),
         saved=placement.lease.released,
+        report=None if placement.lease.released else report,
     )
 
 

@@ -1,0 +1,94 @@
+"""Granting what policy refuses: signed by the owner key in the command, and nowhere else."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import FakeHive, Ran
+from cli.samples import installation
+from mosaic.crypto import account, grants
+from mosaic.wire.api import Account, Policy
+from mosaic.wire.grants import PolicyGrant
+
+Mosaic = Callable[..., Ran]
+WORDS = "abandon ability able about above absent"
+POLICY = "/api/installations/notes/policy"
+
+
+@pytest.fixture(scope="module")
+def made() -> account.Made:
+    return account.make(WORDS)
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> str:
+    file = tmp_path / "words"
+    file.write_text(WORDS + "\n")
+    return str(file)
+
+
+@pytest.fixture
+def with_keys(logged_in: FakeHive, made: account.Made) -> FakeHive:
+    logged_in.answers["GET /api/account"] = Account("account", "owner", made.new.keys)
+    logged_in.answers["POST /api/installations"] = installation()
+    logged_in.answers[f"GET {POLICY}"] = Policy("notes", ["privileged"], ["device:/dev/kvm", "privileged"])
+    logged_in.answers[f"PUT {POLICY}"] = Policy("notes", [], [])
+    return logged_in
+
+
+def is_the_owners(sent: object, made: account.Made, *keys: str, name: str) -> bool:
+    assert isinstance(sent, dict)
+    grant = PolicyGrant(**sent)
+    assert grant.keys == list(keys)
+    owner = made.opened.owner_key
+    return grants.is_signed(keys, grant.signature, owner_key=owner, account="account", name=name)
+
+
+def test_install_signs_the_grants_for_the_name_that_it_gives(
+    mosaic: Mosaic, with_keys: FakeHive, made: account.Made, words: str
+) -> None:
+    asked = ["--grant", "privileged", "--grant", "device:/dev/kvm", "--passphrase-file", words, "--no-wait"]
+    assert mosaic("install", "notes", "--name", "diary", *asked).code == 0
+    sent = with_keys.asked[-1][1]
+    assert is_the_owners(sent["grant"], made, "device:/dev/kvm", "privileged", name="diary")  # type: ignore[index]
+    assert not any(word in json.dumps(sent) for word in WORDS.split())
+
+
+def test_install_without_a_grant_asks_for_no_passphrase(mosaic: Mosaic, with_keys: FakeHive) -> None:
+    assert mosaic("install", "notes", "--no-wait").code == 0
+    assert with_keys.asked[-1][1]["grant"] is None  # type: ignore[index]
+
+
+def test_policy_lists_what_is_granted_and_what_is_not(mosaic: Mosaic, with_keys: FakeHive) -> None:
+    ran = mosaic("policy", "notes")
+    assert ran.code == 0
+    assert ran.stdout.splitlines() == ["notes", "  granted:      privileged", "  not granted:  device:/dev/kvm"]
+
+
+def test_policy_adds_to_what_is_granted_and_takes_back(
+    mosaic: Mosaic, with_keys: FakeHive, made: account.Made, words: str
+) -> None:
+    assert mosaic("policy", "notes", "--grant", "device:/dev/kvm", "--passphrase-file", words).code == 0
+    assert is_the_owners(with_keys.asked[-1][1], made, "device:/dev/kvm", "privileged", name="notes")
+    assert mosaic("policy", "notes", "--revoke", "privileged", "--passphrase-file", words).code == 0
+    assert is_the_owners(with_keys.asked[-1][1], made, name="notes")
+
+
+@pytest.mark.parametrize(
+    ("words_of", "said"),
+    [
+        (["policy", "notes", "--grant", "priviledged"], "does not ask for"),
+        (["policy", "notes", "--revoke", "device:/dev/kvm"], "is not granted"),
+        (["policy", "notes", "--grant", "device:/dev/kvm"], "no terminal"),
+        (["install", "notes", "--grant", "two\nlines"], "cannot be granted"),
+    ],
+)
+def test_a_slip_is_refused_and_nothing_is_sent(
+    mosaic: Mosaic, with_keys: FakeHive, words_of: list[str], said: str
+) -> None:
+    ran = mosaic(*words_of)
+    assert (ran.code, len(ran.stderr.splitlines())) == (1, 2)
+    assert said in ran.stderr
+    assert not any(request.startswith(("PUT", "POST")) for request, _ in with_keys.asked)
