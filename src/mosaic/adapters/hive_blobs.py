@@ -72,7 +72,7 @@ class HeadUnknown(NotFound):
     code = "head-unknown"
 
     def __init__(self, head: HeadHash) -> None:
-        super().__init__(f"the Hive has no head {head[:12]}", hint="look with `mosaic volume snapshots NAME`")
+        super().__init__(f"the Hive has no head {head[:12]}", hint="`mosaic volume show NAME` names the newest one")
 
 
 class HiveConnection:

@@ -123,7 +123,7 @@ def _require_image(name: ServiceName, service: Mapping[str, Json]) -> None:
     if "build" in service:
         raise ComposeInvalid(
             f"service {name} is built from source and names no image",
-            hint="give it an `image:` and publish the image with `mosaic app publish`",
+            hint="give it an `image:`, and build that on the Device: `docker build --tag IMAGE .` in the app's folder",
         )
     raise ComposeInvalid(f"service {name} has no image", hint=f"add `image:` to service {name}")
 

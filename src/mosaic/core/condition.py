@@ -121,7 +121,7 @@ def data_health(copies: Sequence[CopySight], now_ns: int, *, waiting_bytes: int)
             Colour.AMBER,
             "Saved on this machine only",
             f"If this machine dies its data dies with it; {where}.",
-            "Add a store elsewhere, or run the Hive on another machine: `mosaic volume store add`.",
+            "Move the app to another machine than the Hive's; `mosaic device add` lets one join.",
         )
     oldest = oldest_instant_ns(remote)
     if oldest is None:

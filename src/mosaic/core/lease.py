@@ -116,7 +116,7 @@ class HiveBehind(Unavailable):
     def __init__(self, *, known: Epoch, offered: Epoch) -> None:
         super().__init__(
             f"this Hive knows epoch {known}, and the device was granted {offered}: the Hive lost some of its past",
-            hint="nothing is lost; let every device report, or waive the missing ones with `mosaic hive recover`",
+            hint="nothing is lost and apps keep running; stop the Hive, put back its newest backup, and start it again",
         )
 
 
@@ -254,5 +254,5 @@ def fenced(lease: Lease) -> Fenced:
     who = f"device {lease.holder.device} holds the lease" if lease.holder else "nobody holds the lease"
     return Fenced(
         f"{who} now, under epoch {lease.epoch}",
-        hint="the app is stopped here and its newer data is kept: `mosaic volume snapshots NAME` lists it",
+        hint="the app is stopped here and its newer data is kept: `mosaic volume show NAME` names it",
     )

@@ -56,7 +56,7 @@ class HeadUnreadable(Corrupt):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"these bytes are not a head: {reason}",
-            hint="run `mosaic volume verify` on the volume; a newer Mosaic may have written it",
+            hint="a newer Mosaic may have written it: update this one. The bytes were neither used nor deleted",
         )
 
 

@@ -42,7 +42,9 @@ def show(out: Output, key: str) -> None:
     """Show one volume by the beginning of its KEY, or by its app's name."""
     with connected() as hive:
         volumes = hive.get("/api/volumes", list[Volume])
-    found = [one for one in volumes if one.volume.startswith(key) or one.name == key]
+    # Of an app's own volumes the one with its data is meant; its link's is found by its key.
+    named = [one for one in volumes if one.name == key and one.kind == "data"]
+    found = named or [one for one in volumes if one.volume.startswith(key)]
     if len(found) != 1:
         raise VolumeUnknown(key, len(found))
     one = found[0]
