@@ -7,7 +7,7 @@ from console import ways
 from console.showing import ShowingDevice
 from mosaic.wire.report import Step
 from mosaic.wire.storage import Failure
-from support.running_hive import Owner
+from support.running_hive import Owner, write_app
 
 pytestmark = pytest.mark.browser
 MARKUP = "<img src=x onerror=alert(1)><script>alert(1)</script>"
@@ -83,3 +83,16 @@ def test_markup_in_a_log_line_is_shown_as_words(page: Page, owner: Owner, attic:
     owner.install()
     ways.log_in(page, owner.hive, then="/apps/notes/logs")
     expect(page.get_by_role("region", name="Log lines")).to_contain_text(MARKUP)
+
+
+def test_a_plan_says_what_an_app_asks_for_and_its_refusal_names_the_key(
+    page: Page, owner: Owner, attic: ShowingDevice
+) -> None:
+    write_app(owner.hive.config.catalogs[0], "host", "services: {web: {image: web:1, network_mode: host}}\n")
+    ways.log_in(page, owner.hive, then="/catalog/host")
+    expect(page.get_by_text("Asks for host-network")).to_be_visible()
+    expect(page.get_by_text("1 thing that you must grant")).to_be_visible()
+    page.get_by_role("button", name="Install host").click()
+    expect(page.get_by_role("alert")).to_contain_text("service web, network_mode")
+    expect(page.get_by_role("alert")).to_contain_text("mosaic install host --grant host-network")
+    assert ways.owner_has_nothing(owner)

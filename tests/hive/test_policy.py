@@ -129,6 +129,19 @@ def test_a_grant_can_be_given_listed_and_taken_back(owner: Owner, nice: FakeDevi
     assert told == ["nice is granted nothing beyond policy."]
 
 
+def test_restored_under_another_name_it_is_granted_nothing_until_the_owner_grants_it_anew(
+    owner: Owner, nice: FakeDevice
+) -> None:
+    owner.install("nice", grant=signed(owner, "capability:SYS_NICE"))
+    eventually(lambda: owner.installation("nice").phase == "settled")
+    entry = owner.uninstall("nice")
+    eventually(lambda: owner.trash()[0].saved)
+    owner.restore(entry.installation, name="kind")
+    assert policy(owner, name="kind").grants == []
+    again = signed(owner, "capability:SYS_NICE", name="kind")
+    assert policy(owner, again, name="kind").grants == policy(owner, name="kind").grants == again.keys
+
+
 def test_the_catalog_says_what_an_app_asks_for_and_brings(owner: Owner, nice: FakeDevice) -> None:
     found = next(one for one in owner.catalog() if one.app == "nice")
     assert (found.asks, found.ports, found.volumes) == (["capability:SYS_NICE"], ["web 80/tcp"], ["files"])

@@ -18,8 +18,13 @@ from mosaic.wire.grants import PolicyGrant
 
 async def read_policy(hive: Hive, who: AccountId, installation: str) -> api.Policy:
     """Return what it is granted, and what its app asks for."""
-    found = await hive.read(lambda tx: find_installation(tx, who, installation))
-    return api.Policy(found.name, _keys(found), await hive.in_thread(lambda: _asks(hive, found)))
+
+    def look(tx: Tx) -> tuple[Installation, list[str]]:
+        found = find_installation(tx, who, installation)
+        return found, _granted(tx, who, found)
+
+    found, granted = await hive.read(look)
+    return api.Policy(found.name, granted, await hive.in_thread(lambda: _asks(hive, found)))
 
 
 async def set_policy(hive: Hive, who: AccountId, installation: str, grant: PolicyGrant) -> api.Policy:
@@ -37,7 +42,7 @@ async def set_policy(hive: Hive, who: AccountId, installation: str, grant: Polic
         found = find_installation(tx, who, seen.id)
         require_signed(tx, who, found.name, grant)
         placements.lock(tx, found.id)
-        before = set(_keys(found))
+        before = set(_granted(tx, who, found))
         require_asked(wanted - before, set(asks))
         if wanted == before:
             return None
@@ -52,10 +57,7 @@ async def set_policy(hive: Hive, who: AccountId, installation: str, grant: Polic
 
 def require_signed(tx: Tx, who: AccountId, name: str, grant: PolicyGrant) -> None:
     """Return when the account's owner signed the grants for that name. Raises GrantWrong, PassphraseMissing."""
-    account = accounts.get(tx, who)
-    if account is None or account.keys is None:
-        raise PassphraseMissing
-    if not is_signed(grant.keys, grant.signature, owner_key=account.keys.owner_key, account=who, name=name):
+    if not _is_owners(tx, who, name, grant):
         raise GrantWrong(name)
 
 
@@ -64,8 +66,18 @@ def _asks(hive: Hive, found: Installation) -> list[str]:
     return asks_for(app_check.compose_of(bundle, installation=found.id, name=found.name, config=found.config))
 
 
-def _keys(found: Installation) -> list[str]:
-    return found.grant.keys if found.grant else []
+def _granted(tx: Tx, who: AccountId, found: Installation) -> list[str]:
+    """Return what counts: restored from the trash under another name, it is granted nothing any more."""
+    if found.grant is None or not _is_owners(tx, who, found.name, found.grant):
+        return []
+    return found.grant.keys
+
+
+def _is_owners(tx: Tx, who: AccountId, name: str, grant: PolicyGrant) -> bool:
+    account = accounts.get(tx, who)
+    if account is None or account.keys is None:
+        raise PassphraseMissing
+    return is_signed(grant.keys, grant.signature, owner_key=account.keys.owner_key, account=who, name=name)
 
 
 def _told(name: str, grant: PolicyGrant) -> str:
