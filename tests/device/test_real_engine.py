@@ -38,6 +38,7 @@ services:
   once:
     image: {image}
     command: ["true"]
+    restart: "no"
 volumes:
   data: {{}}
 """
@@ -71,7 +72,8 @@ class Real:
 
 @pytest.fixture
 def real(tmp_path: Path, btrfs_path: Path) -> Iterator[Real]:
-    name = f"t{secrets.token_hex(3)}"
+    # One name for all: an engine never forgets a volume driver, and waits for each that has gone.
+    name = "test"
     engine = DockerEngine(DEFAULT_ENGINE)
     image = next(iter(anyio.run(engine.images, IMAGES)), None)
     assert image is not None, "script/images has not built a base image"
