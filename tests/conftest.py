@@ -64,6 +64,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"{marker}: {reason}")
 
 
+# Tests of one group run in one process, one after another. All that share an engine by one driver's name are one.
+_TOGETHER = ("tests/e2e/", "tests/storage/test_engine.py", "tests/device/test_real_engine.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every file to one process, and begin with the longest: the stories on the real engine."""
+    for item in items:
+        file = item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group("engine" if file.startswith(_TOGETHER) else file))
+    items.sort(key=lambda item: not item.nodeid.startswith(_TOGETHER))
+
+
 @pytest.fixture
 def btrfs_path(tmp_path: Path) -> Iterator[Path]:
     """A folder on a btrfs of this test's own."""
