@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaic.core.epoch import Epoch
-from mosaic.core.ids import DeviceId, InstallationId, SessionId, VolumeId
-from mosaic.core.lease import Holder, grant, new_lease
+from mosaic.core.ids import DeviceId, HeadHash, InstallationId, SessionId, VolumeId
+from mosaic.core.lease import Holder, OfferedHead, accept_head, grant, new_lease
 from mosaic.hive import names
 from mosaic.hive.channel.sights import Heard, mentioned, seen
 from mosaic.hive.login_limits import PER_ADDRESS, PER_NAME, WINDOW_NS, LoginLimits, LoginTooOften, wait_ns
@@ -91,7 +91,8 @@ def report(phase: str = "running", *, epoch: str | None = "1.1", held: str | Non
     return Heard(SessionId("s"), 5, Report(5, 1, "1", None, MACHINE, None, [told], [volume]), {NOTES: 3})
 
 
-HELD = grant(new_lease({DATA: None}), Holder(DeviceId("a"), SessionId("s")))
+BY = Holder(DeviceId("a"), SessionId("s"))
+HELD = grant(new_lease({DATA: None}), BY)
 
 
 def test_a_running_app_whose_volumes_are_held_under_its_epoch_is_ready() -> None:
@@ -103,6 +104,15 @@ def test_a_running_app_whose_volumes_are_held_under_its_epoch_is_ready() -> None
 @pytest.mark.parametrize("told", [report(held="1.0"), report(epoch=None), report("starting"), report(epoch="junk")])
 def test_anything_less_is_not_ready(told: Heard) -> None:
     assert not seen(told, NOTES, HELD).ready
+
+
+def test_a_volume_that_was_given_back_is_left_behind_when_its_head_is_the_newest() -> None:
+    """G3 for uninstall and move: after its release a volume is held under no epoch, and the lease must still end."""
+    given_back = report("released", held=None)
+    lease = accept_head(HELD, DATA, OfferedHead(HeadHash("h1"), None, 1, Epoch(1, 1)), by=BY)
+    assert seen(given_back, NOTES, lease).heads == {DATA: "h1"}
+    later = accept_head(lease, DATA, OfferedHead(HeadHash("h2"), HeadHash("h1"), 2, Epoch(1, 1)), by=BY)
+    assert seen(given_back, NOTES, later).heads == {}
 
 
 def test_a_device_that_says_nothing_of_an_installation_has_nothing_of_it() -> None:

@@ -51,8 +51,7 @@ def seen(heard: Heard, installation: InstallationId, lease: Lease) -> Seen:
         ready=_ready(told, volumes, lease, epoch),
         healthy=told.healthy and told.phase == "running",
         released=told.phase == "released",
-        # Data of another epoch is not what this lease's holder leaves behind; naming it would refuse the release.
-        heads={VolumeId(each.volume): _head(each) for each in volumes if read_epoch(each.epoch) == epoch},
+        heads={VolumeId(each.volume): _head(each) for each in volumes if _is_left_behind(each, lease, epoch)},
         keeps_data=bool(volumes) and told.phase != "dropped",
     )
 
@@ -85,6 +84,17 @@ def _ready(told: InstallationReport, volumes: list[VolumeReport], lease: Lease, 
         return False
     held = {VolumeId(each.volume) for each in volumes if read_epoch(each.epoch) == epoch}
     return held >= set(lease.newest)
+
+
+def _is_left_behind(volume: VolumeReport, lease: Lease, epoch: Epoch | None) -> bool:
+    """Whether this is what the lease's holder leaves behind; naming data of another epoch would refuse the release.
+
+    A volume that was given back is held under no epoch any more: its head says whether it is the newest.
+    """
+    if volume.epoch is not None:
+        return read_epoch(volume.epoch) == epoch
+    newest = lease.newest.get(VolumeId(volume.volume))
+    return newest is not None and newest.hash == volume.local_head
 
 
 def _head(volume: VolumeReport) -> HeadHash | None:
