@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mosaic.core.errors import Corrupt
-from mosaic.storage.engine.base import Base
 from mosaic.storage.engine.beneath import Components
 from mosaic.storage.engine.content import chunk_bytes, differences, stored_chunks
 from mosaic.storage.engine.damage import TreeMalformed
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.listing import Listed
+from mosaic.storage.engine.older_copy import Base
 from mosaic.storage.engine.records import CHUNK_BYTES, ZERO_CHUNK
 from mosaic.storage.engine.tree import Tree
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from mosaic.core.errors import Corrupt, Refused
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.attributes import unfollowed, write_attributes
-from mosaic.storage.engine.base import Base
 from mosaic.storage.engine.beneath import Components, directory, open_beneath, open_root, sync_file_system
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.fill import Filler
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.listing import Listed, walk
 from mosaic.storage.engine.nodes import NodeMap
+from mosaic.storage.engine.older_copy import Base
 from mosaic.storage.engine.records import NodeType
 from mosaic.storage.engine.roots import OnProgress, Progress, Restoration, RootRef, Skipped, ignore_progress, shown
 from mosaic.storage.engine.store import Store
