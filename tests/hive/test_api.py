@@ -102,11 +102,34 @@ def test_every_refusal_is_a_problem_of_one_sentence(
     assert "Traceback" not in answer.text
 
 
-def test_every_answer_forbids_frames_sniffing_and_scripts_from_elsewhere(served: Owner) -> None:
-    for path in ("/api/hive", "/login", "/api/devices"):
-        headers = httpx2.get(served.hive.url + path, trust_env=False).headers
-        assert "script-src 'self' 'wasm-unsafe-eval'" in headers["Content-Security-Policy"], path
-        assert headers["X-Content-Type-Options"] == "nosniff"
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/hive", 200),
+        ("GET", "/api/devices", 401),
+        ("GET", "/api/nothing", 404),
+        ("PATCH", "/api/devices", 405),
+        ("POST", "/api/login", 400),
+        ("GET", "/schema/nothing", 404),
+        ("GET", "/login", 200),
+        ("GET", "/", 303),
+        ("GET", "/nothing", 404),
+        ("GET", "/static/nothing.js", 404),
+        ("GET", "/apps/a/b/c", 404),
+        ("PATCH", "/login", 405),
+    ],
+)
+def test_every_answer_and_every_refusal_forbids_frames_sniffing_and_scripts_from_elsewhere(
+    served: Owner, method: str, path: str, status: int
+) -> None:
+    answer = httpx2.request(method, served.hive.url + path, trust_env=False)
+    policy = answer.headers["Content-Security-Policy"]
+    assert answer.status_code == status
+    assert "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
 
 
 @contextlib.contextmanager
