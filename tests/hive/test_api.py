@@ -132,6 +132,38 @@ def test_every_answer_and_every_refusal_forbids_frames_sniffing_and_scripts_from
     assert answer.headers["Referrer-Policy"] == "same-origin"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/apps/a/b/c", 404),
+        ("GET", "/static/nothing.js", 404),
+        ("GET", "/apifaces", 404),
+        ("PATCH", "/login", 405),
+        ("GET", "/live/nothing", 404),
+    ],
+)
+def test_what_is_no_page_is_answered_with_a_page(served: Owner, method: str, path: str, status: int) -> None:
+    answer = httpx2.request(method, served.hive.url + path, trust_env=False)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert '<main id="main"' in answer.text
+
+
+def test_a_fault_of_the_hive_is_a_page_to_people_and_a_problem_to_programs(
+    served: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_hive: object) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr("mosaic.hive.views.setup_state", breaks)
+    for path, kind in (("/login", "text/html"), ("/api/setup", "application/problem+json")):
+        answer = httpx2.get(served.hive.url + path, trust_env=False)
+        assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (500, kind)
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        assert "request_broke" in answer.text
+        assert "secret" not in answer.text
+
+
 @contextlib.contextmanager
 def stream(owner: Owner, last: int | None = None) -> Iterator[Iterator[str]]:
     """The lines of the event stream."""

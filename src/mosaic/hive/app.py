@@ -20,6 +20,7 @@ from mosaic.core.errors import MosaicError
 from mosaic.hive import problems
 from mosaic.hive.api import device_side, devices, events, heads, installations, objects, people
 from mosaic.hive.channel.socket import device_channel
+from mosaic.hive.console import problems as console_problems
 from mosaic.hive.console.routes import console_router
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import device_session, signed_in
@@ -57,9 +58,9 @@ def build() -> Litestar:
         dependencies={"hive": Provide(_the_hive, sync_to_thread=False)},
         exception_handlers={
             MosaicError: problems.answer_mosaic,
-            HTTPException: problems.answer_http,
+            HTTPException: console_problems.failed,
             problems.LoginNeeded: problems.answer_login_needed,
-            Exception: problems.answer_unexpected,
+            Exception: console_problems.broke,
         },
         before_send=[_with_headers],
         openapi_config=OpenAPIConfig(

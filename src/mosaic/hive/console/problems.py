@@ -1,4 +1,9 @@
-"""Refusals as pages: what is true, and what to do."""
+"""Refusals as pages: what is true, and what to do.
+
+`refused` is for the Console's own routes. `failed` and `broke` are for the
+whole application: what is asked under /api and /schema is asked by programs,
+and gets problem details.
+"""
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -6,10 +11,10 @@ from litestar.exceptions import HTTPException
 from mosaic.core.errors import MosaicError
 from mosaic.hive.console import render
 from mosaic.hive.http import Asked
-from mosaic.hive.problems import answer_http, status_of
+from mosaic.hive.problems import answer_http, answer_unexpected, status_of
 from mosaic.hive.signed_in import SignedIn
 
-_FOR_PROGRAMS = ("/api/", "/schema")
+_FOR_PROGRAMS = ("/api", "/schema")
 
 
 def refused(asked: Asked, error: MosaicError) -> Response[str]:
@@ -19,12 +24,30 @@ def refused(asked: Asked, error: MosaicError) -> Response[str]:
 
 def failed(asked: Asked, error: HTTPException) -> Response[str] | Response[bytes]:
     """Answer what the web framework refused: a page that does not exist, a method that it lacks."""
-    if asked.url.path.startswith(_FOR_PROGRAMS):
+    if _by_program(asked):
         return answer_http(asked, error)
     if error.status_code == 404:
         hint = "it may have been uninstalled or removed; the trash keeps apps for 30 days"
         return _page(404, f"there is nothing at {asked.url.path}", hint, "not-found", back="/")
-    return _page(error.status_code, error.detail, "go back and try again", "refused", back=_back(asked))
+    page = _page(error.status_code, error.detail, "go back and try again", "refused", back=_back(asked))
+    for name, value in (error.headers or {}).items():
+        page.set_header(name, value)
+    return page
+
+
+def broke(asked: Asked, error: Exception) -> Response[str] | Response[bytes]:
+    """Answer a fault of our own: logged with its trace, told to nobody."""
+    problem = answer_unexpected(asked, error)
+    if _by_program(asked):
+        return problem
+    sentence = "the Hive made a mistake with this page"
+    hint = "look at the Hive's log, and report it with the lines around `request_broke`"
+    return _page(500, sentence, hint, "internal", back=_back(asked))
+
+
+def _by_program(asked: Asked) -> bool:
+    path = asked.url.path
+    return path in _FOR_PROGRAMS or path.startswith(tuple(f"{each}/" for each in _FOR_PROGRAMS))
 
 
 def _page(status: int, sentence: str, hint: str, code: str, *, back: str) -> Response[str]:

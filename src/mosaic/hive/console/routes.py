@@ -6,7 +6,6 @@ in ask for `who`; without a session the app sends them to the login page.
 
 from litestar import Router
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
 
 from mosaic.core.errors import MosaicError
 from mosaic.hive.console import assets, problems
@@ -32,6 +31,6 @@ console_router = Router(
         *nowhere.handlers,
         _signed_in,
     ],
-    exception_handlers={MosaicError: problems.refused, HTTPException: problems.failed},
+    exception_handlers={MosaicError: problems.refused},
     include_in_schema=False,
 )
