@@ -13,6 +13,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import content_type_conformance
 
+from mosaic.core.ids import AccountId
+from mosaic.hive.console import feed
 from mosaic.hive.stories import KINDS
 from mosaic.wire.api import Event
 from mosaic.wire.problem import Problem
@@ -192,6 +194,16 @@ def test_events_come_live_and_go_on_after_the_last_one_seen(owner: Owner) -> Non
     FakeDevice("cellar").join(owner.join_token())
     with stream(owner, first.id) as lines:
         assert event_of(lines).text == "cellar has joined."
+
+
+def test_recent_events_are_the_newest_first_and_hide_what_only_wakes_pages(owner: Owner) -> None:
+    attic = FakeDevice("attic")
+    attic.join(owner.join_token())
+    attic.connect()
+    eventually(lambda: any(event.kind == "device-reported" for event in owner.happened()))
+    lately = owner.hive.ask(lambda hive: feed.recent(hive, AccountId(owner.logged_in.account), limit=2))
+    attic.disconnect()
+    assert [event.kind for event in lately] == ["device-connected", "device-joined"]
 
 
 def test_every_event_has_a_documented_kind(owner: Owner, joined: Join) -> None:

@@ -6,10 +6,11 @@ import hashlib
 import secrets
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from litestar import Litestar
 from litestar.exceptions import LitestarDeprecationWarning
@@ -43,6 +44,7 @@ from mosaic.wire.enrol import JoinToken
 from support.manual_clock import ManualClock
 from support.migrated import write_migrated
 
+T = TypeVar("T")
 PASSWORD = "correct horse"
 PASSPHRASE = "abandon ability able about above absent"
 SETUP_CODE = "aaaa-bbbb-cccc"
@@ -138,6 +140,11 @@ class RunningHive:
         for client in self._clients.values():
             client.__exit__(None, None, None)
         self._clients = {}
+
+    def ask(self, question: Callable[[Hive], Coroutine[None, None, T]]) -> T:
+        """Ask the Hive itself, in its own loop."""
+        assert self.hive is not None
+        return asyncio.run_coroutine_threadsafe(question(self.hive), self._loop).result(20)
 
     def client_of(self, token: str) -> HiveClient:
         """Return the open client with this token."""

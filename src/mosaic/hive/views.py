@@ -5,14 +5,16 @@ changes nothing. `who` is the account that asks; what belongs to another
 account does not exist for it. Things are named by id or by name.
 """
 
-from mosaic.adapters.sql import accounts
+from collections.abc import Collection
+
+from mosaic.adapters.sql import accounts, events
 from mosaic.adapters.sql.engine import Tx
 from mosaic.core.ids import AccountId
 from mosaic.hive.finding import find_device, find_installation
 from mosaic.hive.forecast import forecast
 from mosaic.hive.present import devices, installations, sight
 from mosaic.hive.runtime import Hive
-from mosaic.wire.api import Account, CatalogApp, Device, Installation, MoveForecast, SetupState, TrashEntry, Volume
+from mosaic.wire.api import Account, CatalogApp, Device, Event, Installation, MoveForecast, SetupState, TrashEntry, Volume
 
 
 async def setup_state(hive: Hive) -> SetupState:
@@ -81,3 +83,8 @@ async def list_volumes(hive: Hive, who: AccountId) -> list[Volume]:
     """Return the volumes of all installations, those in the trash too."""
     seen = sight.take(hive)
     return await hive.read(lambda tx: installations.all_volumes(tx, who, seen))
+
+
+async def list_events(hive: Hive, who: AccountId, *, limit: int, leave_out: Collection[str] = ()) -> list[Event]:
+    """Return what happened lately, the newest first, without the kinds to leave out."""
+    return await hive.read(lambda tx: events.latest(tx, who, limit=limit, leave_out=leave_out))

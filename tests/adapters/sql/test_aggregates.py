@@ -27,7 +27,7 @@ from mosaic.adapters.sql.tokens import Token
 from mosaic.adapters.sql.volumes import Volume
 from mosaic.core import lease, placement
 from mosaic.core.epoch import Epoch
-from mosaic.core.ids import HeadHash, InstallationId, SessionId, VolumeId
+from mosaic.core.ids import AccountId, HeadHash, InstallationId, SessionId, VolumeId
 from mosaic.core.lease import AcceptedHead, Holder
 from mosaic.core.session import SessionSuperseded, admit
 from mosaic.wire.account import AccountKeys, KdfParameters, OwnerAdmission
@@ -249,3 +249,15 @@ def test_events_are_numbered_in_the_order_in_which_they_are_seen(database: Datab
     done.set()
     watcher.join(10)
     assert seen == list(range(1, 41))
+
+
+def test_the_newest_events_of_an_account_come_first_and_only_its_own(database: Database) -> None:
+    account(database)
+    with database.write() as tx:
+        for kind in ("joined", "device-reported", "moved", "device-reported", "device-reported"):
+            events.add(tx, Happened(ADA, kind, "attic", "It happened."), now_ns=1)
+        stranger = AccountId("mallory")
+        assert events.latest(tx, stranger, limit=9) == []
+        newest = events.latest(tx, ADA, limit=2, leave_out={"device-reported"})
+        assert [event.kind for event in newest] == ["moved", "joined"]
+        assert [event.id for event in events.latest(tx, ADA, limit=2)] == [5, 4]

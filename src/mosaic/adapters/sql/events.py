@@ -1,7 +1,9 @@
 """What happened, in order, per account. Old events go; the newest 10,000 stay."""
 
+from collections.abc import Collection
+
 import msgspec
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 
 from mosaic.adapters.sql import schema
 from mosaic.adapters.sql.engine import Tx
@@ -46,10 +48,19 @@ def add(tx: Tx, happened: Happened, *, now_ns: int) -> None:
 def after(tx: Tx, account: AccountId, number: int, *, limit: int = 500) -> list[Event]:
     """Return the account's events after that number, the oldest first."""
     query = select(schema.events).where(_events.account == account, _events.id > number)
-    rows = tx.execute(query.order_by(_events.id).limit(limit))
-    return [Event(row.id, row.at_ns, row.kind, row.subject, row.text) for row in rows]
+    return _read(tx, query.order_by(_events.id).limit(limit))
+
+
+def latest(tx: Tx, account: AccountId, *, limit: int, leave_out: Collection[str] = ()) -> list[Event]:
+    """Return the account's newest events, the newest first, without those of the kinds to leave out."""
+    query = select(schema.events).where(_events.account == account, _events.kind.not_in(leave_out))
+    return _read(tx, query.order_by(_events.id.desc()).limit(limit))
 
 
 def newest(tx: Tx, account: AccountId) -> int:
     """Return the number of the account's newest event, 0 without one."""
     return tx.scalar(select(func.max(_events.id)).where(_events.account == account)) or 0
+
+
+def _read(tx: Tx, query: Select[tuple[object, ...]]) -> list[Event]:
+    return [Event(row.id, row.at_ns, row.kind, row.subject, row.text) for row in tx.execute(query)]

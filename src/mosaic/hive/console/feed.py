@@ -2,25 +2,18 @@
 
 from collections.abc import AsyncIterator
 
-from mosaic.adapters.sql import events
-from mosaic.adapters.sql.engine import Tx
 from mosaic.core.ids import AccountId
+from mosaic.hive import views
 from mosaic.hive.runtime import Hive
 from mosaic.wire.api import Event
 
 _NOISE = frozenset({"device-reported", "head-accepted"})
 """Kinds that say `read it again`: they wake pages, and tell people nothing."""
-_LOOKED_AT = 500
 
 
 async def recent(hive: Hive, who: AccountId, *, limit: int) -> list[Event]:
     """Return what happened that people care about, the newest first."""
-
-    def look(tx: Tx) -> list[Event]:
-        return events.after(tx, who, events.newest(tx, who) - _LOOKED_AT, limit=_LOOKED_AT)
-
-    told = [event for event in await hive.read(look) if event.kind not in _NOISE]
-    return told[: -limit - 1 : -1]
+    return await views.list_events(hive, who, limit=limit, leave_out=_NOISE)
 
 
 async def changed(hive: Hive, *, at_most_seconds: float) -> AsyncIterator[bool]:
