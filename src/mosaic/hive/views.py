@@ -14,7 +14,17 @@ from mosaic.hive.finding import find_device, find_installation
 from mosaic.hive.forecast import forecast
 from mosaic.hive.present import devices, installations, sight
 from mosaic.hive.runtime import Hive
-from mosaic.wire.api import Account, CatalogApp, Device, Event, Installation, MoveForecast, SetupState, TrashEntry, Volume
+from mosaic.wire.api import (
+    Account,
+    CatalogApp,
+    Device,
+    Event,
+    Installation,
+    MoveForecast,
+    SetupState,
+    TrashEntry,
+    Volume,
+)
 
 
 async def setup_state(hive: Hive) -> SetupState:
