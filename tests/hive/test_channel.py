@@ -35,6 +35,18 @@ def test_an_unknown_device_is_told_so(owner: Owner) -> None:
         stranger.connect(owner.hive.url)
 
 
+def test_every_welcome_carries_the_hives_clock(owner: Owner, clock: ManualClock) -> None:
+    attic = FakeDevice("attic")
+    attic.join(owner.join_token(admitted=False))
+    assert attic.connect().now_ns == clock.wall_ns()
+    clock.advance(90)
+    owner.admit("attic")
+    eventually(lambda: bool(attic.told))
+    first, second = attic.welcomes
+    attic.disconnect()
+    assert (second.admitted, second.now_ns, second.token) == (True, clock.wall_ns(), first.token)
+
+
 def test_a_newer_session_ends_the_older_one_and_its_token(owner: Owner, joined: Join) -> None:
     attic = joined("attic")
     clone = attic.clone()

@@ -15,13 +15,16 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | PUT /api/account/keys | SetKeys | Account |
 | GET /api/devices | | list of Device |
 | POST /api/devices/join-tokens | NewJoinToken | 201 |
+| GET /api/devices/{id or name} | | Device |
 | POST /api/devices/{device}/admit | Admit | Device |
 | DELETE /api/devices/{device} | | 204; refused while installations belong on it |
 | GET /api/catalog | | list of CatalogApp |
 | GET /api/installations | | list of Installation |
 | POST /api/installations | Install | Installation |
 | GET /api/installations/{id or name} | | Installation |
-| POST /api/installations/{id}/start, /stop, /restart | | Installation |
+| POST /api/installations/{id}/start | | Installation |
+| POST /api/installations/{id}/stop | | Installation |
+| POST /api/installations/{id}/restart | | Installation |
 | POST /api/installations/{id}/open | Open | Installation |
 | GET /api/installations/{id}/policy | | Policy |
 | PUT /api/installations/{id}/policy | grants.PolicyGrant, which the owner signed | Policy |

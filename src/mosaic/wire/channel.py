@@ -6,6 +6,7 @@ Frames are JSON text. The order at the start:
     Hive    Challenge    its key, a nonce, and a signature over ours
     Device  Proof        a signature over the Hive's nonce
     Hive    Welcome      the session's bearer token      (or Goodbye, and the connection ends)
+    Hive    Welcome      once more, as soon as the owner has admitted a Device that was not yet
     Hive    Assignments  everything that this Device should hold, now and on every change
     Device  Report       on every change and every `report_seconds`
 
@@ -63,8 +64,11 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     """The session is the newest of this Device. `token` is good for the blob endpoint while it stays so.
 
     `admitted` is False until the owner has admitted the Device; it gets no
-    work before. `hive_machine` names the machine that the Hive's blobs lie on.
-    `now_ns` is the Hive's clock, by which commands expire; 0 when it does not say.
+    work before. A second Welcome with `admitted` True and the same token
+    follows the owner's admission, before the first Assignments: what needs
+    the root key, or the blob endpoint, can be tried then. `hive_machine` names
+    the machine that the Hive's blobs lie on. `now_ns` is the Hive's clock, by
+    which commands expire; 0 when it does not say.
     """
 
     token: str

@@ -110,4 +110,5 @@ def _begin(tx: Tx, holder: Holder, token_hash: str, now_ns: int) -> None:
 
 def welcome_message(hive: Hive, connection: Connection, *, admitted: bool) -> Welcome:
     """Return what the Device is told once, and again when the owner has admitted it."""
-    return Welcome(connection.token, admitted, REPORT_SECONDS, hive.config.machine, hive.term)
+    now_ns = hive.clock.wall_ns()
+    return Welcome(connection.token, admitted, REPORT_SECONDS, hive.config.machine, hive.term, now_ns)
