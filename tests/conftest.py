@@ -64,16 +64,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"{marker}: {reason}")
 
 
-# Tests of one group run in one process, one after another. All that share an engine by one driver's name are one.
-_TOGETHER = ("tests/e2e/", "tests/storage/test_engine.py", "tests/device/test_real_engine.py")
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every file to one process, and begin with the longest: the stories on the real engine."""
+    """Say which tests run in one process, one after another, and begin with those that take longest.
+
+    Tests on the real engine share it, and a driver's name. Those in a browser share the browser, whose event
+    loop no other test may meet. Any other file is a group of its own.
+    """
     for item in items:
-        file = item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group("engine" if file.startswith(_TOGETHER) else file))
-    items.sort(key=lambda item: not item.nodeid.startswith(_TOGETHER))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _group(item) != "machine")
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("browser"):
+        return "browser"
+    on_machine = any(item.get_closest_marker(marker) for marker in ("engine", "btrfs", "postgres"))
+    return "machine" if on_machine else item.nodeid.split("::")[0]
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ class UnixServer:
             with contextlib.suppress(OSError):
                 self._server.socket.shutdown(socket.SHUT_RDWR)
             self._server.server_close()
+            self._server.end_all()
             self._server = None
             self._path.unlink(missing_ok=True)
 
@@ -93,6 +94,31 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
+
+    def __init__(self, path: str, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(path, handler)
+        self._open: set[socket.socket] = set()
+        self._guard = threading.Lock()
+
+    def process_request_thread(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
+        """Serve one connection, and know that it is open."""
+        assert isinstance(request, socket.socket)
+        with self._guard:
+            self._open.add(request)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._guard:
+                self._open.discard(request)
+
+    def end_all(self) -> None:
+        """End every open connection: an engine that keeps one must not be answered by a daemon that has stopped."""
+        with self._guard:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def accept_all(self) -> None:
         """Serve until the socket is shut down. The inherited loop would wake up twice a second."""
