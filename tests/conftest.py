@@ -64,25 +64,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"{marker}: {reason}")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests run in one process, one after another, and begin with those that take longest.
-
-    Tests on the real engine share it, and a driver's name. Those in a browser share the browser, whose event
-    loop no other test may meet. Any other file is a group of its own.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: _group(item) != "machine")
-
-
-def _group(item: pytest.Item) -> str:
-    if item.get_closest_marker("browser"):
-        return "browser"
-    on_machine = any(item.get_closest_marker(marker) for marker in ("engine", "btrfs", "postgres"))
-    return "machine" if on_machine else item.nodeid.split("::")[0]
-
-
 @pytest.fixture
 def btrfs_path(tmp_path: Path) -> Iterator[Path]:
     """A folder on a btrfs of this test's own."""
