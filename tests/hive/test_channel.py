@@ -8,6 +8,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from mosaic.core.errors import MosaicError
+from mosaic.core.ids import AccountId, DeviceId, SessionId
+from mosaic.hive.channel.connections import Connection
 from mosaic.hive.channel.socket import MAX_FRAME_BYTES
 from mosaic.wire import channel
 from mosaic.wire.api import Logs
@@ -115,3 +117,28 @@ def test_logs_come_from_the_device_and_a_silent_one_is_named(owner: Owner, joine
         with pytest.raises(MosaicError) as offline:
             client.get("/api/installations/notes/logs", Logs)
     assert (offline.value.code, "attic" in offline.value.message) == ("device-offline", True)
+
+
+def test_a_hive_whose_clock_was_set_back_is_still_obeyed(owner: Owner, joined: Join, clock: ManualClock) -> None:
+    attic = joined("attic")
+    owner.install()
+    eventually(lambda: owner.installation().phase == "settled")
+    attic.disconnect()
+    eventually(lambda: not owner.devices()[0].connected)
+    clock.advance(-3600)
+    owner.do("stop")
+    attic.connect()
+    eventually(lambda: (item := attic.assigned("notes")) is not None and item.goal == "stop")
+
+
+def test_a_revision_that_no_hive_can_have_told_changes_nothing() -> None:
+    connection = Connection(DeviceId("attic"), SessionId("run"), AccountId("ada"), "token")
+    first = connection.tell([], {}, now_ns=5_000)
+    assert first is not None
+    assert not connection.catch_up(first.revision)
+    assert not connection.catch_up(2**64)
+    assert connection.tell([], {}, now_ns=6_000) is None
+    assert connection.catch_up(900)
+    again = connection.tell([], {}, now_ns=7_000)
+    assert again is not None
+    assert again.revision > 900

@@ -285,6 +285,9 @@ class FakeDevice:
                         return
                     case Welcome():
                         self.welcomes.append(message)
+                    case Assignments() if self.told and message.revision < self.told[-1].revision:
+                        # As a real one does: it is older than what this process was told.
+                        self.report()
                     case Assignments():
                         self.told.append(message)
                         if self.obedient:
@@ -329,7 +332,7 @@ class FakeDevice:
                     return
                 fresh = local.epoch != item.epoch
                 self._hold(item, local)
-                if item.goal == "leave" or fresh:
+                if fresh or (item.goal == "leave" and local.phase != "released"):
                     for kind in local.volumes:
                         self.commit(item.installation, kind)
                 phases: dict[str, InstallationPhase] = {"run": "running", "stop": "stopped", "leave": "released"}

@@ -15,6 +15,7 @@ from mosaic.wire.channel import Assignments, Goodbye
 from mosaic.wire.command import Command, CommandBody, CommandResult
 
 _REVISIONS_KEPT = 32
+_NO_CLOCK_SAYS = 2**62
 
 
 @dataclass
@@ -55,6 +56,19 @@ class Connection:
         for old in sorted(self._told)[:-_REVISIONS_KEPT]:
             del self._told[old]
         return Assignments(self._revision, items)
+
+    def catch_up(self, revision: int) -> bool:
+        """Hear which revision the Device has; return whether it must be told again.
+
+        One that is later than all we said here is of an earlier channel, and
+        the clock was set back since: the Device ignores what we say until it
+        is later still.
+        """
+        if not self._revision < revision < _NO_CLOCK_SAYS:
+            return False
+        self._revision = revision
+        self._items, self._revisions = None, None
+        return True
 
     def answers_to(self, revision: int) -> Mapping[InstallationId, int]:
         """Return the placements' revisions that the Device knew when it had seen the Assignments of `revision`."""

@@ -142,6 +142,8 @@ async def _take(hive: Hive, connection: Connection, message: FromDevice) -> None
 
 async def _hear(hive: Hive, connection: Connection, report: Report) -> None:
     now_ns = hive.clock.wall_ns()
+    if connection.catch_up(report.assignments_revision):
+        connection.changed.wake()
     answers = connection.answers_to(report.assignments_revision)
     before = hive.connections.heard().get(connection.device)
     hive.connections.hear(connection.device, Heard(connection.session, now_ns, report, answers))
