@@ -285,6 +285,9 @@ class FakeDevice:
                         return
                     case Welcome():
                         self.welcomes.append(message)
+                    case Assignments() if self.told and message.revision < self.told[-1].revision:
+                        # As a real one does: it is older than what this process was told.
+                        self.report()
                     case Assignments():
                         self.told.append(message)
                         if self.obedient:
