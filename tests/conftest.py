@@ -53,6 +53,11 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the stories last: an engine waits 15 s for each volume driver that they used, in every test after them."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or fail, a test whose marker names something that this machine lacks."""

@@ -178,7 +178,9 @@ class World:
             process.kill()
             process.wait()
         for state in [path.parent for path in self.folder.glob("*/up.json")]:
-            self.mosaic("up", "--uninstall", "--delete-data", "--state", str(state))
+            ran = self.mosaic("up", "--uninstall", "--delete-data", "--state", str(state))
+            assert ran.code == 0, ran.stderr
+            assert ran.stderr == "", "uninstalling leaves nothing behind that it would have to tell of"
 
 
 def fetch(url: str, *, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None) -> Json:

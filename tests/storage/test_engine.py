@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mosaic.adapters.storage_client import StorageRefused
+from mosaic.storage.parting import parting
 from mosaic.storage.serve import serving
 from mosaic.wire.storage import SetAside, SnapshotNow
 from support.fake_hive_blobs import FakeHive
@@ -17,6 +18,8 @@ from support.storage_daemon import VOLUME, TestDaemon, place
 
 BASE = os.environ.get("MOSAIC_TEST_BASE", "mosaic/base:12")
 """What `script/images` makes first."""
+
+PLUGINS = Path("/run/docker/plugins")
 
 pytestmark = [pytest.mark.btrfs, pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -32,7 +35,7 @@ def daemon(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
     # One name for all: an engine never forgets a driver, and waits for each that has gone.
     driver = "mosaic-test"
     with place(btrfs_path, driver, "token-a") as made:
-        made.config = replace(made.config, driver=driver, plugin_dir=Path("/run/docker/plugins"))
+        made.config = replace(made.config, driver=driver, plugin_dir=PLUGINS)
         with serving(made.config) as inside:
             made.connect(hive)
             made.inside = inside
@@ -63,6 +66,29 @@ def test_a_container_writes_to_a_held_volume_and_finds_it_again(daemon: TestDaem
     run(image, name, "sh", "-c", "echo hello > /data/page")
     assert run(image, name, "cat", "/data/page") == "hello\n"
     assert daemon.volume().mounts == 0
+
+
+def test_an_engine_forgets_the_volumes_of_a_driver_that_leaves_and_their_data_stays(
+    btrfs_path: Path, hive: FakeHive, image: str
+) -> None:
+    with place(btrfs_path, "mosaic-test", "token-a") as leaving:
+        leaving.config = replace(leaving.config, driver="mosaic-test", plugin_dir=PLUGINS)
+        with serving(leaving.config):
+            leaving.connect(hive)
+            leaving.take(hive)
+            name = make(leaving)
+            run(image, name, "sh", "-c", "echo hello > /data/page")
+            leaving.wait_until_clean()
+        with parting(leaving.config) as names:
+            assert names == (name,)
+            assert "being uninstalled" in refusal(image, name)
+            docker("volume", "rm", name)
+            assert name not in docker("volume", "ls", "--quiet")
+        with serving(leaving.config):
+            make(leaving)
+            assert run(image, name, "cat", "/data/page") == "hello\n"
+        with parting(leaving.config):
+            docker("volume", "rm", name)
 
 
 def test_the_engine_shows_the_refusal_word_for_word(daemon: TestDaemon, hive: FakeHive, image: str) -> None:

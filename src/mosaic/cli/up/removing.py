@@ -1,4 +1,4 @@
-"""Taking a Device's containers and its mounted pool off the machine."""
+"""Taking a Device's containers, the engine's notes of its volumes and its mounted pool off the machine."""
 
 import anyio
 import click
@@ -6,10 +6,13 @@ import click
 from mosaic.adapters import loop
 from mosaic.adapters.docker.engine import DockerEngine
 from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.settings import Settings
 from mosaic.cli.up.settle import STOP_GRACE_SECONDS, settle
 from mosaic.core.errors import MosaicError
 from mosaic.device import identity
 from mosaic.device.config import DEFAULT_ENGINE
+from mosaic.storage.config import StorageConfig
+from mosaic.storage.parting import parting
 
 
 def remove_containers(layout: Layout, *, with_storage: bool) -> None:
@@ -29,6 +32,21 @@ def remove_containers(layout: Layout, *, with_storage: bool) -> None:
         anyio.run(end)
     except MosaicError as error:
         click.echo(f"the apps' containers were not removed: {error.message}", err=True)
+
+
+def forget_volumes(layout: Layout, settings: Settings) -> None:
+    """Make the engine forget the volumes, or it would ask for their driver whenever it starts. The data stays."""
+    engine = DockerEngine(DEFAULT_ENGINE)
+
+    async def forget(names: tuple[str, ...]) -> None:
+        for name in names:
+            await engine.remove_volume(name)
+
+    try:
+        with parting(StorageConfig(layout.storage, settings.driver)) as names:
+            anyio.run(forget, names)
+    except MosaicError as error:
+        click.echo(f"the engine still knows the apps' volumes: {error.message}", err=True)
 
 
 def unmount_pool(layout: Layout) -> None:

@@ -76,8 +76,8 @@ def _answer(state: Path, keep_data: bool | None) -> bool:
 
 
 def _end_everything(layout: Layout) -> None:
-    """Stop the apps with a last snapshot, then what a killed supervisor may have left, then the mounts."""
-    from mosaic.cli.up.removing import remove_containers, unmount_pool
+    """Stop the apps with a last snapshot, then what a killed supervisor may have left, then volumes and mounts."""
+    from mosaic.cli.up.removing import forget_volumes, remove_containers, unmount_pool
     from mosaic.cli.up.settings import load
 
     chosen = load(layout.settings)
@@ -85,6 +85,7 @@ def _end_everything(layout: Layout) -> None:
     remove_containers(layout, with_storage=services.storage(layout, chosen).is_ready())
     for name in ("storage", "hive"):
         _end(layout, name)
+    forget_volumes(layout, chosen)
     unmount_pool(layout)
 
 

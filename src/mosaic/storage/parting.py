@@ -1,0 +1,66 @@
+"""The last answers of a volume driver that leaves a machine for good.
+
+A Docker engine never forgets a volume by itself: without this it would ask
+for each of them, 15 seconds long, whenever it starts. What the volumes hold
+is not touched: only the engine's notes of them go.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import msgspec
+
+from mosaic.storage.books import Books
+from mosaic.storage.config import StorageConfig
+from mosaic.storage.unix_http import Reply, UnixServer
+from mosaic.wire.plugin import CONTENT_TYPE, Activated, Answer, Capable, Found, Listed, Named, VolumeEntry
+
+
+@contextlib.contextmanager
+def parting(config: StorageConfig) -> Iterator[tuple[str, ...]]:
+    """Answer in place of a storage daemon that has stopped, and yield the names that its engine knows.
+
+    Every volume can be removed, and none can be made or mounted. Raises
+    SocketTaken while the daemon still runs.
+    """
+    names = _names(config)
+    left = set(names)
+    server = UnixServer(config.plugin_socket, lambda path, body: _answer(path, body, left), content_type=CONTENT_TYPE)
+    server.start()
+    try:
+        yield names
+    finally:
+        server.stop()
+
+
+def _names(config: StorageConfig) -> tuple[str, ...]:
+    ledger = config.state / "storage.db"
+    if not ledger.exists():
+        return ()
+    books = Books(ledger)
+    try:
+        return tuple(books.docker_volumes.items())
+    finally:
+        books.close()
+
+
+def _answer(path: str, body: bytes, left: set[str]) -> Reply:
+    return Reply(200, msgspec.json.encode(_says(path, body, left)))
+
+
+def _says(path: str, body: bytes, left: set[str]) -> msgspec.Struct:
+    match path:
+        case "/Plugin.Activate":
+            return Activated()
+        case "/VolumeDriver.Capabilities":
+            return Capable()
+        case "/VolumeDriver.List":
+            return Listed([VolumeEntry(name) for name in sorted(left)])
+        case "/VolumeDriver.Get":
+            name = msgspec.json.decode(body, type=Named).name
+            return Found(VolumeEntry(name)) if name in left else Answer(f"there is no volume {name}")
+        case "/VolumeDriver.Remove":
+            left.discard(msgspec.json.decode(body, type=Named).name)
+            return Answer()
+        case _:
+            return Answer("Mosaic is being uninstalled from this machine")
