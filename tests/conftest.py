@@ -45,10 +45,15 @@ def _lacks_browser() -> str | None:
     return None if found else "Chromium is not installed"
 
 
+def _lacks_acme() -> str | None:
+    return None if shutil.which("pebble") and shutil.which("caddy") else "Pebble or Caddy is not installed"
+
+
 NEEDS: dict[str, Callable[[], str | None]] = {
     "engine": _lacks_engine,
     "btrfs": _lacks_btrfs,
     "postgres": _lacks_postgres,
+    "acme": _lacks_acme,
     "browser": _lacks_browser,
 }
 

@@ -1,11 +1,15 @@
 """A Hive as a process: how it is reached, how it stops, and that it may be killed."""
 
+import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -118,9 +122,41 @@ def test_a_given_certificate_must_be_whole(tmp_path: Path) -> None:
     config = HiveConfig(state=tmp_path, machine="here", certificate=tmp_path / "absent.pem")
     with pytest.raises(AddressUnusable, match="belong together"):
         tls.certificate_for(config)
-    both = HiveConfig(state=tmp_path, machine="here", certificate=tmp_path / "absent.pem", key=tmp_path / "absent.key")
-    with pytest.raises(AddressUnusable, match="cannot be read"):
-        tls.certificate_for(both)
+    certificate, _ = given(tmp_path, "one.example")
+    _, foreign = given(tmp_path, "two.example")
+    with pytest.raises(AddressUnusable, match="cannot be used"):
+        tls.certificate_for(replace(config, certificate=certificate, key=foreign))
+    ended, key = given(tmp_path, "three.example", at=datetime.now(UTC) - timedelta(days=900))
+    with pytest.raises(AddressUnusable, match="has ended"):
+        tls.certificate_for(replace(config, certificate=ended, key=key))
+
+
+def test_devices_trust_the_root_that_a_given_chain_ends_in_and_public_authorities_otherwise(tmp_path: Path) -> None:
+    authority = ca.make_ca("mine", datetime.now(UTC))
+    certificate, key = given(tmp_path, "one.example", authority=authority)
+    config = HiveConfig(state=tmp_path, machine="here", certificate=certificate, key=key)
+    alone = tls.certificate_for(config)
+    certificate.write_text(certificate.read_text() + authority.certificate_pem)
+    with_root = tls.certificate_for(config)
+    assert alone is not None
+    assert with_root is not None
+    assert (alone.ca_pem, with_root.ca_pem) == (None, authority.certificate_pem)
+
+
+def test_a_certificate_that_is_replaced_is_served_to_the_next_connection_without_a_restart(tmp_path: Path) -> None:
+    certificate, key = given(tmp_path, "one.example")
+    config = HiveConfig(state=tmp_path, machine="here", certificate=certificate, key=key)
+    served = tls.certificate_for(config)
+    assert served is not None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    since = certificate.stat().st_mtime
+    assert tls.renewed(config, served, context, since) == since
+    before = shown(context)
+    given(tmp_path, "one.example")
+    os.utime(certificate, (since + 5, since + 5))
+    assert tls.renewed(config, served, context, since) == since + 5
+    assert before != shown(context) == ssl.PEM_cert_to_DER_cert(certificate.read_text())
 
 
 def test_what_stands_in_the_way_of_starting_is_said_and_nothing_is_listened_on(tmp_path: Path) -> None:
@@ -139,3 +175,28 @@ def test_a_second_hive_on_the_same_state_is_refused(tmp_path: Path, processes: l
     processes.append(Process(tmp_path / "hive"))
     with pytest.raises(AlreadyRunning):
         serve(HiveConfig(state=tmp_path / "hive", machine="here", port=0))
+
+
+def given(
+    folder: Path, name: str, *, at: datetime | None = None, authority: ca.KeyPair | None = None
+) -> tuple[Path, Path]:
+    """Write a certificate and its key, as somebody's own authority issued them."""
+    now = at or datetime.now(UTC)
+    issued = ca.issue(authority or ca.make_ca("somebody's", now), [name], now)
+    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+    certificate.write_text(issued.certificate_pem)
+    key.write_text(issued.key_pem)
+    return certificate, key
+
+
+def shown(context: ssl.SSLContext) -> bytes | None:
+    """Shake hands in memory, and return the certificate that was shown."""
+    asks = ssl.create_default_context()
+    asks.check_hostname, asks.verify_mode = False, ssl.CERT_NONE
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asks.wrap_bio(to_client, to_server)
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    for side in (client, server, client):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return client.getpeercert(binary_form=True)

@@ -107,7 +107,7 @@ class RunningHive:
                 async with serve.running(self.config, address, clock=self.clock) as hive:
                     self.url, self.hive = address.url, hive
                     self._app = _APPS.pop() if _APPS else _build()
-                    self._server = serve.Server(serve.uvicorn_config(attach(self._app, hive), None), hive)
+                    self._server = serve.Server(serve.uvicorn_config(attach(self._app, hive), self.config, None), hive)
                     self._loop = asyncio.get_running_loop()
                     listener.listen()
                     ready.set()

@@ -4,11 +4,13 @@ Everything but `Caddy` is pure. Its own files go into the folder that it is
 given, and it remembers nothing: whoever started it gives it its configuration.
 """
 
+import contextlib
 import html
 import http.client
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -16,13 +18,24 @@ import msgspec
 from mosaic.adapters import unix_http
 from mosaic.core.errors import Refused, Unavailable
 
+PROGRAM = "caddy"
 FLOOR = (2, 7)
 DEADLINE_SECONDS = 10.0
 
 Json = dict[str, "JsonValue"]
 JsonValue = str | int | bool | list["JsonValue"] | Json
 
+# Labels of RFC 1035, and a last one that is not a number: no IPv4 address.
+_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
+_PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test", ".invalid")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
+
+
+class _Line(msgspec.Struct):
+    """One line of Caddy's log."""
+
+    msg: str = ""
+    error: str = ""
 
 
 class CaddyTooOld(Refused):
@@ -72,6 +85,11 @@ def run(binary: str, file: Path) -> list[str]:
     return [binary, "run", "--config", str(file)]
 
 
+def run_with_parent(binary: str, file: Path) -> list[str]:
+    """Run in the foreground, and end with the thread that started it."""
+    return ["setpriv", "--pdeathsig", "TERM", "--", *run(binary, file)]
+
+
 def environment(folder: Path) -> dict[str, str]:
     """Keep it small, and its files in `folder`."""
     own = {name: str(folder) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
@@ -92,6 +110,79 @@ def front(admin: Path, port: int, upstreams: Mapping[str, int]) -> Json:
         "logging": {"logs": {"default": {"level": "ERROR", "exclude": ["http.log.error"]}}},
         "apps": {"http": {"grace_period": "2s", "servers": {"front": server}}},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeIssuer:
+    """Who certifies: `email` is told before a certificate ends, `root` (PEM file) is whom to trust at `directory`."""
+
+    email: str
+    directory: str
+    root: Path | None
+
+
+def public_front(
+    admin: Path, storage: Path, *, listen: tuple[str, int], host: str, hive_port: int, acme: AcmeIssuer
+) -> Json:
+    """Return the configuration of HTTPS for one name, certified by ACME, in front of a Hive on loopback."""
+    address = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
+    issuer: Json = {
+        "module": "acme",
+        "ca": acme.directory,
+        "email": acme.email,
+        "challenges": {"http": {"disabled": True}, "tls-alpn": {"alternate_port": listen[1]}},
+    }
+    if acme.root is not None:
+        issuer["trusted_roots_pem_files"] = [str(acme.root)]
+    server: Json = {
+        "listen": [f"{address}:{listen[1]}"],
+        "automatic_https": {"disable_redirects": True},
+        "protocols": ["h1", "h2"],
+        "tls_connection_policies": [{"match": {"sni": [host]}}],
+        "routes": [
+            {
+                "match": [{"host": [host]}],
+                "handle": [
+                    {
+                        "handler": "reverse_proxy",
+                        "upstreams": [{"dial": f"127.0.0.1:{hive_port}"}],
+                        # Events are passed on as they come.
+                        "flush_interval": -1,
+                    }
+                ],
+                "terminal": True,
+            }
+        ],
+    }
+    policy: Json = {"subjects": [host], "issuers": [issuer]}
+    return {
+        "admin": {"listen": f"unix/{admin}|0600", "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "WARN", "exclude": ["http.log.error"]}}},
+        "storage": {"module": "file_system", "root": str(storage)},
+        "apps": {
+            "http": {"grace_period": "2s", "https_port": listen[1], "servers": {"hive": server}},
+            "tls": {"automation": {"policies": [policy]}},
+        },
+    }
+
+
+def is_name(host: str, *, public: bool) -> bool:
+    """Tell whether an authority could certify it: a DNS name of several labels, and no address.
+
+    `public` says that the authority certifies only names that everybody can look up.
+    """
+    return _NAME.fullmatch(host.lower()) is not None and not (public and host.lower().endswith(_PRIVATE_NAMES))
+
+
+def last_error(printed: str) -> str:
+    """Return the sentence of the last error among lines of Caddy's log."""
+    for line in reversed(printed.splitlines()):
+        with contextlib.suppress(msgspec.MsgspecError):
+            said = msgspec.json.decode(line, type=_Line)
+            return said.error or said.msg
+        if line.startswith("Error: "):
+            return line.removeprefix("Error: ")
+    return ""
 
 
 def write(configuration: Json) -> bytes:

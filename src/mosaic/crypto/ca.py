@@ -74,6 +74,14 @@ def expires(certificate_pem: str) -> datetime:
     return x509.load_pem_x509_certificate(certificate_pem.encode()).not_valid_after_utc
 
 
+def root_of(chain_pem: str) -> str | None:
+    """Return the last certificate (PEM) of a chain if it is its own issuer, None for a chain without its root."""
+    last = x509.load_pem_x509_certificates(chain_pem.encode())[-1]
+    if last.issuer != last.subject:
+        return None
+    return last.public_bytes(Encoding.PEM).decode()
+
+
 def covers(certificate_pem: str, names: list[str]) -> bool:
     """Tell whether the certificate is good for all these DNS names and IP addresses."""
     certificate = x509.load_pem_x509_certificate(certificate_pem.encode())

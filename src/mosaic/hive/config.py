@@ -3,6 +3,20 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Acme:
+    """An authority that speaks ACME (RFC 8555), and where it writes when a certificate is about to end.
+
+    `root` is a PEM file by which the authority itself is trusted; None means as this machine trusts others.
+    """
+
+    email: str
+    directory: str = LETS_ENCRYPT
+    root: Path | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class HiveConfig:
@@ -12,7 +26,8 @@ class HiveConfig:
     Devices reach the Hive; None means `http(s)://<listen>:<port>`. With
     `certificate` and `key` (PEM files) the Hive serves HTTPS by them; else,
     beyond loopback, by a certificate of its own CA, and on loopback by plain
-    HTTP. `machine` names the machine that the blobs lie on, as Devices on the
+    HTTP. With `acme` it stays on loopback, plain, and a front at `listen` and
+    the URL's port serves HTTPS by that authority. `machine` names the machine that the blobs lie on, as Devices on the
     same machine name it. `database_url` None is an SQLite file in `state`.
     `setup_code` None makes a random one; either way it is in `setup_code_file`
     while the Hive has no account.
@@ -26,8 +41,14 @@ class HiveConfig:
     catalogs: tuple[Path, ...] = ()
     certificate: Path | None = None
     key: Path | None = field(default=None, repr=False)
+    acme: Acme | None = None
     database_url: str | None = field(default=None, repr=False)
     setup_code: str | None = field(default=None, repr=False)
+
+    @property
+    def own_listen(self) -> str:
+        """The address that the Hive's own process listens on."""
+        return "127.0.0.1" if self.acme else self.listen
 
     @property
     def setup_code_file(self) -> Path:

@@ -21,7 +21,7 @@ from mosaic.adapters.sql import accounts, migrations
 from mosaic.adapters.sql.engine import Database, open_sqlite, open_url
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.core.rewind import SALT_BITS
-from mosaic.hive import identity, scheduler, setup_code, tls
+from mosaic.hive import identity, public_front, scheduler, setup_code, tls
 from mosaic.hive.app import attach, build
 from mosaic.hive.channel.socket import MAX_FRAME_BYTES
 from mosaic.hive.config import HiveConfig
@@ -34,6 +34,7 @@ _GRACE_SECONDS = 5
 _PING_SECONDS = 25.0
 _AGAIN_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
+_CERTIFICATE_SECONDS = 3600.0
 _BACKLOG = 512
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
@@ -65,22 +66,28 @@ def serve(config: HiveConfig) -> None:
     with _only_one(config), listening(config) as listener:
         # One that was killed left its own.
         config.address_file.unlink(missing_ok=True)
+        public_front.check(config)
         certificate = tls.certificate_for(config)
         asyncio.run(_serve(config, listener, certificate))
 
 
 async def _serve(config: HiveConfig, listener: socket.socket, certificate: Certificate | None) -> None:
-    address = address_of(config, listener.getsockname()[1], certificate)
+    port = listener.getsockname()[1]
+    address = address_of(config, port, certificate)
     async with running(config, address) as hive:
-        server = Server(uvicorn_config(attach(build(), hive), certificate), hive)
+        server = Server(uvicorn_config(attach(build(), hive), config, certificate), hive)
         # From here on connections wait for the server instead of being refused.
         listener.listen(_BACKLOG)
-        identity.write_private(config.address_file, local_url(config, listener.getsockname()[1], certificate) + "\n")
-        log.info("hive_started", url=address.url, term=hive.term)
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            config.address_file.unlink(missing_ok=True)
+        async with public_front.fronting(config, port), anyio.create_task_group() as tasks:
+            if certificate is not None:
+                tasks.start_soon(_keep_certificate, config, certificate, server.config)
+            identity.write_private(config.address_file, local_url(config, port, certificate) + "\n")
+            log.info("hive_started", url=address.url, term=hive.term)
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                config.address_file.unlink(missing_ok=True)
+                tasks.cancel_scope.cancel()
     log.info("hive_stopped")
 
 
@@ -132,6 +139,18 @@ async def _keep_scheduling(hive: Hive) -> None:
             await anyio.sleep(_AGAIN_SECONDS)
 
 
+async def _keep_certificate(config: HiveConfig, served: Certificate, server: uvicorn.Config) -> None:
+    """Look every hour whether the certificate is another, or has to be."""
+    since = served.certificate.stat().st_mtime
+    while True:
+        await anyio.sleep(_CERTIFICATE_SECONDS)
+        try:
+            assert server.ssl is not None
+            since = await anyio.to_thread.run_sync(tls.renewed, config, served, server.ssl, since)
+        except (MosaicError, OSError) as error:
+            log.warning("certificate_not_renewed", reason=str(error))
+
+
 class Server(uvicorn.Server):
     """Uvicorn, which waits at its end for open event streams: they are told first."""
 
@@ -175,10 +194,12 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def uvicorn_config(app: Litestar, certificate: Certificate | None) -> uvicorn.Config:
-    """Return how the application is served."""
+def uvicorn_config(app: Litestar, config: HiveConfig, certificate: Certificate | None) -> uvicorn.Config:
+    """Return how the application is served. Only behind its own front is it told by headers who asks, and how."""
     return uvicorn.Config(
         app,
+        proxy_headers=config.acme is not None,
+        forwarded_allow_ips="127.0.0.1",
         ws="websockets-sansio",
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=_PING_SECONDS,
@@ -203,15 +224,15 @@ def address_of(config: HiveConfig, port: int, certificate: Certificate | None) -
 
 def local_url(config: HiveConfig, port: int, certificate: Certificate | None) -> str:
     """Return how this machine reaches the Hive."""
-    anywhere = config.listen in ("0.0.0.0", "::")  # noqa: S104
-    host = "localhost" if anywhere else config.listen
+    anywhere = config.own_listen in ("0.0.0.0", "::")  # noqa: S104
+    host = "localhost" if anywhere else config.own_listen
     return f"{'https' if certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def listening(config: HiveConfig) -> socket.socket:
     """Return a socket that is bound to the configured address. Raises PortTaken."""
     try:
-        family, _, _, _, where = socket.getaddrinfo(config.listen, config.port, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, where = socket.getaddrinfo(config.own_listen, config.port, type=socket.SOCK_STREAM)[0]
         # Named, because asyncio turns off Nagle's delay (40 ms a request) only where the protocol says TCP.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
@@ -221,7 +242,7 @@ def listening(config: HiveConfig) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise PortTaken(config.listen, config.port, error.strerror or str(error)) from error
+        raise PortTaken(config.own_listen, config.port, error.strerror or str(error)) from error
     return listener
 
 

@@ -8,6 +8,7 @@ identity, browsers have to be told once.
 
 import ipaddress
 import socket
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +43,10 @@ class Certificate:
 
 def certificate_for(config: HiveConfig) -> Certificate | None:
     """Return the certificate to serve by; None for plain HTTP, which is for loopback only. Raises AddressUnusable."""
+    if config.acme is not None:
+        if config.certificate is not None:
+            raise AddressUnusable("a certificate was given, and an authority to ask for one", hint="give one of both")
+        return None
     if (config.certificate is None) != (config.key is None):
         raise AddressUnusable(
             "a certificate and its key belong together, and only one of them was given", hint="give both, or neither"
@@ -70,16 +75,29 @@ def is_loopback(host: str) -> bool:
 def _given(certificate: Path, key: Path) -> Certificate:
     try:
         pem = certificate.read_text()
-        key.read_bytes()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
         ended = ca.expires(pem) < datetime.now(UTC)
     except (OSError, ValueError) as error:
         raise AddressUnusable(
-            f"the certificate {certificate} or its key cannot be read: {error}", hint="give two readable PEM files"
+            f"the certificate {certificate} or its key cannot be used: {error}",
+            hint="give two readable PEM files that belong together, the key without a password",
         ) from error
     if ended:
         raise AddressUnusable(f"the certificate {certificate} has ended", hint="renew it, then start the Hive again")
-    # Clients trust its issuer already, or the chain in the file says whom to trust.
-    return Certificate(certificate, key, None)
+    # A chain that ends in its own root says whom to trust; of any other the issuer is known to clients already.
+    return Certificate(certificate, key, ca.root_of(pem))
+
+
+def renewed(config: HiveConfig, served: Certificate, context: ssl.SSLContext, since: float) -> float:
+    """Serve new connections by the newest certificate; open ones go on. Returns the instant of its file.
+
+    The Hive's own is issued anew before it ends. `since` is the instant of the file that is served now.
+    """
+    certificate_for(config)
+    changed = served.certificate.stat().st_mtime
+    if changed != since:
+        context.load_cert_chain(served.certificate, served.key)
+    return changed
 
 
 def _own(config: HiveConfig, now: datetime) -> Certificate:

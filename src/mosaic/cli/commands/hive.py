@@ -22,6 +22,9 @@ def hive() -> None:
 @click.option("--url", help="How people and Devices reach this Hive.")
 @click.option("--cert", type=_FILE, help="A certificate (PEM) to serve HTTPS by.")
 @click.option("--key", type=_FILE, help="The certificate's private key (PEM).")
+@click.option("--acme", metavar="EMAIL", help="Get a public certificate for --url by ACME, accepting its terms.")
+@click.option("--acme-directory", metavar="URL", help="The authority's directory; Let's Encrypt's if not given.")
+@click.option("--acme-root", type=_FILE, help="Whom to trust at that directory (PEM), if not a public authority.")
 @click.option("--catalog", "catalogs", type=_FOLDER, multiple=True, help="A folder of apps.")
 @click.option("--parent", type=int, hidden=True)
 def serve(
@@ -31,6 +34,9 @@ def serve(
     url: str | None,
     cert: Path | None,
     key: Path | None,
+    acme: str | None,
+    acme_directory: str | None,
+    acme_root: Path | None,
     catalogs: tuple[Path, ...],
     parent: int | None,
 ) -> None:
@@ -45,7 +51,7 @@ def serve(
 
     be_lean()
     from mosaic.adapters.machine import machine_name
-    from mosaic.hive.config import HiveConfig
+    from mosaic.hive.config import LETS_ENCRYPT, Acme, HiveConfig
     from mosaic.hive.serve import serve as run
 
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -61,6 +67,7 @@ def serve(
             catalogs=catalogs,
             certificate=cert,
             key=key,
+            acme=Acme(acme, acme_directory or LETS_ENCRYPT, acme_root) if acme else None,
         )
     )
 

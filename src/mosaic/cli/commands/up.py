@@ -24,6 +24,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--port", type=click.IntRange(1, 65535), help="The Hive's port; chosen once and kept.")
 @click.option("--cert", type=_FILE, help="A certificate (PEM) to serve HTTPS by; one of its own CA if not given.")
 @click.option("--key", type=_FILE, help="The certificate's private key (PEM).")
+@click.option("--acme", metavar="EMAIL", help="Get a public certificate for --url by ACME, accepting its terms.")
+@click.option("--acme-directory", metavar="URL", help="The authority's directory; Let's Encrypt's if not given.")
+@click.option("--acme-root", type=_FILE, help="Whom to trust at that directory (PEM), if not a public authority.")
 @click.option("--catalog", "catalogs", type=_CATALOG, multiple=True, help="A folder of apps to install from.")
 @click.option("--pool", type=_CATALOG, help="A folder on btrfs to keep volumes in; an image if not given.")
 @click.option("--name", help="What this machine's Device is called; its host name if not given.")
@@ -42,6 +45,9 @@ def up(
     port: int | None,
     cert: Path | None,
     key: Path | None,
+    acme: str | None,
+    acme_directory: str | None,
+    acme_root: Path | None,
     catalogs: tuple[Path, ...],
     pool: Path | None,
     name: str | None,
@@ -56,6 +62,8 @@ def up(
     """Run the Hive, the storage daemon and a Device on this machine."""
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key belong together")
+    if cert is not None and acme is not None:
+        raise click.UsageError("--cert and --acme exclude each other")
     if installs and uninstalls:
         raise click.UsageError("--install and --uninstall exclude each other")
     layout = Layout(state_folder(state))
@@ -68,6 +76,9 @@ def up(
         "url": url,
         "cert": str(cert) if cert else None,
         "key": str(key) if key else None,
+        "acme": acme,
+        "acme_directory": acme_directory,
+        "acme_root": str(acme_root) if acme_root else None,
         "pool": str(pool) if pool else None,
         "name": name,
         "driver": driver,

@@ -55,7 +55,14 @@ def device(layout: Layout, settings: Settings, *, parent: int | None) -> Service
 
 def hive_options(layout: Layout, settings: Settings) -> Argv:
     """Return the words after `mosaic hive serve`."""
-    given = {"--url": settings.url, "--cert": settings.cert, "--key": settings.key}
+    given = {
+        "--url": settings.url,
+        "--cert": settings.cert,
+        "--key": settings.key,
+        "--acme": settings.acme,
+        "--acme-directory": settings.acme_directory,
+        "--acme-root": settings.acme_root,
+    }
     words = [word for option, value in given.items() if value is not None for word in (option, value)]
     for catalog in settings.catalogs:
         words += ["--catalog", catalog]

@@ -10,10 +10,12 @@ import os
 import socket
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mosaic.core.errors import Refused
 
 DEFAULT_PORT = 8930
+HTTPS_PORT = 443
 _TRIES = 100
 LOOPBACK = "127.0.0.1"
 
@@ -23,10 +25,10 @@ class PortTaken(Refused):
 
     code = "port-taken"
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, option: str = "--port") -> None:
         super().__init__(
             f"port {port} is taken by another program",
-            hint=f"stop it (`ss -tlnp 'sport = :{port}'` names it), or choose another port with `--port`",
+            hint=f"stop it (`ss -tlnp 'sport = :{port}'` names it), or choose another port with `{option}`",
         )
 
 
@@ -63,6 +65,9 @@ class Settings:
     url: str | None = None
     cert: str | None = None
     key: str | None = None
+    acme: str | None = None
+    acme_directory: str | None = None
+    acme_root: str | None = None
     catalogs: tuple[str, ...] = ()
     pool: str | None = None
     name: str | None = None
@@ -73,7 +78,17 @@ class Settings:
         """Where this machine connects to the Hive."""
         assert self.port is not None
         everywhere = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 (compared, not bound)
-        return everywhere.get(self.listen, self.listen), self.port
+        return everywhere.get(self.own_listen, self.own_listen), self.port
+
+    @property
+    def own_listen(self) -> str:
+        """Where the Hive's own process listens: behind a front that obtains certificates, on loopback."""
+        return LOOPBACK if self.acme else self.listen
+
+    @property
+    def front_port(self) -> int | None:
+        """The port of the front that obtains certificates, None without one."""
+        return (urlsplit(self.url or "").port or HTTPS_PORT) if self.acme else None
 
 
 def load(file: Path) -> Settings:
@@ -99,13 +114,15 @@ def with_port(settings: Settings, wanted: int | None) -> Settings:
     """Return the settings with a port that is free now. Raises PortTaken, AddressUnknown, UrlNeeded."""
     if settings.listen not in (LOOPBACK, "localhost", "::1") and settings.url is None:
         raise UrlNeeded
+    if settings.front_port is not None and not is_free(settings.listen, settings.front_port):
+        raise PortTaken(settings.front_port, option="--url https://NAME:PORT")
     fixed = wanted if wanted is not None else settings.port
     if fixed is not None:
-        if not is_free(settings.listen, fixed):
+        if not is_free(settings.own_listen, fixed):
             raise PortTaken(fixed)
         return replace(settings, port=fixed)
     for port in range(DEFAULT_PORT, DEFAULT_PORT + _TRIES):
-        if is_free(settings.listen, port):
+        if is_free(settings.own_listen, port):
             return replace(settings, port=port)
     raise PortTaken(DEFAULT_PORT)
 
