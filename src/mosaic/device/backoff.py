@@ -8,6 +8,8 @@ Draw = Callable[[], float]
 FIRST_SECONDS = 1.0
 GROWTH = 1.5
 MOST_SECONDS = 60.0
+NEAR_SECONDS = 0.3
+NEAR_ATTEMPTS = 60
 
 
 def jittered(attempt: int, draw: Draw, *, most_seconds: float = MOST_SECONDS) -> float:
@@ -17,6 +19,17 @@ def jittered(attempt: int, draw: Draw, *, most_seconds: float = MOST_SECONDS) ->
     thousand Devices that lost one Hive do not come back at one instant.
     """
     return draw() * bound(attempt, most_seconds=most_seconds)
+
+
+def before_connecting(attempt: int, draw: Draw, *, same_machine: bool) -> float:
+    """Return a wait before connecting to the Hive again.
+
+    A Hive on the same machine has no crowd to spread out, and is mostly one
+    that was started together with this Device: for its first tries the
+    waits stay short.
+    """
+    near = same_machine and attempt <= NEAR_ATTEMPTS
+    return jittered(attempt, draw, most_seconds=NEAR_SECONDS if near else MOST_SECONDS)
 
 
 def bound(attempt: int, *, most_seconds: float = MOST_SECONDS) -> float:

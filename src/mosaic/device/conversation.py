@@ -15,7 +15,7 @@ from mosaic.adapters import log
 from mosaic.adapters.channel import Channel, open_channel
 from mosaic.core.errors import MosaicError
 from mosaic.core.session import SessionSuperseded
-from mosaic.device.backoff import jittered
+from mosaic.device.backoff import before_connecting
 from mosaic.device.commands import Commands
 from mosaic.device.fleet import Fleet
 from mosaic.device.hive_link import HiveLink
@@ -65,7 +65,9 @@ async def stay_in_touch(speakers: Speakers) -> None:
                 raise
             log.warning("hive_not_connected", code=error.code, reason=error.message)
         attempt = 1 if anyio.current_time() - begun > STEADY_SECONDS else attempt + 1
-        await anyio.sleep(jittered(attempt, speakers.draw))
+        # Plain HTTP is spoken on loopback only.
+        near = identity.hive_url.startswith("http://")
+        await anyio.sleep(before_connecting(attempt, speakers.draw, same_machine=near))
 
 
 class _Conversation:
