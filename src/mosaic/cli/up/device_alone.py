@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -14,7 +15,7 @@ from mosaic.core.errors import MosaicError, Unavailable
 
 
 def serve(layout: Layout, storage_socket: Path, *, name: str | None, driver: str | None, parent: int | None) -> None:
-    """Run the Device until it is stopped. Its apps keep running.
+    """Run the Device until it is stopped, and end the process. Its apps keep running.
 
     Under a supervisor a refusal ends with the code that says that trying
     again cannot help; what did not answer may answer later.
@@ -42,4 +43,15 @@ def serve(layout: Layout, storage_socket: Path, *, name: str | None, driver: str
         if parent is None:
             raise
         click.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
-        sys.exit(REFUSED_CODE)
+        _end(REFUSED_CODE)
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
+    """End now: the interpreter would first wait for threads that wait 15 s for news of the storage daemon.
+
+    Nothing is lost by it, for the Device may be killed at any line.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
