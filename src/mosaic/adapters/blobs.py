@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mosaic.core.errors import Conflict, Corrupt, NotFound, Refused, Unavailable
@@ -171,9 +171,10 @@ class FolderStore:
         incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         oldest = time.time() - _LEFTOVER_SECONDS
         for leftover in incoming.iterdir():
-            # Younger ones may be another process's, in flight.
-            if leftover.stat().st_mtime < oldest:
-                leftover.unlink(missing_ok=True)
+            # Younger ones may be another writer's, in flight, and gone by the time that they are looked at.
+            with suppress(FileNotFoundError):
+                if leftover.stat().st_mtime < oldest:
+                    leftover.unlink()
         _sync_folder(self._folder)
         _sync_folder(self._folder.parent)
         self._ready = True
