@@ -7,7 +7,7 @@ when MOSAIC_REQUIRE_ALL=1: CI must not skip anything.
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("MOSAIC_REQUIRE_ALL") == "1":
             pytest.fail(f"{marker}: {reason}, and MOSAIC_REQUIRE_ALL=1 forbids skipping", pytrace=False)
         pytest.skip(f"{marker}: {reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what skips itself where nothing may be skipped, whatever its reason."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("MOSAIC_REQUIRE_ALL") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and MOSAIC_REQUIRE_ALL=1 forbids skipping: {report.longrepr}"
+    return report
 
 
 @pytest.fixture

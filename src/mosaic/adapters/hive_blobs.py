@@ -139,7 +139,7 @@ class HiveConnection:
                 return once()
             except Unavailable:
                 # Jitter keeps Devices that lost one Hive from coming back in step.
-                wait = pause * random.uniform(0.5, 1.0)  # noqa: S311
+                wait = pause * random.uniform(0.5, 1.0)  # noqa: S311 (spreads, keeps no secret)
                 if time.monotonic() + wait > deadline or self._closed.wait(wait):
                     raise
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)

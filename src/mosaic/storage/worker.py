@@ -143,7 +143,7 @@ class Worker:
         if not isinstance(error, Unavailable):
             return max(_REFUSED_PAUSE_SECONDS, self._interval_seconds)
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * float(1 << min(self._failures - 1, 10)))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 (spreads, keeps no secret)
 
     def _give_up(self, step: Fetch) -> None:
         with self._volume.wakes:

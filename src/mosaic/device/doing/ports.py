@@ -77,7 +77,7 @@ def _choose_free(
     *,
     open_to_all: bool,
 ) -> list[Assigned]:
-    host = "0.0.0.0" if open_to_all else "127.0.0.1"  # noqa: S104
+    host = "0.0.0.0" if open_to_all else "127.0.0.1"  # noqa: S104 (the owner opened it)
     used = set(taken)
     for _ in range(_MOST_ROUNDS):
         chosen = allocate(wants, used, before)

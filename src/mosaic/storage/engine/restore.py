@@ -182,7 +182,7 @@ class _Run:
         """Give a file its attributes and remember it."""
         for what in write_attributes(file, listed.node):
             self.lost.append(Skipped(shown(b"/".join(listed.path)), what))
-        status = os.fstat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=False)  # noqa: PTH116
+        status = os.fstat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=False)  # noqa: PTH116 (may be a descriptor)
         self._nodes.put(listed.number, status)
 
     def _within(self, parent: Components) -> int:
