@@ -118,6 +118,17 @@ def test_a_certificate_is_kept_while_it_is_good_and_renewed_when_the_name_change
     assert ca.covers(second.decode(), ["two.example", "localhost", "127.0.0.1"])
 
 
+def test_a_hive_that_was_killed_between_its_new_key_and_its_new_certificate_starts_with_a_pair(tmp_path: Path) -> None:
+    config = HiveConfig(state=tmp_path, machine="here", listen="0.0.0.0", url="https://one.example")
+    first = tls.certificate_for(config)
+    assert first is not None
+    first.key.write_text(ca.issue(ca.make_ca("any", datetime.now(UTC)), ["one.example"], datetime.now(UTC)).key_pem)
+    again = tls.certificate_for(config)
+    assert again is not None
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(again.certificate, again.key)
+    assert again.ca_pem == first.ca_pem
+
+
 def test_a_given_certificate_must_be_whole(tmp_path: Path) -> None:
     config = HiveConfig(state=tmp_path, machine="here", certificate=tmp_path / "absent.pem")
     with pytest.raises(AddressUnusable, match="belong together"):

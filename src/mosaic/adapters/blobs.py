@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mosaic.adapters.private_file import sync_folder
 from mosaic.core.errors import Conflict, Corrupt, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.wire.blobs import MAX_OBJECT_BYTES, OBJECT_NAME, ObjectEntry
@@ -175,8 +176,8 @@ class FolderStore:
             with suppress(FileNotFoundError):
                 if leftover.stat().st_mtime < oldest:
                     leftover.unlink()
-        _sync_folder(self._folder)
-        _sync_folder(self._folder.parent)
+        sync_folder(self._folder)
+        sync_folder(self._folder.parent)
         self._ready = True
 
     def _link(self, incoming: Path, name: str, data: bytes) -> None:
@@ -187,7 +188,7 @@ class FolderStore:
             if final.stat().st_size != len(data) or final.read_bytes() != data:
                 raise ObjectExists(name) from None
         # Also after "exists": the earlier call may have died before its own sync.
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
     @contextmanager
     def _failures(self, name: str) -> Iterator[None]:
@@ -209,14 +210,6 @@ def _write_durably(path: Path, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(fd, rest) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -16,6 +16,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from mosaic.adapters.private_file import sync_folder
 from mosaic.core.errors import Corrupt, Refused
 from mosaic.core.ids import AppDigest
 
@@ -92,9 +93,9 @@ def unpack(bundle: bytes, target: Path) -> None:
     try:
         _extract(bundle, incoming)
         for folder, _, _ in os.walk(incoming, topdown=False):
-            _sync(Path(folder))
+            sync_folder(Path(folder))
         incoming.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     except (tarfile.TarError, OSError, ValueError) as error:
         raise BundleUnusable(str(error) or type(error).__name__) from error
     finally:
@@ -194,11 +195,3 @@ def _write(path: Path, tar: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
         file.flush()
         os.fsync(file.fileno())
     path.chmod(mode)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -4,11 +4,11 @@ One file, `<config folder>/mosaic/cli.json`, 0600, replaced whole.
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Refused
 
 
@@ -65,24 +65,10 @@ def load() -> Credentials:
 
 def save(credentials: Credentials) -> None:
     """Keep the credentials in place of older ones."""
+    path().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(path(), msgspec.json.encode(credentials))
 
 
 def forget() -> None:
     """Remove the file. Doing it twice is fine."""
     path().unlink(missing_ok=True)
-
-
-def write_private(file: Path, content: bytes) -> None:
-    """Write a 0600 file whole: a reader finds the old one or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=file.parent)  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

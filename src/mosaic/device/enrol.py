@@ -9,6 +9,7 @@ import msgspec
 from mosaic import __version__
 from mosaic.adapters.api_client import fingerprint, read_untrusted_identity
 from mosaic.adapters.hive_client import DeviceClient
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import MosaicError, Refused, Unavailable
 from mosaic.crypto import envelope, hashing, signing, unwrap, x25519
 from mosaic.crypto.passphrase import derive
@@ -158,7 +159,7 @@ def _draft(state: Path, token: JoinToken) -> _Draft:
     wrapping = x25519.generate()
     seed = secrets.token_bytes(envelope.KEY_BYTES)
     draft = _Draft(token.secret, seed.hex(), wrapping.private.reveal().hex())
-    identities.write_secret(path, msgspec.json.encode(draft))
+    write_private(path, msgspec.json.encode(draft))
     return draft
 
 

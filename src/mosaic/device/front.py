@@ -14,12 +14,12 @@ import msgspec
 
 from mosaic.adapters import caddy, log, process
 from mosaic.adapters.caddy import Caddy, CaddySilent
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.device import checks
 from mosaic.device.bell import Bell
 from mosaic.device.config import DeviceConfig
 from mosaic.device.doing.ports import is_free
-from mosaic.device.identity import write_secret
 from mosaic.device.outside import ask
 from mosaic.device.records import Records
 
@@ -124,7 +124,7 @@ class Front:
             # It was ours once, and somebody else has it now.
             port = self._free_port()
         file = self._folder / "first.json"
-        write_secret(file, caddy.write(caddy.front(self._socket, port, {})))
+        write_private(file, caddy.write(caddy.front(self._socket, port, {})))
         self._socket.unlink(missing_ok=True)
         log_file = self._config.state / "front.log"
         if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:

@@ -4,11 +4,11 @@ One JSON file, 0600, replaced whole. It holds secrets: nothing of it is
 logged, and printing an Identity shows the Device's name only.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Corrupt, Refused
 from mosaic.crypto.secret import Secret
 
@@ -73,21 +73,4 @@ def load(path: Path) -> Identity:
 
 def store(path: Path, identity: Identity) -> None:
     """Replace the file; a kill between any two lines leaves the old one or the new one."""
-    write_secret(path, msgspec.json.encode(identity))
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a 0600 file whole and durably, in place of an older one."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_private(path, msgspec.json.encode(identity))

@@ -7,10 +7,10 @@ enrol.
 
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
 
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Corrupt
 from mosaic.core.ids import DeviceId, InstallationId, SessionId
 from mosaic.crypto import signing
@@ -74,7 +74,7 @@ def device_proved(device_key: str, *, nonce: str, hive_key: str, session: Sessio
 def load_or_make(path: Path) -> HiveKey:
     """Read the Hive's key, or make it at the very first start. Raises HiveKeyUnreadable."""
     if not path.exists():
-        write_private(path, secrets.token_bytes(signing.SEED_BYTES).hex() + "\n")
+        write_private(path, f"{secrets.token_bytes(signing.SEED_BYTES).hex()}\n".encode())
     try:
         seed = bytes.fromhex(path.read_text().strip())
     except ValueError:
@@ -82,20 +82,3 @@ def load_or_make(path: Path) -> HiveKey:
     if len(seed) != signing.SEED_BYTES:
         raise HiveKeyUnreadable(path)
     return HiveKey(Secret(seed))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a 0600 file so that a crash leaves all of it or none."""
-    incoming = path.with_name(path.name + ".new")
-    incoming.unlink(missing_ok=True)
-    fd = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    incoming.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

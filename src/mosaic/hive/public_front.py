@@ -18,9 +18,9 @@ import structlog
 
 from mosaic.adapters import caddy, process
 from mosaic.adapters.caddy import Caddy
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.hive.config import LETS_ENCRYPT, Acme, HiveConfig
-from mosaic.hive.identity import write_private
 
 log = structlog.get_logger()
 
@@ -119,7 +119,7 @@ class Front:
             await anyio.to_thread.run_sync(Caddy(self._admin).stop)
         self._admin.unlink(missing_ok=True)
         file = self._folder / "caddy.json"
-        write_private(file, caddy.write(self._configuration).decode())
+        write_private(file, caddy.write(self._configuration))
         self._log.write_bytes(b"")
         # In this thread: the kernel ends the child when the thread that made it ends.
         words = caddy.run_with_parent(caddy.PROGRAM, file)

@@ -17,6 +17,7 @@ import uvicorn
 from litestar import Litestar
 
 from mosaic.adapters.clock import Clock, SystemClock
+from mosaic.adapters.private_file import write_private
 from mosaic.adapters.sql import accounts, migrations
 from mosaic.adapters.sql.engine import Database, open_sqlite, open_url
 from mosaic.core.errors import MosaicError, Refused
@@ -81,7 +82,7 @@ async def _serve(config: HiveConfig, listener: socket.socket, certificate: Certi
         async with public_front.fronting(config, port), anyio.create_task_group() as tasks:
             if certificate is not None:
                 tasks.start_soon(_keep_certificate, config, certificate, server.config)
-            identity.write_private(config.address_file, local_url(config, port, certificate) + "\n")
+            write_private(config.address_file, f"{local_url(config, port, certificate)}\n".encode())
             log.info("hive_started", url=address.url, term=hive.term)
             try:
                 await server.serve(sockets=[listener])

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Refused
 from mosaic.crypto import tokens
-from mosaic.hive.identity import write_private
 
 
 class SetupDone(Refused):
@@ -30,9 +30,9 @@ class SetupCodeWrong(Refused):
 def offer(path: Path, wanted: str | None) -> None:
     """Write the code for `mosaic up` to show: `wanted`, or the one there is, or a new one."""
     if wanted is not None:
-        write_private(path, wanted + "\n")
+        write_private(path, f"{wanted}\n".encode())
     elif not path.exists():
-        write_private(path, tokens.new_code() + "\n")
+        write_private(path, f"{tokens.new_code()}\n".encode())
 
 
 def check(path: Path, code: str) -> None:

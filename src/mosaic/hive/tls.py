@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Refused
 from mosaic.crypto import ca
 from mosaic.crypto.ca import KeyPair
 from mosaic.hive.config import HiveConfig
-from mosaic.hive.identity import write_private
 
 _RENEW_BEFORE = timedelta(days=30)
 
@@ -75,7 +75,7 @@ def is_loopback(host: str) -> bool:
 def _given(certificate: Path, key: Path) -> Certificate:
     try:
         pem = certificate.read_text()
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+        _check_pair(certificate, key)
         ended = ca.expires(pem) < datetime.now(UTC)
     except (OSError, ValueError) as error:
         raise AddressUnusable(
@@ -108,8 +108,8 @@ def _own(config: HiveConfig, now: datetime) -> Certificate:
     names = _names(config)
     if not _still_good(certificate, key, names, now):
         issued = ca.issue(authority, names, now)
-        write_private(key, issued.key_pem)
-        write_private(certificate, issued.certificate_pem + authority.certificate_pem)
+        write_private(key, issued.key_pem.encode())
+        write_private(certificate, (issued.certificate_pem + authority.certificate_pem).encode())
     return Certificate(certificate, key, authority.certificate_pem)
 
 
@@ -117,8 +117,8 @@ def _authority(folder: Path, now: datetime) -> KeyPair:
     certificate, key = folder / "ca.pem", folder / "ca.key"
     if not certificate.exists() or not key.exists():
         made = ca.make_ca(f"Mosaic on {socket.gethostname()}", now)
-        write_private(key, made.key_pem)
-        write_private(certificate, made.certificate_pem)
+        write_private(key, made.key_pem.encode())
+        write_private(certificate, made.certificate_pem.encode())
     return KeyPair(certificate.read_text(), key.read_text())
 
 
@@ -131,5 +131,15 @@ def _names(config: HiveConfig) -> list[str]:
 def _still_good(certificate: Path, key: Path, names: list[str], now: datetime) -> bool:
     if not certificate.exists() or not key.exists():
         return False
+    try:
+        _check_pair(certificate, key)
+    except (OSError, ValueError):
+        # Somebody was killed between writing the one and the other.
+        return False
     pem = certificate.read_text()
     return ca.covers(pem, names) and ca.expires(pem) - now > _RENEW_BEFORE
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    """Raise OSError or ValueError unless both can be read, and belong together. Asks for no password."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")

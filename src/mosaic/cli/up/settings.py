@@ -6,12 +6,12 @@ Devices and logins point at it.
 """
 
 import json
-import os
 import socket
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Refused
 
 DEFAULT_PORT = 8930
@@ -103,11 +103,7 @@ def load(file: Path) -> Settings:
 
 def save(file: Path, settings: Settings) -> None:
     """Keep the settings in place of older ones."""
-    draft = file.with_suffix(".new")
-    draft.write_text(json.dumps(asdict(settings), indent=2) + "\n")
-    with draft.open("rb") as written:
-        os.fsync(written.fileno())
-    draft.replace(file)
+    write_private(file, f"{json.dumps(asdict(settings), indent=2)}\n".encode())
 
 
 def with_port(settings: Settings, wanted: int | None) -> Settings:

@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from mosaic.adapters.docker.compose import project_name
+from mosaic.adapters.private_file import write_private
 from mosaic.core.compose_document import Compose
 from mosaic.core.epoch import Epoch
 from mosaic.core.folders import Folder
@@ -17,7 +18,6 @@ from mosaic.core.ports import Assigned
 from mosaic.core.rendering import Facts, Rendered, render
 from mosaic.device.doing import images, ports
 from mosaic.device.doing.keys import Kind
-from mosaic.device.identity import write_secret
 from mosaic.device.means import Means
 from mosaic.device.observe import device_label, installation_label
 from mosaic.device.outside import ask
@@ -107,4 +107,4 @@ def _labels(means: Means, item: Assignment) -> dict[str, str]:
 def _write(file: Path, content: bytes) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # 0600: the link's token and config values are in it.
-    write_secret(file, content)
+    write_private(file, content)
