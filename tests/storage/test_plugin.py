@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.storage import stale_mounts
 from mosaic.storage.serve import serving
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import VOLUME, TestDaemon, place
@@ -83,7 +84,11 @@ def test_removing_data_is_refused_and_removing_nothing_is_fine(here: TestDaemon,
     assert len(here.engine("VolumeDriver.List")["Volumes"]) == 1  # type: ignore[arg-type]
 
 
-def test_a_mount_that_the_engine_never_ended_does_not_block_a_release(btrfs_path: Path, hive: FakeHive) -> None:
+def test_a_mount_that_the_engine_never_ended_does_not_block_a_release(
+    btrfs_path: Path, hive: FakeHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # These tests may run in a container; the daemon then could not know that it sees every process, and we do.
+    monkeypatch.setattr(stale_mounts, "_FIRST_PID_NAMESPACE", str(Path("/proc/self/ns/pid").readlink()))
     with place(btrfs_path, "here", "token-a") as here:
         with serving(here.config):
             here.connect(hive)
