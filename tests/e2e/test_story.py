@@ -37,6 +37,12 @@ def test_secrets_are_in_no_file_and_in_no_command_line(world: World) -> None:
     assert [path for path in kept if any(secret in _content(path) for secret in secrets)] == []
 
 
+def docker(*words: str) -> list[str]:
+    """Return the lines that the engine's client prints, sorted."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60, check=True)
+    return sorted(done.stdout.split())
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -117,7 +123,12 @@ def test_ctrl_c_stops_everything_and_the_next_start_finds_it_as_it_was(world: Wo
     address, console = world.address("notes"), world.welcome["console"]
     write_note(address, "written a moment before Ctrl-C")
     before = read_notes(address)
+    volumes, stopped_at = docker("volume", "ls", "--quiet", "--filter", f"driver={world.driver}"), int(time.time())
     assert world.stop(world.processes[0]) == 0
+    # An engine that remembered them would wait for their driver whenever it starts without Mosaic.
+    said = ("--since", str(stopped_at), "--until", str(int(time.time()) + 1), "--format", "{{.Actor.ID}}")
+    assert volumes
+    assert docker("events", *said, "--filter", "type=volume", "--filter", "event=destroy") == volumes
     assert not answers(address)
     assert not answers(console)
     began = time.monotonic()

@@ -47,6 +47,7 @@ COMMANDS = {
 HIDDEN = {
     "up-welcome": ("up_parts", "welcome"),
     "up-settle": ("up_parts", "settle"),
+    "up-forget": ("up_parts", "forget"),
 }
 
 

@@ -47,3 +47,15 @@ def settle(state: Path) -> None:
     for complaint in complaints:
         click.echo(complaint, err=True)
     sys.exit(1 if complaints else 0)
+
+
+@click.command(hidden=True)
+@click.option("--state", type=_FOLDER, required=True)
+def forget(state: Path) -> None:
+    """Take the volumes from the engine, once everything has stopped; their data stays."""
+    from mosaic.cli.up.layout import Layout
+    from mosaic.cli.up.removing import forget_volumes
+    from mosaic.cli.up.settings import load
+
+    layout = Layout(state)
+    forget_volumes(layout, load(layout.settings))

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import click
 
+from mosaic.adapters import process
 from mosaic.cli.output import is_watched
 from mosaic.cli.up import lock, preflight, services, settings
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.settings import Settings
 from mosaic.cli.up.supervise import Stopping, Supervisor
+
+_FORGET_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ def up(layout: Layout, change: Callable[[Settings], Settings], wanted: Wanted) -
             _run(supervisor, layout, chosen, wanted)
         except Stopping:
             _rest(supervisor, layout)
+    _forget(layout)
 
 
 def device(layout: Layout, chosen: Settings) -> None:
@@ -47,6 +51,7 @@ def device(layout: Layout, chosen: Settings) -> None:
             supervisor.watch()
         except Stopping:
             _rest(supervisor, layout)
+    _forget(layout)
 
 
 def prepare(layout: Layout, change: Callable[[Settings], Settings], port: int | None) -> Settings:
@@ -84,6 +89,14 @@ def _rest(supervisor: Supervisor, layout: Layout) -> None:
     remark("\nStopping the apps and saving their data; Ctrl-C again skips that.")
     supervisor.stop("device")
     supervisor.settle([*services.MOSAIC, "up-settle", "--state", str(layout.state)])
+
+
+def _forget(layout: Layout) -> None:
+    """Take the volumes from the engine: it would ask for their driver, 15 s for each, if it started without us."""
+    words = [*services.MOSAIC, "up-forget", "--state", str(layout.state)]
+    done = process.attempt(words, deadline_seconds=_FORGET_SECONDS)
+    if done.last_lines():
+        tell(done.last_lines())
 
 
 def _welcome(layout: Layout, chosen: Settings, wanted: Wanted) -> tuple[list[str], dict[str, str]]:
