@@ -94,6 +94,21 @@ def test_snapshots_stop_before_apps_run_out_of_space(btrfs_path: Path, hive: Fak
             assert hive.volume(VOLUME).heads == []
 
 
+def test_an_app_leaves_a_pool_that_is_too_full_for_snapshots(btrfs_path: Path, hive: FakeHive) -> None:
+    with place(btrfs_path, "here", "token-a") as here:
+        here.config = replace(here.config, reserve_bytes=1 << 40)
+        with serving(here.config):
+            here.connect(hive)
+            here.take(hive)
+            here.create()
+            (here.mount() / "page").write_text("one")
+            here.unmount()
+            eventually(lambda: here.volume().problem is not None)
+            here.hand_over()
+            assert here.volume().phase == "released"
+            assert here.volume().local_head == hive.volume(VOLUME).newest
+
+
 def test_a_full_pool_fails_a_restore_with_the_reason(btrfs_path: Path, hive: FakeHive) -> None:
     with contextlib.ExitStack() as opened:
         here = opened.enter_context(running(btrfs_path, "here", "token-a"))

@@ -65,7 +65,9 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected,
     with volume.still_leased(lease) as record:
         has_news = _has_news(record, lease, generation)
     if has_news:
-        pool.check_room()
+        # The last snapshot shares every block with an app that has stopped, and leaving is what makes room.
+        if record.phase != "releasing":
+            pool.check_room()
         _put_envelope(volume.record, store)
         cut = _cut(volume)
         root = _upload(volume, lease, keys, connected, cut, caches)
