@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mosaic.adapters import process
-from mosaic.cli.up import lock, orphans, preflight, settings, systemd
+from mosaic.cli.up import device_run, lock, orphans, preflight, settings, systemd
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.running import start
 from mosaic.cli.up.services import Service, last_words
@@ -217,6 +217,44 @@ def test_units_leave_apps_running_and_start_in_order() -> None:
     assert "After=docker.service mosaic-storage.service mosaic-hive.service" in device
     assert '"/var/lib/mo saic%%"' in device
     assert all("Restart=always" in units[name] for name in systemd.SERVICES)
+
+
+def test_a_daemon_that_was_never_noted_is_found_by_its_socket(tmp_path: Path) -> None:
+    """A supervisor may be killed between starting it and noting it."""
+    path = tmp_path / "d.sock"
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen();"
+         "print(flush=True); sys.stdin.read()", str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        found = orphans.find(tmp_path / "no-note", path)
+        assert found == orphans.Note(child.pid, orphans.started_at(child.pid) or "")
+        child.kill()
+    assert orphans.find(tmp_path / "no-note", path) is None
+
+
+def test_a_join_anew_whose_answer_was_lost_goes_on_with_the_same_keys(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout.make()
+    layout.identity.write_text("the old identity")
+    drafts: list[str | None] = []
+
+    def join(_layout: Layout, _joining: object) -> None:
+        draft = layout.device / "identity.joining"
+        drafts.append(draft.read_text() if draft.exists() else None)
+        draft.write_text("the new keys")
+        raise ConnectionError("the answer was lost")
+
+    monkeypatch.setattr(device_run, "_join", join)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            device_run._join_anew(layout, device_run.Joining("attic", None, None))
+        assert layout.identity.read_text() == "the old identity"
+    assert drafts == [None, "the new keys"]
 
 
 def test_uninstall_deletes_nothing_without_an_answer(layout: Layout) -> None:

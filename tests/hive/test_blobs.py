@@ -9,6 +9,7 @@ import pytest
 
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import volume_id
+from mosaic.hive.uploading import Uploads
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 from support.fake_device import FakeDevice
 from support.running_hive import Owner, running_hive
@@ -104,3 +105,44 @@ def test_another_device_reads_and_does_not_write(owner: Owner, attic: FakeDevice
     assert (nobody.status_code, nobody.json()["code"]) == (401, "session-token-unknown")
     unknown = url.replace(volume(attic), "00" * 32)
     assert httpx2.get(unknown, headers=bearer, trust_env=False).json()["code"] == "volume-unknown"
+
+
+def test_uploads_that_stall_make_room_for_others(owner: Owner, attic: FakeDevice, http: httpx2.Client) -> None:
+    assert owner.hive.hive is not None
+    usual = owner.hive.hive.uploads
+    owner.hive.hive.uploads = Uploads(slots=2, silence_seconds=0.3)
+    address = urlsplit(str(http.base_url))
+    try:
+        stalled = [stall(http, f"{address.path}objects/stalled-{number}") for number in range(2)]
+        assert http.put("/objects/after-the-stalled", content=b"x").status_code == 201
+        for connection in stalled:
+            said = connection.getresponse()
+            assert (said.status, b"upload-stalled" in said.read()) == (503, True)
+            connection.close()
+        assert http.get("/objects/stalled-0").status_code == 404
+    finally:
+        owner.hive.hive.uploads = usual
+
+
+def test_an_upload_that_finds_no_place_is_told_to_come_again(owner: Owner, http: httpx2.Client) -> None:
+    assert owner.hive.hive is not None
+    usual = owner.hive.hive.uploads
+    owner.hive.hive.uploads = Uploads(slots=1, queue_seconds=0.2, silence_seconds=20)
+    try:
+        holder = stall(http, f"{urlsplit(str(http.base_url)).path}objects/slow")
+        busy = http.put("/objects/one-too-many", content=b"x")
+        assert (busy.status_code, busy.json()["code"]) == (503, "hive-busy")
+        holder.close()
+        eventually(lambda: http.put("/objects/now", content=b"x").status_code in (200, 201))
+    finally:
+        owner.hive.hive.uploads = usual
+
+
+def stall(http: httpx2.Client, path: str) -> HTTPConnection:
+    """Begin an upload and say no more."""
+    connection = HTTPConnection(urlsplit(str(http.base_url)).netloc, timeout=20)
+    connection.putrequest("PUT", path)
+    for name, value in (*http.headers.items(), ("Content-Length", "1000")):
+        connection.putheader(name, value)
+    connection.endheaders(b"only the beginning")
+    return connection

@@ -6,13 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaic.core.epoch import Epoch
-from mosaic.core.ids import DeviceId, HeadHash, InstallationId, SessionId, VolumeId
+from mosaic.core.ids import AccountId, DeviceId, HeadHash, InstallationId, SessionId, VolumeId
 from mosaic.core.lease import Holder, OfferedHead, accept_head, grant, new_lease
 from mosaic.hive import names
+from mosaic.hive.channel.connections import Connection
 from mosaic.hive.channel.sights import Heard, mentioned, seen
 from mosaic.hive.login_limits import PER_ADDRESS, PER_NAME, WINDOW_NS, LoginLimits, LoginTooOften, wait_ns
 from mosaic.hive.names import NameUnusable
 from mosaic.hive.waking import Waking
+from mosaic.wire.command import CommandResult, ReadLogs
 from mosaic.wire.report import InstallationReport, MachineState, Report, VolumeReport
 
 NOTES = InstallationId("notes2345678")
@@ -68,11 +70,36 @@ def test_a_success_forgives_the_name_and_not_the_address() -> None:
     limits = LoginLimits()
     for _ in range(PER_NAME - 1):
         limits.failed("ada", "there", 0)
-    limits.succeeded("ada")
-    for _ in range(PER_ADDRESS - PER_NAME + 1):
+    limits.succeeded("ada", "there", 0)
+    for _ in range(PER_ADDRESS - PER_NAME + 2):
         limits.failed("bob", "there", 0)
     with pytest.raises(LoginTooOften):
         limits.check("ada", "there", 1)
+
+
+def test_logging_in_often_is_no_failure_of_the_address() -> None:
+    limits = LoginLimits()
+    for at in range(3 * PER_ADDRESS):
+        limits.check("ada", "there", at)
+        limits.failed("ada", "there", at)
+        limits.succeeded("ada", "there", at)
+    limits.check("bob", "there", 3 * PER_ADDRESS)
+
+
+def test_an_answer_that_nobody_waits_for_is_not_kept() -> None:
+    async def story() -> tuple[CommandResult | None, CommandResult | None, int]:
+        connection = Connection(DeviceId("d"), SessionId("s"), AccountId("a"), "token")
+        body = ReadLogs(InstallationId("i"), None, 10)
+        late = connection.order(body, expires_ns=1)
+        none = await connection.result(late, seconds=0.01)
+        for invented in (late, "invented"):
+            connection.hear(CommandResult(invented, "done", "x" * 1000))
+        good = connection.order(body, expires_ns=1)
+        connection.hear(CommandResult(good, "done", "lines"))
+        return none, await connection.result(good, seconds=5), len(connection._answers)
+
+    none, good, kept = anyio.run(story)
+    assert (none, good and good.output, kept) == (None, "lines", 0)
 
 
 def test_a_change_between_the_look_and_the_wait_is_not_missed() -> None:

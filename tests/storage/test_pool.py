@@ -10,6 +10,7 @@ import pytest
 
 from mosaic.adapters import loop
 from mosaic.storage.config import StorageConfig
+from mosaic.storage.parting import delete_data
 from mosaic.storage.pool import PoolMissing, PoolNearlyFull, open_pool
 from mosaic.storage.serve import serving
 from mosaic.wire.storage import SnapshotNow, StateRequest
@@ -143,3 +144,21 @@ def _fill(folder: Path) -> None:
                 ballast.write(block)
             except OSError:
                 break
+
+
+def test_deleting_the_data_of_a_pool_takes_all_of_it_and_nothing_else(btrfs_path: Path) -> None:
+    pool = btrfs_path / "here"
+    with place(btrfs_path, "here", "token-a") as here, FakeHive().running() as hive:
+        (pool / "somebody's").write_text("stays")
+        with serving(here.config):
+            here.connect(hive)
+            here.take(hive)
+            here.create()
+            (here.mount() / "page").write_text("hello")
+            here.unmount()
+            here.wait_until_clean()
+        assert list(pool.glob("live/*"))
+        assert list(pool.glob("snap/*/*"))
+        for _ in range(2):
+            delete_data(pool)
+        assert [path.name for path in pool.iterdir()] == ["somebody's"]

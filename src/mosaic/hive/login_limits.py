@@ -57,9 +57,12 @@ class LoginLimits:
         _note(self._names, name, now_ns, PER_NAME)
         _note(self._addresses, address, now_ns, PER_ADDRESS)
 
-    def succeeded(self, name: str) -> None:
-        """Forget the failures of this name."""
+    def succeeded(self, name: str, address: str, at_ns: int) -> None:
+        """Forget the failures of this name, and that this try, counted at `at_ns`, was one of the address."""
         self._names.pop(name, None)
+        left = self._addresses.get(address, [])
+        if at_ns in left:
+            left.remove(at_ns)
 
 
 def _note(failures: OrderedDict[str, list[int]], key: str, now_ns: int, kept: int) -> None:

@@ -21,13 +21,13 @@ from mosaic.hive.channel.connections import Connections
 from mosaic.hive.config import HiveConfig
 from mosaic.hive.identity import HiveKey
 from mosaic.hive.login_limits import LoginLimits
+from mosaic.hive.uploading import Uploads
 from mosaic.hive.waking import Waking
 
 T = TypeVar("T")
 
 _THREADS = 8
 _COSTLY_THREADS = 2
-_UPLOADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Hive:
         self.work = Waking()
         self.news = Waking()
         """Woken after every change, for those who wait for events."""
-        self.uploads = anyio.Semaphore(_UPLOADS)
+        self.uploads = Uploads()
         self.closing = anyio.Event()
         self.joining = anyio.Lock()
         self._due: set[InstallationId] = set()

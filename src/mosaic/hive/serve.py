@@ -238,6 +238,10 @@ def listening(config: HiveConfig) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Connections inherit it: one whose other end has lost its power is noticed within three minutes.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4)):
+                listener.setsockopt(socket.IPPROTO_TCP, option, value)
             listener.bind(where)
         except OSError:
             listener.close()

@@ -7,11 +7,14 @@ is not touched: only the engine's notes of them go.
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
+from mosaic.adapters import btrfs
 from mosaic.storage.books import Books
 from mosaic.storage.config import StorageConfig
+from mosaic.storage.places import Places
 from mosaic.storage.unix_http import Reply, UnixServer
 from mosaic.wire.plugin import CONTENT_TYPE, Activated, Answer, Capable, Found, Listed, Named, VolumeEntry
 
@@ -31,6 +34,28 @@ def parting(config: StorageConfig) -> Iterator[tuple[str, ...]]:
         yield names
     finally:
         server.stop()
+
+
+def delete_data(pool: Path) -> None:
+    """Delete every volume, snapshot and conflict snapshot from a pool's folder. What else lies there stays.
+
+    May be cut short and called again. Raises MosaicError where a subvolume cannot be deleted.
+    """
+    for top in Places(pool).tops():
+        if top.is_dir():
+            _delete_below(top)
+            top.rmdir()
+
+
+def _delete_below(folder: Path) -> None:
+    for path in folder.iterdir():
+        if btrfs.look(path) is not None:
+            btrfs.delete(path)
+        elif path.is_dir() and not path.is_symlink():
+            _delete_below(path)
+            path.rmdir()
+        else:
+            path.unlink()
 
 
 def _names(config: StorageConfig) -> tuple[str, ...]:

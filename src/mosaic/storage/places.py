@@ -26,8 +26,12 @@ class Places:
 
     def make(self) -> None:
         """Make the top folders that are missing. Only root may look inside."""
-        for top in _TOPS:
-            (self.pool / top).mkdir(mode=0o711, exist_ok=True)
+        for top in self.tops():
+            top.mkdir(mode=0o711, exist_ok=True)
+
+    def tops(self) -> list[Path]:
+        """Return the folders under the pool that are ours."""
+        return [self.pool / top for top in _TOPS]
 
     def live(self, volume: VolumeId) -> Path:
         """Return the live subvolume's path."""

@@ -73,9 +73,16 @@ def _join_anew(layout: Layout, joining: Joining) -> None:
     number = sum(1 for _ in layout.state.glob("device.before-*")) + 1
     kept = layout.state / f"device.before-{number}"
     layout.device.rename(kept)
+    # The keys of a join whose answer never came: with others the Hive would see a second Device, and the token used.
+    draft = Path("identity.joining")
     try:
+        layout.make()
+        if (kept / draft).exists():
+            (kept / draft).rename(layout.device / draft)
         _join(layout, joining)
     except BaseException:
+        if (layout.device / draft).exists():
+            (layout.device / draft).rename(kept / draft)
         shutil.rmtree(layout.device, ignore_errors=True)
         kept.rename(layout.device)
         raise

@@ -6,13 +6,18 @@ does not ask, because running apps write to its volumes: the next supervisor
 finds it by the note that the last one left, and takes it over.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
+import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_CREDENTIALS = struct.Struct("3i")
+_CONNECT_SECONDS = 1.0
 
 
 def die_with(parent: int) -> None:
@@ -51,6 +56,24 @@ def write_note(file: Path, pid: int) -> None:
     draft = file.with_suffix(".new")
     draft.write_text(f"{pid} {started_at(pid)}\n")
     draft.replace(file)
+
+
+def find(note: Path, listens: Path | None) -> Note | None:
+    """Return the process that the last supervisor noted, or else the one that listens on the socket.
+
+    A supervisor that was killed between starting a daemon and noting it has left the second only.
+    """
+    return read_note(note) or (_listener(listens) if listens is not None else None)
+
+
+def _listener(path: Path) -> Note | None:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_CONNECT_SECONDS)
+        probe.connect(str(path))
+        pid, _, _ = _CREDENTIALS.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+        started = started_at(pid)
+        return Note(pid, started) if started is not None else None
+    return None
 
 
 def read_note(file: Path) -> Note | None:

@@ -1,5 +1,7 @@
 """Taking a Device's containers, the engine's notes of its volumes and its mounted pool off the machine."""
 
+from pathlib import Path
+
 import anyio
 import click
 
@@ -12,7 +14,7 @@ from mosaic.core.errors import MosaicError
 from mosaic.device import identity
 from mosaic.device.config import DEFAULT_ENGINE
 from mosaic.storage.config import StorageConfig
-from mosaic.storage.parting import parting
+from mosaic.storage.parting import delete_data, parting
 
 
 def remove_containers(layout: Layout, *, with_storage: bool) -> None:
@@ -47,6 +49,11 @@ def forget_volumes(layout: Layout, settings: Settings) -> None:
             anyio.run(forget, names)
     except MosaicError as error:
         click.echo(f"the engine still knows the apps' volumes: {error.message}", err=True)
+
+
+def delete_pool(pool: Path) -> None:
+    """Delete what the storage daemon keeps in a folder that was given to it."""
+    delete_data(pool)
 
 
 def unmount_pool(layout: Layout) -> None:

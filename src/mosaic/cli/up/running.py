@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mosaic.adapters import process
 from mosaic.cli.up.layout import Layout
-from mosaic.cli.up.orphans import Note, read_note, write_note
+from mosaic.cli.up.orphans import Note, find, write_note
 from mosaic.cli.up.services import Service
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ class Running:
 
 def start(service: Service, layout: Layout) -> Running:
     """Start a service, or take over the one that the last supervisor left behind."""
-    left = read_note(layout.note(service.name))
+    left = find(layout.note(service.name), service.listens)
     log = layout.log(service.name)
     if left is not None and service.outlives:
+        write_note(layout.note(service.name), left.pid)
         return Running(service, left.pid, None, _size(log))
     if left is not None:
         end(left, service.grace_seconds)

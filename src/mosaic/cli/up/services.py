@@ -20,7 +20,8 @@ class Service:
     """One long-running program.
 
     `outlives` says that it goes on when its supervisor is killed, and that
-    the next one takes it over. `is_ready` asks it, and returns at once.
+    the next one takes it over; it is found by the socket that it `listens`
+    on where it was not noted. `is_ready` asks it, and returns at once.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Service:
     is_ready: Callable[[], bool]
     grace_seconds: float
     outlives: bool = False
+    listens: Path | None = None
 
 
 def hive(layout: Layout, settings: Settings, *, parent: int | None) -> Service:
@@ -43,7 +45,13 @@ def storage(layout: Layout, settings: Settings) -> Service:
     argv = (*MOSAIC, "storage", "serve", *storage_options(layout, settings))
     path = str(layout.storage_socket)
     return Service(
-        "storage", "storage daemon", argv, lambda: _connects(socket.AF_UNIX, path), grace_seconds=30, outlives=True
+        "storage",
+        "storage daemon",
+        argv,
+        lambda: _connects(socket.AF_UNIX, path),
+        grace_seconds=30,
+        outlives=True,
+        listens=layout.storage_socket,
     )
 
 

@@ -74,6 +74,11 @@ class Settings:
     driver: str = "mosaic"
 
     @property
+    def own_pool(self) -> Path | None:
+        """The folder on btrfs that was given to keep volumes in, None where they lie in an image under the state."""
+        return None if self.pool is None else Path(self.pool)
+
+    @property
     def hive_address(self) -> tuple[str, int]:
         """Where this machine connects to the Hive."""
         assert self.port is not None

@@ -13,8 +13,9 @@ from mosaic.cli.output import to_json
 from mosaic.cli.up import lock, services
 from mosaic.cli.up.install import UNIT_FOLDER, has_systemd, remove, stop
 from mosaic.cli.up.layout import Layout
-from mosaic.cli.up.orphans import read_note
+from mosaic.cli.up.orphans import find
 from mosaic.cli.up.running import end
+from mosaic.cli.up.settings import load
 from mosaic.core.errors import Refused
 
 _GRACE_SECONDS = 30.0
@@ -51,6 +52,7 @@ def uninstall(layout: Layout, *, keep_data: bool | None, as_json: bool) -> None:
     if not has_state and not has_units:
         raise NothingInstalled(layout.state)
     keep = _answer(layout.state, keep_data) if has_state else True
+    pool = load(layout.settings).own_pool if has_state else None
     if has_units and has_systemd():
         stop()
     if has_state:
@@ -58,9 +60,10 @@ def uninstall(layout: Layout, *, keep_data: bool | None, as_json: bool) -> None:
         _end_everything(layout)
     removed = remove()
     if not keep:
-        _delete(layout)
+        _delete(layout, pool)
     value = {"units_removed": [str(file) for file in removed], "data": "kept" if keep else "deleted"}
-    kept = f"The data is still in {layout.state}." if has_state and keep else f"{layout.state} was deleted."
+    places = f"{layout.state} and {pool}" if pool is not None else str(layout.state)
+    kept = f"The data is still in {places}." if has_state and keep else f"{places}: the data was deleted."
     click.echo(to_json(value) if as_json else f"Mosaic is uninstalled. {kept if has_state else ''}".rstrip())
 
 
@@ -78,7 +81,6 @@ def _answer(state: Path, keep_data: bool | None) -> bool:
 def _end_everything(layout: Layout) -> None:
     """Stop the apps with a last snapshot, then what a killed supervisor may have left, then volumes and mounts."""
     from mosaic.cli.up.removing import forget_volumes, remove_containers, unmount_pool
-    from mosaic.cli.up.settings import load
 
     chosen = load(layout.settings)
     _end(layout, "device")
@@ -90,13 +92,17 @@ def _end_everything(layout: Layout) -> None:
 
 
 def _end(layout: Layout, service: str) -> None:
-    left = read_note(layout.note(service))
+    left = find(layout.note(service), layout.storage_socket if service == "storage" else None)
     if left is not None:
         end(left, _GRACE_SECONDS)
 
 
-def _delete(layout: Layout) -> None:
+def _delete(layout: Layout, pool: Path | None) -> None:
     url = layout.address.read_text().strip() if layout.address.exists() else None
+    if pool is not None:
+        from mosaic.cli.up.removing import delete_pool
+
+        delete_pool(pool)
     shutil.rmtree(layout.state)
     from mosaic.cli import credentials
     from mosaic.cli.credentials import CredentialsDamaged, NotLoggedIn

@@ -84,13 +84,14 @@ async def log_in(hive: Hive, login: api.Login, *, address: str, browser: bool) -
     name = login.name[:64].replace("\0", "")
     hive.limits.check(name, address, hive.clock.boot_ns())
     # Counted before it is checked: tries that come at once must not slip through together.
-    hive.limits.failed(name, address, hive.clock.boot_ns())
+    at_ns = hive.clock.boot_ns()
+    hive.limits.failed(name, address, at_ns)
     account = await hive.read(lambda tx: accounts.by_name(tx, name))
     password = login.password[: LONGEST + 1]
     right = await hive.costly(lambda: check_password(password, account.password if account else _NOBODY))
     if account is None or not right:
         raise LoginWrong
-    hive.limits.succeeded(name)
+    hive.limits.succeeded(name, address, at_ns)
     token = new_token()
     now_ns = hive.clock.wall_ns()
     label = login.label[:80].replace("\0", "")

@@ -37,15 +37,6 @@ class VolumeUnknown(NotFound):
         super().__init__("there is no such volume", hint="`mosaic volume list` shows them")
 
 
-class ObjectTooLarge(Refused):
-    """More bytes than an object has."""
-
-    code = "object-too-large"
-
-    def __init__(self) -> None:
-        super().__init__(f"an object has at most {MAX_OBJECT_BYTES // 2**20} MiB", hint="write smaller packs")
-
-
 class RangeUnsatisfiable(Refused):
     """The range is malformed, or the object ends before it."""
 
@@ -68,8 +59,8 @@ async def put_object(
     require_admitted(session)
     await hive.read(lambda tx: _require_writer(tx, VolumeId(volume), session))
     store = hive.blobs.volume(VolumeId(volume))
-    async with hive.uploads:
-        content = await _body(request)
+    async with hive.uploads.place():
+        content = await hive.uploads.take(request.stream(), request.headers.get("Content-Length", ""))
         existed = await hive.in_thread(lambda: _put(store, name, content))
     return Response(None, status_code=200 if existed else 201)
 
@@ -154,18 +145,6 @@ def _exists(store: FolderStore, name: str) -> bool:
     except ObjectMissing:
         return False
     return True
-
-
-async def _body(request: Asked) -> bytes:
-    announced = request.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced[:18]) > MAX_OBJECT_BYTES:
-        raise ObjectTooLarge
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MAX_OBJECT_BYTES:
-            raise ObjectTooLarge
-    return bytes(content)
 
 
 handlers = [put_object, get_object, list_objects]

@@ -28,8 +28,8 @@ class Connection:
     token: str = field(repr=False)
     changed: Waking = field(default_factory=Waking)
     goodbye: Goodbye | None = None
-    answers: dict[str, CommandResult] = field(default_factory=dict)
     answered: Waking = field(default_factory=Waking)
+    _answers: dict[str, CommandResult | None] = field(default_factory=dict)
     _orders: list[Command] = field(default_factory=list)
     _order_seq: int = 0
     _revision: int = 0
@@ -79,6 +79,7 @@ class Connection:
         self._order_seq += 1
         command = Command(secrets.token_hex(8), self._order_seq, expires_ns, body)
         self._orders.append(command)
+        self._answers[command.id] = None
         self.changed.wake()
         return command.id
 
@@ -88,15 +89,24 @@ class Connection:
         return orders
 
     async def result(self, command_id: str, *, seconds: float) -> CommandResult | None:
-        """Wait for the answer to a command; None when none came in time."""
-        with anyio.move_on_after(seconds):
-            while True:
-                seen = self.answered.seen
-                found = self.answers.pop(command_id, None)
-                if found is not None:
-                    return found
-                await self.answered.wait(seen, seconds=seconds)
+        """Wait for the answer to a command; None when none came in time. One that comes later is dropped."""
+        try:
+            with anyio.move_on_after(seconds):
+                while True:
+                    seen = self.answered.seen
+                    found = self._answers[command_id]
+                    if found is not None:
+                        return found
+                    await self.answered.wait(seen, seconds=seconds)
+        finally:
+            del self._answers[command_id]
         return None
+
+    def hear(self, result: CommandResult) -> None:
+        """Take in an answer, if somebody waits for it."""
+        if result.id in self._answers:
+            self._answers[result.id] = result
+            self.answered.wake()
 
     def end(self, goodbye: Goodbye) -> None:
         """Say goodbye and close the channel."""

@@ -134,8 +134,7 @@ async def _take(hive: Hive, connection: Connection, message: FromDevice) -> None
         case Reported(report):
             await _hear(hive, connection, report)
         case Answered(result):
-            connection.answers[result.id] = result
-            connection.answered.wake()
+            connection.hear(result)
         case Hello() | Proof():
             connection.end(Goodbye("proof-wrong", "a greeting in the middle of a conversation", "update the device"))
 
