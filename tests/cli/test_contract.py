@@ -25,6 +25,14 @@ def test_a_word_that_is_no_command_is_a_usage_error(mosaic: Mosaic) -> None:
     assert "hint:" in ran.stderr
 
 
+@pytest.mark.parametrize("words", [[], ["device"], ["trash"]])
+def test_a_group_alone_shows_what_is_in_it(mosaic: Mosaic, words: list[str]) -> None:
+    ran = mosaic(*words)
+    assert ran.code == 2
+    assert ran.stderr.startswith("Usage: mosaic")
+    assert "error:" not in ran.stderr
+
+
 def test_a_refusal_is_one_sentence_and_a_hint(mosaic: Mosaic) -> None:
     ran = mosaic("apps")
     assert (ran.code, ran.stdout) == (1, "")

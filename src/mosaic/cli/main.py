@@ -97,6 +97,10 @@ def run(words: list[str]) -> int:
         mosaic.main(words, prog_name="mosaic", standalone_mode=False)
     except click.exceptions.Exit as ended:
         return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Somebody who types a group alone asks what is in it.
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.ClickException as error:
         return _fail("usage", error.format_message(), _usage_hint(error), code=2, as_json=as_json)
     except (click.Abort, KeyboardInterrupt):

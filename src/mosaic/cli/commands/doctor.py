@@ -113,7 +113,8 @@ def _storage(layout: Layout) -> str:
     problem = state.pool.problem
     if problem is not None:
         raise _problem(problem.message, problem.hint)
-    return f"{len(state.volumes)} volumes, {size(state.pool.free_bytes)} of the pool free"
+    held = "1 volume" if len(state.volumes) == 1 else f"{len(state.volumes)} volumes"
+    return f"{held}, {size(state.pool.free_bytes)} of the pool free"
 
 
 def _hive() -> str:
