@@ -38,6 +38,20 @@ def test_a_program_that_does_not_exist_is_refused_with_the_way_to_get_it() -> No
     assert "script/setup" in caught.value.hint
 
 
+def test_a_program_sees_of_our_environment_what_it_is_to_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OURS", "1")
+    monkeypatch.setenv("TOKEN", "2")
+
+    def seen(env: dict[str, str] | None, inherited: set[str] | None) -> set[str]:
+        said = process.run(["env"], deadline_seconds=10, env=env, inherited=inherited).text
+        return {"OURS=1", "TOKEN=2", "MORE=3"} & set(said.split())
+
+    assert seen(None, None) == {"OURS=1", "TOKEN=2"}
+    assert seen({"MORE": "3"}, None) == {"OURS=1", "TOKEN=2", "MORE=3"}
+    assert seen({"MORE": "3"}, {"PATH", "OURS"}) == {"OURS=1", "MORE=3"}
+    assert seen(None, set()) == set()
+
+
 def test_the_deadline_kills_the_whole_group(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     script = f"echo begun; sleep 60 & echo $! > {pid_file}; wait"

@@ -16,7 +16,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -99,16 +99,22 @@ def run(
     deadline_seconds: float,
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    inherited: Set[str] | None = None,
     cwd: Path | None = None,
 ) -> Finished:
     """Run a program to its end. `env` is laid over our own environment.
+
+    `inherited` are the names of our own environment that the program may see;
+    None is all of them.
 
     Raises:
         ProgramMissing: there is no such program.
         CommandFailed: it ended with another code than 0.
         CommandTimedOut: the deadline passed; nothing of it is left running.
     """
-    return _checked(attempt(argv, deadline_seconds=deadline_seconds, stdin=stdin, env=env, cwd=cwd))
+    return _checked(
+        attempt(argv, deadline_seconds=deadline_seconds, stdin=stdin, env=env, inherited=inherited, cwd=cwd)
+    )
 
 
 def attempt(
@@ -117,10 +123,11 @@ def attempt(
     deadline_seconds: float,
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    inherited: Set[str] | None = None,
     cwd: Path | None = None,
 ) -> Finished:
     """Run a program to its end and return it whatever its exit code. Raises like `run` otherwise."""
-    return _Running(argv, stdin=stdin, env=env, cwd=cwd).finish(deadline_seconds)
+    return _Running(argv, stdin=stdin, env=_environment(env, inherited), cwd=cwd).finish(deadline_seconds)
 
 
 async def run_async(
@@ -129,10 +136,13 @@ async def run_async(
     deadline_seconds: float,
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    inherited: Set[str] | None = None,
     cwd: Path | None = None,
 ) -> Finished:
     """`run` for anyio. Cancelling it kills the program."""
-    return _checked(await attempt_async(argv, deadline_seconds=deadline_seconds, stdin=stdin, env=env, cwd=cwd))
+    return _checked(
+        await attempt_async(argv, deadline_seconds=deadline_seconds, stdin=stdin, env=env, inherited=inherited, cwd=cwd)
+    )
 
 
 async def attempt_async(
@@ -141,12 +151,13 @@ async def attempt_async(
     deadline_seconds: float,
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    inherited: Set[str] | None = None,
     cwd: Path | None = None,
 ) -> Finished:
     """`attempt` for anyio. Cancelling it kills the program."""
     from anyio import to_thread  # the storage daemon uses this module without anyio
 
-    running = _Running(argv, stdin=stdin, env=env, cwd=cwd)
+    running = _Running(argv, stdin=stdin, env=_environment(env, inherited), cwd=cwd)
     try:
         return await to_thread.run_sync(running.finish, deadline_seconds, abandon_on_cancel=True)
     except BaseException:
@@ -206,14 +217,14 @@ def spawn(
     """
     with contextlib.ExitStack() as opened:
         out = opened.enter_context(log.open("ab")) if log else None
-        popen = _popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd)
+        popen = _popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=_environment(env, None), cwd=cwd)
     return Child(argv, popen)
 
 
 class _Running:
     """A started program whose output is being collected."""
 
-    def __init__(self, argv: Argv, *, stdin: bytes | None, env: Mapping[str, str] | None, cwd: Path | None) -> None:
+    def __init__(self, argv: Argv, *, stdin: bytes | None, env: Mapping[str, str], cwd: Path | None) -> None:
         self._argv = tuple(argv)
         self._stdin = stdin or b""
         where = subprocess.DEVNULL if stdin is None else subprocess.PIPE
@@ -301,17 +312,16 @@ def _popen(
     stdin: int,
     stdout: int | IO[bytes] | None,
     stderr: int | IO[bytes] | None,
-    env: Mapping[str, str] | None,
+    env: Mapping[str, str],
     cwd: Path | None,
 ) -> "subprocess.Popen[bytes]":
-    merged = None if env is None else {**os.environ, **env}
     try:
         return subprocess.Popen(
             list(argv),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            env=merged,
+            env=env,
             cwd=cwd,
             start_new_session=True,
             bufsize=0,
@@ -320,6 +330,11 @@ def _popen(
         if cwd is not None and not cwd.is_dir():
             raise
         raise ProgramMissing(argv) from error
+
+
+def _environment(env: Mapping[str, str] | None, inherited: Set[str] | None) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if inherited is None or name in inherited}
+    return {**ours, **(env or {})}
 
 
 @contextlib.contextmanager

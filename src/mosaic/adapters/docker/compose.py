@@ -2,7 +2,9 @@
 
 Every word that comes from outside is checked here, so that no value can be
 read as an option, whoever calls (G8). The file is always a rendered one: it
-is complete, so neither the environment nor an `.env` file may change it.
+is complete, so neither the environment nor an `.env` file may change it. But
+compose fills in the package's own `env_file`s as well, from whatever
+environment it runs in: that is `INHERITED`, and nothing else.
 """
 
 import re
@@ -13,6 +15,13 @@ from mosaic.core.errors import Refused
 Argv = list[str]
 
 MAX_LOG_LINES = 2000
+
+INHERITED = frozenset({"PATH", "HOME", "DOCKER_CONFIG"})
+"""What a `docker compose` command may see of our environment: where it finds itself, its plugins and their settings.
+
+An app can read it, so it has nothing secret: no proxy with its password, no token of whoever started the Device.
+`pull` sees everything: it reads nothing of the app's, and a login helper may need any of it.
+"""
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,80}")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

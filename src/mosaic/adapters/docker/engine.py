@@ -72,7 +72,7 @@ class DockerEngine:
 
     async def compose_version(self) -> str:
         """Return the compose plugin's version. Raises CommandFailed when there is none."""
-        done = await process.run_async(compose.version(self.address), deadline_seconds=_COMPOSE_SECONDS)
+        done = await _compose(compose.version(self.address), _COMPOSE_SECONDS)
         return done.text.strip().removeprefix("v")
 
     async def containers(self, label: str) -> list[Container]:
@@ -127,17 +127,20 @@ class DockerEngine:
 
     async def up(self, project: str, file: Path, *, deadline_seconds: float) -> None:
         """Create and start an app's containers, in the order that it asks for. Raises AppNotStarted."""
-        await self._compose(compose.up(self.address, project, file), deadline_seconds)
+        try:
+            await _compose(compose.up(self.address, project, file), deadline_seconds)
+        except process.CommandFailed as error:
+            raise AppNotStarted(error.finished.last_lines()) from error
 
     async def down(self, project: str, file: Path, *, grace_seconds: int) -> None:
         """Stop and remove an app's containers. Volumes stay."""
         words = compose.down(self.address, project, file, grace_seconds=grace_seconds)
-        await process.run_async(words, deadline_seconds=_COMPOSE_SECONDS + 4 * grace_seconds)
+        await _compose(words, _COMPOSE_SECONDS + 4 * grace_seconds)
 
     async def logs(self, project: str, file: Path, *, service: str | None, lines: int) -> str:
         """Return the last lines of one service, or of all."""
         words = compose.logs(self.address, project, file, service=service, lines=lines)
-        return (await process.run_async(words, deadline_seconds=_COMPOSE_SECONDS)).text
+        return (await _compose(words, _COMPOSE_SECONDS)).text
 
     async def watch(self, label: str, on_event: Callable[[], None]) -> None:
         """Call `on_event` for every change of a container with the label, until the stream ends.
@@ -160,12 +163,6 @@ class DockerEngine:
         finally:
             stream.close()
 
-    async def _compose(self, words: list[str], deadline_seconds: float) -> None:
-        try:
-            await process.run_async(words, deadline_seconds=deadline_seconds)
-        except process.CommandFailed as error:
-            raise AppNotStarted(error.finished.last_lines()) from error
-
     async def _ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await to_thread.run_sync(partial(question, *args, **kwargs), limiter=self._asking)
 
@@ -180,3 +177,7 @@ class DockerEngine:
             with contextlib.suppress(EngineRefused):
                 # Somebody else's container is in it.
                 self._api.delete(f"/networks/{network}")
+
+
+async def _compose(words: compose.Argv, deadline_seconds: float) -> process.Finished:
+    return await process.run_async(words, deadline_seconds=deadline_seconds, inherited=compose.INHERITED)

@@ -43,7 +43,7 @@ def _stop_app(file: Path, engine: str) -> str:
     project = str(json.loads(file.read_text())["name"])
     words = compose.down(engine, project, file, grace_seconds=STOP_GRACE_SECONDS)
     try:
-        process.run(words, deadline_seconds=_STOP_SECONDS)
+        process.run(words, deadline_seconds=_STOP_SECONDS, inherited=compose.INHERITED)
     except MosaicError as error:
         return f"{project} was not stopped: {error.message}"
     return ""
