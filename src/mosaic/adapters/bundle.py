@@ -13,10 +13,11 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mosaic.adapters.private_file import sync_folder
+from mosaic.core import symlinks
 from mosaic.core.errors import Corrupt, Refused
 from mosaic.core.ids import AppDigest
 
@@ -46,10 +47,12 @@ class BundleUnusable(Corrupt):
 
 def pack(folder: Path) -> bytes:
     """Return the folder's bundle. Raises AppUnpackable: too large, a link out of it, a device or a socket."""
+    entries = _entries(folder)
+    _require_links_inside(folder, entries)
     buffer = io.BytesIO()
     size = 0
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for count, (name, path) in enumerate(_entries(folder), start=1):
+        for count, (name, path) in enumerate(entries, start=1):
             entry = _entry(folder, name, path)
             size += entry.size
             if size > MAX_BYTES or count > MAX_ENTRIES:
@@ -76,7 +79,7 @@ def read(bundle: bytes, name: str) -> bytes:
             source = tar.extractfile(name)
             if source is not None:
                 return source.read()
-    except (tarfile.TarError, KeyError, OSError, ValueError) as error:
+    except (tarfile.TarError, KeyError, OSError, ValueError, RecursionError) as error:
         raise BundleUnusable(f"{name} cannot be read: {error}") from error
     raise BundleUnusable(f"{name} is no file")
 
@@ -96,13 +99,18 @@ def unpack(bundle: bytes, target: Path) -> None:
             sync_folder(Path(folder))
         incoming.rename(target)
         sync_folder(target.parent)
-    except (tarfile.TarError, OSError, ValueError) as error:
+    except (tarfile.TarError, OSError, ValueError, RecursionError) as error:
         raise BundleUnusable(str(error) or type(error).__name__) from error
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, Path]]:
+def stays_inside(path: Path, folder: Path) -> bool:
+    """Whether a path, with every link on its way followed, ends in the folder. Nothing has to be there."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _entries(folder: Path) -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in _LEFT_OUT]
@@ -110,7 +118,23 @@ def _entries(folder: Path) -> Iterator[tuple[str, Path]]:
             if name not in _LEFT_OUT:
                 path = Path(where) / name
                 found.append((path.relative_to(folder).as_posix(), path))
-    return iter(sorted(found))
+    return sorted(found)
+
+
+def _require_links_inside(folder: Path, entries: list[tuple[str, Path]]) -> None:
+    links = {name: str(path.readlink()) for name, path in entries if path.is_symlink()}
+    wrong = symlinks.fault((name for name, _ in entries), links)
+    # The folder may hold links that are left out of the bundle; only the disk knows where those lead.
+    if wrong is None and (out := _leading_out(folder, links)) is not None:
+        wrong = f"{out} is a link that leads out of the package"
+    if wrong is not None:
+        raise AppUnpackable(
+            f"{folder.name} cannot be packed: {wrong}", hint="replace the link by a copy of what it points to"
+        )
+
+
+def _leading_out(folder: Path, links: Iterable[str]) -> str | None:
+    return next((name for name in links if not stays_inside(folder / name, folder)), None)
 
 
 def _entry(folder: Path, name: str, path: Path) -> tarfile.TarInfo:
@@ -123,11 +147,6 @@ def _entry(folder: Path, name: str, path: Path) -> tarfile.TarInfo:
         entry.type, entry.mode = tarfile.DIRTYPE, 0o755
     elif stat.S_ISLNK(seen.st_mode):
         entry.type, entry.mode, entry.linkname = tarfile.SYMTYPE, 0o777, str(path.readlink())
-        if not _stays_inside(name, entry.linkname):
-            raise AppUnpackable(
-                f"{folder.name}/{name} is a link that leads out of the app's folder",
-                hint="replace the link by a copy of what it points to",
-            )
     else:
         raise AppUnpackable(
             f"{folder.name}/{name} is neither a file, a folder nor a link", hint="remove it from the app's folder"
@@ -142,45 +161,57 @@ def _add_file(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
     tar.addfile(entry, io.BytesIO(content))
 
 
-def _stays_inside(name: str, link: str) -> bool:
-    if link.startswith("/") or "\0" in link:
-        return False
-    depth = len(PurePosixPath(name).parts) - 1
-    for part in PurePosixPath(link).parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return False
-    return True
-
-
 def _extract(bundle: bytes, target: Path) -> None:
     if len(bundle) > MAX_BYTES + MAX_ENTRIES * 2048:
         raise BundleUnusable("it is too large")
-    links: list[tuple[Path, str]] = []
     with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:") as tar:
-        for count, entry in enumerate(tar, start=1):
-            if count > MAX_ENTRIES:
-                raise BundleUnusable("it has too many files")
-            path = target / _checked_name(entry.name)
+        entries = _checked_entries(tar)
+        for name, entry in entries.items():
             if entry.isdir():
-                path.mkdir(parents=True, exist_ok=True)
+                (target / name).mkdir(parents=True, exist_ok=True)
             elif entry.isreg():
-                _write(path, tar, entry)
-            elif entry.issym() and _stays_inside(entry.name, entry.linkname):
-                links.append((path, entry.linkname))
-            else:
-                raise BundleUnusable(f"{entry.name!r} is not a file, a folder or a link inside it")
-    # Links come last: no file is ever written through one.
-    for path, link in links:
+                _write(target / name, tar, entry)
+    _write_links(target, _links(entries))
+
+
+def _checked_entries(tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """Return every entry by its plain name. All of them are judged before any is written."""
+    entries: dict[str, tarfile.TarInfo] = {}
+    for entry in tar:
+        if len(entries) == MAX_ENTRIES:
+            raise BundleUnusable("it has too many files")
+        name = _checked_name(entry.name)
+        if name in entries:
+            raise BundleUnusable(f"{name!r} is in it twice")
+        # A sparse file of a few bytes would fill the disk with its holes.
+        if not (entry.isdir() or entry.issym() or entry.isreg()) or entry.issparse():
+            raise BundleUnusable(f"{name!r} is not a plain file, a folder or a symbolic link")
+        entries[name] = entry
+    if (wrong := symlinks.fault(entries, _links(entries))) is not None:
+        raise BundleUnusable(wrong)
+    return entries
+
+
+def _links(entries: Mapping[str, tarfile.TarInfo]) -> dict[str, str]:
+    return {name: entry.linkname for name, entry in entries.items() if entry.issym()}
+
+
+def _write_links(target: Path, links: Mapping[str, str]) -> None:
+    """Make all links; they come last, so that nothing is ever written through one."""
+    for name, link in links.items():
+        path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(link)
+    # The disk's own answer, should ours have missed something: it may fold names that we hold to be two.
+    if (out := _leading_out(target, links)) is not None:
+        raise BundleUnusable(f"{out} is a link that leads out of the package")
 
 
 def _checked_name(name: str) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise BundleUnusable(f"{name!r} leads out of it")
-    return name
+    return "/".join(parts)
 
 
 def _write(path: Path, tar: tarfile.TarFile, entry: tarfile.TarInfo) -> None:

@@ -15,6 +15,9 @@ words, or another service that waits for it with `service_completed_successfully
 asked: under it a database that was told to stop has ended well, and would stay down.
 """
 
+_INSTEAD = {"env_file": "environment", "label_file": "labels"}
+"""The keys that read files of a service's own, and where their values can be written instead."""
+
 _DEPLOY_KEPT = ("replicas", "resources")
 
 
@@ -33,7 +36,7 @@ def render_service(
     `awaited` are the services that another one waits for to end well.
 
     Raises:
-        ComposeInvalid: an `env_file` that the package does not have.
+        ComposeInvalid: an `env_file` or `label_file` that the package does not have.
     """
     rendered = {key: value for key, value in service.items() if key not in REPLACED and not key.startswith("x-")}
     rendered.pop("volumes", None)
@@ -50,8 +53,9 @@ def render_service(
     if "deploy" in service:
         deploy = as_mapping(service["deploy"], f"deploy of service {name}")
         rendered["deploy"] = {key: value for key, value in deploy.items() if key in _DEPLOY_KEPT}
-    if "env_file" in service:
-        rendered["env_file"] = _env_files(name, service["env_file"], bundle, package)
+    for key in _INSTEAD:
+        if service.get(key) is not None:
+            rendered[key] = _files(name, key, service[key], bundle, package)
     if service.get("container_name") and "network_mode" not in service:
         rendered["networks"] = _with_alias(name, service)
     return rendered
@@ -97,17 +101,18 @@ def _aliased(entry: Json, alias: str, name: ServiceName) -> Json:
     return {**options, "aliases": [*aliases, alias]}
 
 
-def _env_files(name: ServiceName, value: Json, bundle: str, package: Set[str]) -> Json:
+def _files(name: ServiceName, key: str, value: Json, bundle: str, package: Set[str]) -> Json:
+    """Resolve them in the package; compose would look for a relative one beside the rendered file."""
     entries = value if isinstance(value, list) else [value]
     found: list[Json] = []
     for entry in entries:
         options = entry if isinstance(entry, dict) else {"path": entry}
-        path = normpath(as_text(options.get("path"), f"env_file of service {name}"))
+        path = normpath(as_text(options.get("path"), f"{key} of service {name}"))
         if path in package:
             found.append({**options, "path": join(bundle, path)} if len(options) > 1 else join(bundle, path))
         elif is_true(options.get("required", True)):
             raise ComposeInvalid(
                 f"service {name} reads {path}, and the package has no such file",
-                hint="put the file beside the compose file, or give the values as `environment:`",
+                hint=f"put the file beside the compose file, or write its values under `{_INSTEAD[key]}:`",
             )
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from mosaic.adapters.bundle import COMPOSE_FILE
+from mosaic.adapters.bundle import COMPOSE_FILE, stays_inside
 from mosaic.core.app import open_app, seed_variables
 from mosaic.core.compose_document import Compose
 from mosaic.core.errors import Refused
@@ -65,10 +65,16 @@ def folder_of(config: DeviceConfig, item: Assignment) -> Path:
 
 
 def paths_in(folder: Path) -> frozenset[str]:
-    """Return every file and folder of the package, relative to it."""
+    """Return every file and folder of the package, relative to it.
+
+    What is a path here is handed to the engine, which follows links: one that
+    leads out of the package is none of its paths, whoever put it there.
+    """
     found: set[str] = set()
     for where, folders, files in os.walk(folder):
-        found |= {(Path(where) / name).relative_to(folder).as_posix() for name in (*folders, *files)}
+        paths = [Path(where) / name for name in (*folders, *files)]
+        kept = (path for path in paths if not path.is_symlink() or stays_inside(path, folder))
+        found |= {path.relative_to(folder).as_posix() for path in kept}
     return frozenset(found)
 
 
