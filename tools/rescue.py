@@ -104,7 +104,7 @@ class Volume:
                 with path.open("rb") as file:
                     file.seek(offset)
                     plain = cipher.decrypt(position.to_bytes(12, "big"), file.read(length), label)
-            except InvalidTag:
+            except (InvalidTag, OSError):
                 continue
             plain = expand(plain) if flags & 1 else plain
             if len(plain) == plain_length and blake3(plain, key=id_key).digest() == blob:

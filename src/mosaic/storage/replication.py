@@ -4,7 +4,8 @@ The order is what makes an acknowledged snapshot safe (G2): packs are durable
 before a head names them, the head is in the ledger before it is sent, and the
 snapshot before it is deleted only after the new one was acknowledged. A kill
 anywhere leaves the old head valid, and garbage that the next round removes.
-How a head is sent and what the answer means is `committing`'s.
+How a head is sent and what the answer means is `committing`'s; what is done
+about a store that lost something is `mend`'s.
 """
 
 import time
@@ -15,13 +16,13 @@ from msgspec.structs import replace
 
 from mosaic.adapters import btrfs
 from mosaic.core.epoch import parse
-from mosaic.core.errors import Corrupt, Fenced
+from mosaic.core.errors import Fenced
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import committing
 from mosaic.storage.caches import Caches
 from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
-from mosaic.storage.engine.replicate import replicate
+from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.store import Store
 from mosaic.storage.pool import Pool
@@ -70,9 +71,12 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected,
             pool.check_room()
         _put_envelope(volume.record, store)
         cut = _cut(volume)
-        root = _upload(volume, lease, keys, connected, cut, caches)
-        if _sign(volume, lease, keys, connected, cut, root):
+        done = _upload(volume, lease, keys, connected, cut, caches)
+        if _sign(volume, lease, keys, connected, cut, done.replication.root):
             committing.commit(volume, lease, heads)
+        if done.replaced and _accepted_root(volume) == done.replication.root:
+            with caches.index(volume.id) as known:
+                note_mended(store, known, done.replaced)
         # The snapshot itself counts as a generation; what came after it is the next round's.
         look_at(volume)
     _mirror(volume, store)
@@ -123,9 +127,9 @@ def _cut(volume: Volume) -> _Cut:
     return _Cut(path.name, taken_ns, made.created_at)
 
 
-def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, cut: _Cut, caches: Caches) -> RootRef:
+def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, cut: _Cut, caches: Caches) -> Mending:
     record, store = volume.record, connected.hive.store(volume.id)
-    previous = root_of(open_head(bytes.fromhex(record.accepted.signed), volume.id)) if record.accepted else None
+    previous = _accepted_root(volume)
     path = volume.places.snapshots(volume.id) / cut.name
 
     def show(progress: Progress) -> None:
@@ -133,23 +137,14 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected
             volume.show(Moved("replicating", progress.moved_bytes, progress.total_bytes))
 
     with caches.index(volume.id) as known, caches.nodes(record.live_uuid or "none") as nodes:
-
-        def since(start: RootRef | None) -> RootRef:
-            return replicate(
-                path, keys, store, previous=start, known=known, nodes=nodes, taken_ns=cut.taken_ns, on_progress=show
-            ).root
-
         loaded = (lease, connected.upstream.url)
         if volume.index_loaded_for != loaded:
             known.load(store, keys)
             volume.index_loaded_for = loaded
         try:
-            return since(previous)
-        except Corrupt:
-            # What the store has of the previous state is damaged: write everything anew.
-            if previous is None:
-                raise
-            return since(None)
+            return replicate_and_mend(
+                path, keys, store, previous=previous, known=known, nodes=nodes, taken_ns=cut.taken_ns, on_progress=show
+            )
         finally:
             volume.show(None)
 
@@ -162,7 +157,7 @@ def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, 
         if (
             record.accepted
             and before
-            and root_of(before).root == root.root
+            and root_of(before) == root
             and not _has_news(record, lease, record.accepted.generation)
         ):
             unchanged = Accepted(record.accepted.head, record.accepted.signed, cut.name, cut.generation)
@@ -184,6 +179,11 @@ def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, 
         signed = sign_head(head, keys.seed)
         volume.update(replace(record, pending=Pending(head_hash(signed), signed.hex(), cut.name, cut.generation)))
         return True
+
+
+def _accepted_root(volume: Volume) -> RootRef | None:
+    accepted = volume.record.accepted
+    return root_of(open_head(bytes.fromhex(accepted.signed), volume.id)) if accepted else None
 
 
 def _mirror(volume: Volume, store: Store) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mosaic.core.epoch import Epoch
 from mosaic.core.ids import DeviceId
 from mosaic.crypto.hashing import head_hash
 from mosaic.storage.engine.heads import mirror_head, sign_head
+from mosaic.storage.engine.mend import note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import RootRef
 from mosaic.wire.head import Head
 from support.edits import Edit, make
@@ -82,6 +84,38 @@ def test_rescue_names_what_is_damaged_and_restores_the_rest(tmp_path: Path) -> N
     assert done.returncode == 1
     assert "target/first: blob" in done.stderr
     assert (tmp_path / "target" / "second").read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["rotten", "lost"])
+def test_a_volume_that_was_mended_restores_without_mosaic(source: Path, tmp_path: Path, is_lost: bool) -> None:
+    store = FolderStore(tmp_path / "store")
+    here = Machine(store)  # type: ignore[arg-type]
+    commit(store, here.replicate(source).root, 1)
+    (pack,) = (tmp_path / "store").glob("p-*")
+    if is_lost:
+        pack.unlink()
+    else:
+        # Everything but the footer, which goes on saying what lies in it.
+        whole = pack.read_bytes()
+        footer = int.from_bytes(whole[-4:], "big") + 4
+        pack.write_bytes(whole[:45] + bytes(byte ^ 1 for byte in whole[45:-footer]) + whole[-footer:])
+    (source / "big").write_bytes(b"now small")
+    here.known.load(here.store, KEYS)
+    done = replicate_and_mend(
+        source,
+        KEYS,
+        here.store,
+        previous=here.newest,
+        known=here.known,
+        nodes=here.nodes,
+        taken_ns=time.time_ns(),
+    )
+    commit(store, done.replication.root, 2)
+    note_mended(here.store, here.known, done.replaced)
+    assert len(done.replaced) == 1
+    restored = rescue(tmp_path, "--to", str(tmp_path / "target"))
+    assert (restored.returncode, restored.stderr) == (0, "")
+    assert tree_difference(source, tmp_path / "target") == []
 
 
 def test_rescue_believes_no_head_that_the_volume_did_not_sign(tmp_path: Path) -> None:

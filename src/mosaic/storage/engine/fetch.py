@@ -69,12 +69,18 @@ class Fetcher:
         """Return one blob's content.
 
         Raises:
-            Corrupt: it is missing or damaged.
+            Corrupt: no pack has it whole.
             Unavailable: the store did not answer.
         """
-        found = self._find(blob)
-        sealed = self._windowed(found)
-        return open_blob(self._cipher(found.head), found.place, sealed, id_key=self._id_key(found.head))
+        damage: Corrupt = _missing(blob)
+        for found in self._known.locations(blob):
+            try:
+                sealed = self._windowed(found)
+                return open_blob(self._cipher(found.head), found.place, sealed, id_key=self._id_key(found.head))
+            except Corrupt as error:
+                self._known.doubt(found.head.pack)
+                damage = error
+        raise damage
 
     def get_many(self, blobs: Sequence[bytes]) -> Iterator[tuple[bytes, bytes | Corrupt]]:
         """Yield each different blob once, with its content or with what is wrong with it, in any order.
@@ -84,18 +90,31 @@ class Fetcher:
         Raises:
             Unavailable: the store did not answer.
         """
-        found: list[Location] = []
-        for blob in dict.fromkeys(blobs):
-            location = self._known.find(blob)
-            if location is None:
-                yield blob, _missing(blob)
-            else:
-                found.append(location)
+        left = {blob: self._known.locations(blob) for blob in blobs}
+        damage: dict[bytes, Corrupt] = {}
+        while left:
+            found: list[Location] = []
+            for blob, places in list(left.items()):
+                if places:
+                    found.append(places.pop(0))
+                else:
+                    del left[blob]
+                    yield blob, damage.get(blob) or _missing(blob)
+            for head, blob, content in self._read(found):
+                if isinstance(content, Corrupt):
+                    self._known.doubt(head.pack)
+                    damage[blob] = content
+                else:
+                    del left[blob]
+                    yield blob, content
+
+    def _read(self, found: Sequence[Location]) -> Iterator[tuple[PackHead, bytes, bytes | Corrupt]]:
         runs = list(_runs(found))
         work = [(run, self._cipher(run.head), self._id_key(run.head)) for run in runs]
         for run, results in zip(runs, self._readers.map(self._open_run, work), strict=True):
             self.fetched_bytes += run.length
-            yield from results
+            for blob, content in results:
+                yield run.head, blob, content
 
     def _open_run(self, work: tuple[_Run, PackCipher, bytes]) -> list[tuple[bytes, bytes | Corrupt]]:
         run, cipher, id_key = work
@@ -118,12 +137,6 @@ class Fetcher:
             except BlobDamaged as damage:
                 opened.append((place.blob, damage))
         return opened
-
-    def _find(self, blob: bytes) -> Location:
-        found = self._known.find(blob)
-        if found is None:
-            raise _missing(blob)
-        return found
 
     def _windowed(self, found: Location) -> bytes:
         """Return the sealed blob, from a window of its pack that stays in memory for its neighbours."""

@@ -1,7 +1,9 @@
-"""Knowing which pack of a store holds a blob.
+"""Knowing which packs of a store hold a blob.
 
 The packs' own footers are the truth; this is a copy of them in a SQLite file
-that may be deleted at any time and is rebuilt by `load`.
+that may be deleted at any time and is rebuilt by `load`. A pack that is gone
+or was found damaged counts no more as having its blobs, and is remembered
+until `mended`; what can still be read of it is read when no other pack has it.
 """
 
 from collections.abc import Iterable
@@ -14,6 +16,7 @@ from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine import pack as packs
 from mosaic.storage.engine.cachefile import open_cache
 from mosaic.storage.engine.damage import PackDamaged
+from mosaic.storage.engine.mended import mended
 from mosaic.storage.engine.pack import BlobPlace, PackHead
 from mosaic.storage.engine.store import Store
 
@@ -21,17 +24,26 @@ _TAIL_BYTES = 64 * 1024
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS packs (
     number INTEGER PRIMARY KEY, pack BLOB NOT NULL UNIQUE, key_version INTEGER NOT NULL,
-    salt BLOB NOT NULL, size INTEGER NOT NULL);
+    salt BLOB NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS blobs (
-    blob BLOB PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL, start INTEGER NOT NULL,
-    length INTEGER NOT NULL, plain_length INTEGER NOT NULL, flags INTEGER NOT NULL) WITHOUT ROWID;
+    blob BLOB NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, start INTEGER NOT NULL,
+    length INTEGER NOT NULL, plain_length INTEGER NOT NULL, flags INTEGER NOT NULL,
+    PRIMARY KEY (blob, number)) WITHOUT ROWID;
 """
-_VERSION = 1
+_VERSION = 2
+_GONE = -1
+"""The size of a pack that the store lost; when it comes back its size differs, and it is read again."""
+
+_GOOD, _DAMAGED, _MENDED = range(3)
+_FIND = """
+SELECT number, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
+WHERE blob = ? ORDER BY state, number
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What `load` found: packs (16-byte names) whose footers were read, are gone, or are damaged."""
+    """What `load` found that was new: packs (16-byte names) whose footers were read, are gone, or are damaged."""
 
     added: tuple[bytes, ...]
     gone: tuple[bytes, ...]
@@ -57,19 +69,19 @@ class ChunkIndex:
     def load(self, store: Store, keys: VolumeKeys) -> Loaded:
         """Make the index equal to what the store has now. Call at start and after anybody else wrote.
 
-        Reads the footers of packs that it does not know yet. A damaged footer
-        is reported and its pack left out: only files in it are affected.
+        Reads the footers of packs that it does not know yet. One that is gone
+        or has a damaged footer is reported once and is then among `damaged`:
+        only files in it are affected.
 
         Raises:
             Unavailable: the store did not answer; call again.
         """
         there = {pack: entry.size for entry in store.list(packs.PREFIX) if (pack := packs.pack_of(entry.name))}
+        marked = mended(store)
         have: dict[bytes, int] = dict(self._rows.execute("SELECT pack, size FROM packs"))
-        gone = [pack for pack, size in have.items() if there.get(pack) != size]
-        if gone:
-            # A blob is remembered in one pack only: others that hold it too must be asked again.
-            self._clear()
-            have = {}
+        gone = [pack for pack, size in have.items() if size != _GONE and pack not in there]
+        for pack in gone:
+            self._put(PackHead(pack, 0, b""), (), size=_GONE, state=_DAMAGED)
         added: list[bytes] = []
         damaged: list[bytes] = []
         for pack, size in there.items():
@@ -78,37 +90,55 @@ class ChunkIndex:
             try:
                 head, places = fetch_footer(store, keys, pack, size=size)
             except (Corrupt, NotFound):
+                state = _MENDED if pack in marked else _DAMAGED
+                self._put(PackHead(pack, 0, b""), (), size=size, state=state)
                 damaged.append(pack)
             else:
                 self.add(head, places, size=size)
                 added.append(pack)
+        with self._rows:
+            # One that is damaged by what this machine saw is not done with by what another one wrote.
+            self._rows.executemany(
+                "UPDATE packs SET state = ? WHERE pack = ? AND state = ?", ((_MENDED, pack, _GOOD) for pack in marked)
+            )
         return Loaded(tuple(added), tuple(gone), tuple(damaged))
 
     def add(self, head: PackHead, places: Iterable[BlobPlace], *, size: int) -> None:
-        """Remember a pack that the store has durably. A blob that is known elsewhere stays where it was."""
-        with self._rows:
-            number = self._rows.execute(
-                "INSERT INTO packs (pack, key_version, salt, size) VALUES (?, ?, ?, ?)",
-                (head.pack, head.key_version, head.salt, size),
-            ).lastrowid
-            self._rows.executemany(
-                "INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?)",
-                ((at.blob, number, at.position, at.offset, at.length, at.plain_length, at.flags) for at in places),
-            )
+        """Remember a pack that the store has durably. A blob may lie in several."""
+        self._put(head, places, size=size, state=_GOOD)
 
     def has(self, blob: bytes) -> bool:
-        """Return whether the store is known to have this blob."""
-        return self._rows.execute("SELECT 1 FROM blobs WHERE blob = ?", (blob,)).fetchone() is not None
+        """Return whether a pack that is not known to be damaged has this blob."""
+        found = self._rows.execute(
+            "SELECT 1 FROM blobs JOIN packs USING (number) WHERE blob = ? AND state = ?", (blob, _GOOD)
+        )
+        return found.fetchone() is not None
 
     def find(self, blob: bytes) -> Location | None:
-        """Return where the blob lies, None when no known pack has it."""
-        row: tuple[int, int, int, int, int, int] | None = self._rows.execute(
-            "SELECT number, position, start, length, plain_length, flags FROM blobs WHERE blob = ?", (blob,)
-        ).fetchone()
-        if row is None:
-            return None
-        number, position, start, length, plain_length, flags = row
-        return Location(self._head_of(number), BlobPlace(blob, position, start, length, plain_length, flags))
+        """Return the best place of the blob, None when no known pack has it."""
+        return next(iter(self.locations(blob)), None)
+
+    def locations(self, blob: bytes) -> list[Location]:
+        """Return every place where the blob may be read, those in packs that were never found damaged first."""
+        return [
+            Location(self._head_of(number), BlobPlace(blob, *place))
+            for number, *place in self._rows.execute(_FIND, (blob,))
+        ]
+
+    def doubt(self, pack: bytes) -> None:
+        """Remember that something in a pack can't be read: from now on it counts no more as having its blobs."""
+        with self._rows:
+            self._rows.execute("UPDATE packs SET state = ? WHERE pack = ? AND state = ?", (_DAMAGED, pack, _GOOD))
+
+    def damaged(self) -> tuple[bytes, ...]:
+        """Return the packs that are gone or damaged and were not `mended` since."""
+        found = self._rows.execute("SELECT pack FROM packs WHERE state = ? ORDER BY pack", (_DAMAGED,))
+        return tuple(pack for (pack,) in found)
+
+    def mended(self, pack: bytes) -> None:
+        """Remember that what is needed of a damaged pack lies in others too."""
+        with self._rows:
+            self._rows.execute("UPDATE packs SET state = ? WHERE pack = ?", (_MENDED, pack))
 
     def size(self, pack: bytes) -> int:
         """Return the size of a known pack's object."""
@@ -116,18 +146,31 @@ class ChunkIndex:
         return int(size)
 
     def packs(self) -> list[bytes]:
-        """Return the names of all known packs."""
-        return [pack for (pack,) in self._rows.execute("SELECT pack FROM packs ORDER BY pack")]
+        """Return the names of all packs that are not known to be damaged."""
+        found = self._rows.execute("SELECT pack FROM packs WHERE state = ? ORDER BY pack", (_GOOD,))
+        return [pack for (pack,) in found]
 
     def close(self) -> None:
         """Close the file."""
         self._rows.close()
 
-    def _clear(self) -> None:
+    def _put(self, head: PackHead, places: Iterable[BlobPlace], *, size: int, state: int) -> None:
+        """Remember this of a pack, and nothing else that was known of it."""
         with self._rows:
-            self._rows.execute("DELETE FROM blobs")
-            self._rows.execute("DELETE FROM packs")
-        self._head_of.cache_clear()
+            row = self._rows.execute("SELECT number FROM packs WHERE pack = ?", (head.pack,)).fetchone()
+            if row is not None:
+                self._rows.execute("DELETE FROM blobs WHERE number = ?", row)
+                self._rows.execute("DELETE FROM packs WHERE number = ?", row)
+                # Numbers are used again.
+                self._head_of.cache_clear()
+            number = self._rows.execute(
+                "INSERT INTO packs (pack, key_version, salt, size, state) VALUES (?, ?, ?, ?, ?)",
+                (head.pack, head.key_version, head.salt, size, state),
+            ).lastrowid
+            self._rows.executemany(
+                "INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?)",
+                ((at.blob, number, at.position, at.offset, at.length, at.plain_length, at.flags) for at in places),
+            )
 
     def _read_head(self, number: int) -> PackHead:
         pack, key_version, salt = self._rows.execute(
