@@ -58,6 +58,8 @@ class FakeHive:
         self.lock = threading.RLock()
         self.may_commit = threading.Event()
         self.may_commit.set()
+        self.may_read = threading.Event()
+        self.may_read.set()
         self._server: ThreadingHTTPServer | None = None
         self._address = ("127.0.0.1", 0)
 
@@ -115,8 +117,9 @@ class FakeHive:
         if found is None:
             return _problem(404, "not-found")
         volume, kind, name = self.volume(found[1]), found[2], found[3]
-        if kind == "heads" and method == "POST":
-            self.may_commit.wait(20)
+        may_go_on = {("heads", "POST"): self.may_commit, ("objects", "GET"): self.may_read}.get((kind, method))
+        if may_go_on is not None:
+            may_go_on.wait(20)
         with self.lock:
             match (kind, method, name):
                 case ("objects", "PUT", str()):

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from mosaic.adapters import btrfs
+from mosaic.core.errors import MosaicError
 from mosaic.core.ids import HeadHash
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
@@ -39,17 +40,13 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, connected: Connect
     if head_hash(signed) != wanted:
         raise HeadForged(volume.id)
     root = root_of(open_head(signed, volume.id))
-    target = volume.places.incoming(volume.id)
 
     def show(progress: Progress) -> None:
         if volume.stopping or next_step(volume.record) != Fetch(wanted):
             raise LeaseGone(volume.id)
         volume.show(Moved("restoring", progress.moved_bytes, progress.total_bytes))
 
-    with _base(volume) as base:
-        btrfs.create(target)
-        made = btrfs.look(target)
-        assert made is not None
+    with _base(volume) as base, _made(volume) as made:
         try:
             with caches.index(volume.id) as known, caches.nodes(made.uuid) as nodes:
                 known.load(connected.hive.store(volume.id), keys)
@@ -57,7 +54,7 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, connected: Connect
                     root,
                     keys,
                     connected.hive.store(volume.id),
-                    target,
+                    volume.places.incoming(volume.id),
                     known=known,
                     nodes=nodes,
                     base=base,
@@ -66,8 +63,11 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, connected: Connect
         finally:
             volume.show(None)
         btrfs.sync(volume.places.pool)
-    with volume.wakes:
-        volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), made.uuid)))
+        with volume.wakes:
+            if next_step(volume.record) != Fetch(wanted) or not _lies_here(volume, made.uuid):
+                # Given up, discarded or held otherwise while the last bytes were written.
+                raise LeaseGone(volume.id)
+            volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), made.uuid)))
 
 
 def promote(volume: Volume) -> None:
@@ -81,6 +81,10 @@ def promote(volume: Volume) -> None:
             return
         live = volume.live
         if live is None or live.uuid != record.incoming.uuid:
+            if not _lies_here(volume, record.incoming.uuid):
+                # Before anything is retired: what should take its place is gone, and is restored anew.
+                volume.update(replace(record, incoming=None))
+                return
             aside.retire(volume)
             places.incoming(volume.id).rename(places.live(volume.id))
         btrfs.sync(places.pool)
@@ -111,13 +115,40 @@ def drop_incoming(volume: Volume) -> None:
         aside.throw_away(volume.places, volume.places.incoming(volume.id))
 
 
+def _lies_here(volume: Volume, uuid: str) -> bool:
+    found = btrfs.look(volume.places.incoming(volume.id))
+    return found is not None and found.uuid == uuid
+
+
+@contextlib.contextmanager
+def _made(volume: Volume) -> Iterator[btrfs.Subvolume]:
+    """Make `incoming/`, and throw it away again if what is done with it fails: half a restore is only in the way.
+
+    Raises LeaseGone when somebody else threw it away meanwhile: whatever failed then says nothing about the head.
+    """
+    target = volume.places.incoming(volume.id)
+    btrfs.create(target)
+    made = btrfs.look(target)
+    assert made is not None
+    try:
+        yield made
+    except Exception as error:
+        with volume.wakes:
+            if not _lies_here(volume, made.uuid):
+                raise LeaseGone(volume.id) from error
+            # A failure here would hide why the restore failed; the next one, or the next start, clears it too.
+            with contextlib.suppress(MosaicError, OSError):
+                aside.throw_away(volume.places, target)
+        raise
+
+
 @contextlib.contextmanager
 def _base(volume: Volume) -> Iterator[tuple[Path, RootRef] | None]:
     """Make room in `incoming/`, and yield the best local copy of another state, if there is one."""
     record, places = volume.record, volume.places
     path = places.incoming(volume.id)
     older = record.incoming
-    if older is None or not btrfs.exists(path):
+    if older is None or not _lies_here(volume, older.uuid):
         drop_incoming(volume)
         yield _local_copy(volume)
         return

@@ -1,0 +1,131 @@
+"""A restore that nobody wants any more when it ends, or that is gone when it is needed: it takes nothing away."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mosaic.adapters import btrfs
+from mosaic.core.ids import HeadHash, InstallationId, VolumeId
+from mosaic.crypto.volume_keys import volume_keys
+from mosaic.storage import restoring
+from mosaic.storage.books import Books
+from mosaic.storage.caches import Caches
+from mosaic.storage.engine.nodes import NodeMap
+from mosaic.storage.places import Places
+from mosaic.storage.records import VolumeRecord
+from mosaic.storage.upstreams import Upstreams
+from mosaic.storage.volume import LeaseGone, Volume
+from mosaic.wire.storage import Discard, Upstream
+from support.fake_hive_blobs import FakeHive
+from support.storage_daemon import SEED, VOLUME, TestDaemon
+from support.waiting import eventually
+
+pytestmark = pytest.mark.btrfs
+
+
+def write(daemon: TestDaemon, content: bytes) -> None:
+    """Write as a container would."""
+    daemon.create()
+    (daemon.mount() / "page").write_bytes(content)
+    daemon.unmount()
+
+
+def read(daemon: TestDaemon) -> bytes:
+    daemon.create()
+    content = (daemon.mount() / "page").read_bytes()
+    daemon.unmount()
+    return content
+
+
+def newest(hive: FakeHive) -> str:
+    head = hive.volume(VOLUME).newest
+    assert head is not None
+    return head
+
+
+def lies_in(daemon: TestDaemon, place: str) -> bool:
+    assert daemon.config.pool is not None
+    return btrfs.exists(daemon.config.pool / place / VOLUME)
+
+
+def test_a_copy_that_is_discarded_while_it_is_restored_is_not_taken_for_complete(
+    hive: FakeHive, here: TestDaemon, there: TestDaemon
+) -> None:
+    here.take(hive)
+    write(here, b"one")
+    here.hand_over()
+    hive.may_read.clear()
+    there.prefetch(newest(hive))
+    eventually(lambda: lies_in(there, "incoming"))
+    there.client.discard(Discard(VOLUME, newest(hive)))
+    hive.may_read.set()
+    there.take(hive, expect_data=True)
+    there.wait_for_phase("ready")
+    assert read(there) == b"one"
+
+
+@dataclass(frozen=True)
+class Interrupting(Caches):
+    """Caches that let something happen between a restore's last byte and the record of it."""
+
+    happen: Callable[[], None]
+
+    @contextlib.contextmanager
+    def nodes(self, uuid: str) -> Iterator[NodeMap]:
+        with super().nodes(uuid) as nodes:
+            yield nodes
+        self.happen()
+
+
+def test_a_restore_that_nobody_wants_when_it_ends_is_not_noted_as_complete(
+    hive: FakeHive, here: TestDaemon, btrfs_path: Path, tmp_path: Path
+) -> None:
+    here.take(hive)
+    write(here, b"one")
+    here.hand_over()
+    head = HeadHash(newest(hive))
+    places = Places(btrfs_path / "elsewhere")
+    places.pool.mkdir()
+    places.make()
+    with contextlib.closing(Books(tmp_path / "storage.db")) as books:
+        record = VolumeRecord(VolumeId(VOLUME), InstallationId("notes"), "app", prefetch=head)
+        volume = Volume(record, books=books, places=places, changed=lambda: None, fence_confirm_seconds=1)
+
+        def discard() -> None:
+            volume.update(msgspec.structs.replace(volume.record, prefetch=None))
+            restoring.drop_incoming(volume)
+
+        caches = Interrupting(tmp_path / "cache", discard)
+        there = Upstream(hive.url, "token-b", "0a" * 16, "machine-1", "machine-2")
+        with contextlib.closing(Upstreams(there)) as upstreams, pytest.raises(LeaseGone):
+            restoring.fetch(volume, volume_keys(bytes.fromhex(SEED)), head, upstreams.require(), caches=caches)
+        assert volume.record.incoming is None
+        assert not btrfs.exists(places.incoming(volume.id))
+
+
+def test_a_complete_restore_that_is_gone_costs_nothing_that_is_there(
+    hive: FakeHive, here: TestDaemon, there: TestDaemon
+) -> None:
+    there.take(hive)
+    write(there, b"one")
+    there.hand_over()
+    here.take(hive, expect_data=True)
+    here.wait_for_phase("ready")
+    write(here, b"two")
+    here.hand_over()
+    there.prefetch(newest(hive))
+    eventually(lambda: there.volume().prefetched == newest(hive), seen=there.volume)
+    epoch, base = hive.grant(VOLUME, there.token)
+    assert there.config.pool is not None
+    btrfs.delete(there.config.pool / "incoming" / VOLUME)
+    hive.is_down = True
+    there.hold(epoch, base, expect_data=True)
+    eventually(lambda: there.volume().prefetched is None, seen=there.volume)
+    assert lies_in(there, "live"), "it was taken away for something that is not there"
+    hive.is_down = False
+    there.wait_for_phase("ready", seconds=20)
+    assert read(there) == b"two"
