@@ -39,6 +39,16 @@ def test_a_stopped_app_is_stopped_when_its_device_says_so() -> None:
     assert verdict.stopped(installation(wanted="stop", reports={DEVICE: report("stopped")})).state == "done"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "now"),
+    [("run", "It runs where it was before"), ("stop", "It is stopped where it was before")],
+)
+def test_a_move_that_failed_says_why_and_where_the_app_is_now(wanted: str, now: str) -> None:
+    why = "The move of notes to attic failed: the file system is full; home has all its data and takes it back."
+    ended = verdict.arrived(installation(wanted=wanted, problem=why), ATTIC)
+    assert (ended.state, ended.reason) == ("failed", f"{why} {now}")
+
+
 def test_the_steps_shown_are_of_the_device_that_is_at_work() -> None:
     busy = report(steps=[Step("restore", "now")])
     idle = report(steps=[Step("start", "done")])

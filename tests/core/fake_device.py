@@ -43,7 +43,7 @@ def carry_out(steps: list[Step], desired: Wishes, observed: Sights) -> tuple[Wis
             continue
         if isinstance(step, DiscardData):
             assert here.containers is None
-            assert not any(_held(volume) for volume in here.volumes.values())
+            assert not any(_held(volume) or _failed_in_hold(volume) for volume in here.volumes.values())
             sights.pop(step.installation, None)
             continue
         sights[step.installation] = _do(step, wishes.get(step.installation), here)
@@ -124,11 +124,15 @@ def _held(seen: SeenVolume) -> bool:
     return seen.phase in (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.RELEASING)
 
 
+def _failed_in_hold(seen: SeenVolume) -> bool:
+    return seen.phase is VolumePhase.FAILED and seen.epoch is not None
+
+
 def _ready(seen: SeenVolume, step: StartApp | Snapshot) -> bool:
     return seen.phase is VolumePhase.READY and seen.epoch == step.epoch
 
 
 def _set_aside(seen: SeenVolume) -> SeenVolume:
-    if _held(seen) or not seen.clean:
+    if _held(seen) or seen.phase is VolumePhase.FAILED or not seen.clean:
         return replace(seen, phase=VolumePhase.SET_ASIDE, clean=True)
     return seen

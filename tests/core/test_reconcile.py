@@ -143,6 +143,24 @@ def test_an_app_that_leaves_is_stopped_saved_and_released() -> None:
     ]
 
 
+def test_a_restore_that_failed_keeps_nothing_back_when_the_app_leaves() -> None:
+    wanted = Desired(Goal.LEAVE, E2, V1, {DATA: H1, LINK: H2})
+    failed = SeenVolume(VolumePhase.FAILED)
+    assert plan({NOTES: wanted}, {NOTES: Observed(volumes={DATA: failed})}) == []
+    assert has_left(wanted, Observed(volumes={DATA: failed}))
+    beside = Observed(volumes={DATA: failed, LINK: SeenVolume(VolumePhase.READY, E2, H2)})
+    assert plan({NOTES: wanted}, {NOTES: beside}) == [ReleaseVolumes(NOTES, E2)]
+
+
+def test_a_failed_volume_with_older_data_or_a_lease_is_set_aside_and_never_restored_again_to_leave() -> None:
+    for failed in (SeenVolume(VolumePhase.FAILED, E2), SeenVolume(VolumePhase.FAILED, None, H1, clean=False)):
+        seen = Observed(volumes={DATA: failed})
+        for goal, epoch in ((Goal.LEAVE, E2), (Goal.LEAVE, None)):
+            assert plan({NOTES: Desired(goal, epoch, V1, {DATA: H2})}, {NOTES: seen}) == [SetAside(NOTES)]
+        drop = Desired(Goal.DROP, None, V1, {DATA: H2})
+        assert plan({NOTES: drop}, {NOTES: seen}) == [SetAside(NOTES), DiscardData(NOTES)]
+
+
 def test_a_fenced_app_is_stopped_and_set_aside() -> None:
     assert plan({}, {NOTES: RUNNING}) == [StopApp(NOTES), SetAside(NOTES)]
 

@@ -89,6 +89,28 @@ def test_a_target_that_cannot_start_it_sends_it_back_with_its_data(owner: Owner,
     assert attic.local[made.installation].phase == "running"
 
 
+def test_a_target_that_cannot_restore_it_sends_it_back_and_the_owner_reads_why(owner: Owner, joined: Join) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    head = attic.commit(made.installation)
+    cellar.cannot_restore = "1 files could not be restored whole: page"
+    owner.move("cellar")
+    eventually(lambda: (owner.installation().problem or "").startswith("The move of notes to cellar failed"))
+    settled(owner, attic)
+    found = owner.installation()
+    assert found.problem == (
+        "The move of notes to cellar failed: 1 files could not be restored whole: page; "
+        "attic has all its data and takes it back."
+    )
+    assert (found.health.colour, attic.local[made.installation].phase) == ("green", "running")
+    volume = attic.local[made.installation].volumes["data"]
+    assert volume.acknowledged == volume.seq, "every snapshot is attic's own: nothing was restored, and nothing is lost"
+    assert volume.head != head
+    (said,) = [event.text for event in owner.happened() if event.kind == "move-failed"]
+    assert said == found.problem
+
+
 def test_a_move_can_be_stopped_before_it_arrives(owner: Owner, joined: Join) -> None:
     attic, cellar = joined("attic"), joined("cellar")
     owner.install(device="attic")

@@ -50,17 +50,19 @@ class Halted(Exception):
 
 @dataclass
 class Machine:
-    """One Device: what it sees, what is in its volumes, and what it was last told."""
+    """One Device: what it sees, what is in its volumes, which heads it restores, and what it was last told."""
 
     device: DeviceId
     session: SessionId
     connected: bool = True
     broken: bool = False
+    cannot_restore: bool = False
     seen: Observed = field(default_factory=Observed)
     content: dict[VolumeId, Content] = field(default_factory=dict)
     told: Assigned | None = None
     told_revision: int = -1
     bases: dict[VolumeId, HeadHash | None] = field(default_factory=dict)
+    restoring: dict[VolumeId, HeadHash] = field(default_factory=dict)
     problem: str | None = None
 
 
@@ -134,7 +136,7 @@ class World:
             healthy=machine.seen.running and not machine.broken,
             released=leaving and has_left(self._desired(machine), machine.seen),
             heads=heads_left(self._desired(machine), machine.seen) if leaving else None,
-            keeps_data=bool(machine.content),
+            keeps_data=bool(machine.content) or any(seen.phase is VolumePhase.FAILED for seen in volumes.values()),
         )
 
     def _desired(self, machine: Machine) -> Desired:
@@ -192,14 +194,18 @@ class World:
             case WaitForVolumes():
                 for volume in (DATA, LINK):
                     if machine.seen.volumes[volume].phase is VolumePhase.RESTORING:
-                        self._set(machine, volume, phase=VolumePhase.READY)
+                        self._restore(machine, volume)
+                if any(seen.phase is VolumePhase.FAILED for seen in machine.seen.volumes.values()):
+                    raise Halted("the store is damaged")
             case Snapshot() | FinalSnapshot():
-                self._snapshot(step.epoch, machine)
+                self._snapshot(step.epoch, machine, final=isinstance(step, FinalSnapshot))
             case ReleaseVolumes():
                 for volume, seen in machine.seen.volumes.items():
                     if seen.phase in (VolumePhase.READY, VolumePhase.RESTORING):
-                        assert seen.clean
-                        self._set(machine, volume, phase=VolumePhase.RELEASED)
+                        assert seen.clean or seen.phase is VolumePhase.RESTORING
+                        # What was never restored is not held under the epoch any more: its local head says nothing.
+                        epoch = seen.epoch if seen.phase is VolumePhase.READY else None
+                        self._set(machine, volume, phase=VolumePhase.RELEASED, epoch=epoch)
             case MakeKeys():
                 raise AssertionError(step)
             case _ as unreachable:
@@ -228,15 +234,31 @@ class World:
             self._set(machine, volume, phase=VolumePhase.READY, epoch=epoch, proved=False)
             return
         assert machine.seen.containers is None, "data was exchanged under a running app"
+        if base is not None:
+            # What is here stays until the restore is complete.
+            machine.restoring[volume] = base
+            self._set(machine, volume, phase=VolumePhase.RESTORING, epoch=epoch, proved=False)
+            return
         self._keep_conflict(machine, volume)
-        machine.content[volume] = self.heads[base] if base is not None else ()
-        phase = VolumePhase.RESTORING if base else VolumePhase.READY
-        self._set(machine, volume, phase=phase, epoch=epoch, local_head=base, clean=True, proved=False)
+        machine.content[volume] = ()
+        self._set(machine, volume, phase=VolumePhase.READY, epoch=epoch, local_head=None, clean=True, proved=False)
 
-    def _snapshot(self, epoch: Epoch, machine: Machine) -> None:
+    def _restore(self, machine: Machine, volume: VolumeId) -> None:
+        if machine.cannot_restore and volume == DATA:
+            # The other one is restored all the same: an app may leave with some of its volumes held.
+            self._set(machine, volume, phase=VolumePhase.FAILED, epoch=None)
+            return
+        base = machine.restoring.pop(volume)
+        self._keep_conflict(machine, volume)
+        machine.content[volume] = self.heads[base]
+        self._set(machine, volume, phase=VolumePhase.READY, local_head=base, clean=True)
+
+    def _snapshot(self, epoch: Epoch, machine: Machine, *, final: bool) -> None:
         if not machine.connected:
             raise Halted("the Hive does not answer")
-        for volume in (DATA, LINK):
+        written = [volume for volume in (DATA, LINK) if machine.seen.volumes[volume].phase is VolumePhase.READY]
+        assert final or len(written) == 2
+        for volume in written:
             newest = self.placement.lease.newest[volume]
             local = machine.seen.volumes[volume].local_head
             seq = newest.seq + 1 if newest and newest.hash == local else 1
@@ -262,9 +284,11 @@ class World:
 
     def _set_aside(self, machine: Machine) -> None:
         for volume, seen in machine.seen.volumes.items():
-            if seen.phase in (VolumePhase.READY, VolumePhase.RESTORING) or not seen.clean:
+            held = seen.phase in (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.FAILED)
+            if held or not seen.clean:
                 self._keep_conflict(machine, volume)
-                self._set(machine, volume, phase=VolumePhase.SET_ASIDE, clean=True)
+                epoch = seen.epoch if seen.phase is VolumePhase.READY else None
+                self._set(machine, volume, phase=VolumePhase.SET_ASIDE, epoch=epoch, clean=True)
 
     def _keep_conflict(self, machine: Machine, volume: VolumeId) -> None:
         if machine.seen.volumes.get(volume, SeenVolume(VolumePhase.ABSENT)).clean:
@@ -273,6 +297,9 @@ class World:
 
     def _discard(self, machine: Machine) -> None:
         assert machine.seen.containers is None
+        for volume, seen in machine.seen.volumes.items():
+            assert seen.phase is not VolumePhase.FAILED or seen.epoch is None, "it is still held"
+            self._keep_conflict(machine, volume)
         machine.content.clear()
         machine.seen = Observed()
 

@@ -80,6 +80,10 @@ def break_machine(device: DeviceId, broken: bool, world: World) -> None:
     world.machines[device].broken = broken
 
 
+def lose_its_store(device: DeviceId, cannot_restore: bool, world: World) -> None:
+    world.machines[device].cannot_restore = cannot_restore
+
+
 def restart(device: DeviceId, world: World) -> None:
     world.new_session(world.machines[device])
 
@@ -104,6 +108,8 @@ def _of(device: DeviceId) -> list[Event]:
         *[Event(f"{device} online", partial(connect, device, True))] * 2,
         Event(f"{device} breaks", partial(break_machine, device, True)),
         Event(f"{device} is mended", partial(break_machine, device, False)),
+        Event(f"{device} cannot restore", partial(lose_its_store, device, True)),
+        Event(f"{device} can restore", partial(lose_its_store, device, False)),
         Event(f"{device} restarts", partial(restart, device)),
     ]
 
@@ -123,6 +129,21 @@ EVENTS: list[Event] = [
 ]
 
 
+AROUND_DEN: list[Event] = [
+    *_of(ATTIC),
+    *_of(CELLAR),
+    *[event for event in _of(DEN) if event.name not in ("force to den", "restore on den", "den can restore")],
+    *[Event("everybody works", everybody_works)] * 8,
+    Event("cancel", partial(ask, lambda at, world: cancel_move(at, world.now))),
+    Event("uninstall", partial(ask, lambda at, world: uninstall(at, world.now))),
+    Event("stop", partial(ask, lambda at, world: want(at, Wish.STOP))),
+    Event("start", partial(ask, lambda at, world: want(at, Wish.RUN))),
+    Event("the Hive restarts", restart_hive),
+    Event("minutes pass", partial(wait, 400)),
+]
+"""Everything but what an owner forces on a Device whose store is damaged for good."""
+
+
 @given(st.lists(st.sampled_from(EVENTS), min_size=25, max_size=60))
 @settings(max_examples=250, deadline=None)
 def test_whatever_happens_a_move_converges_and_loses_nothing(story: list[Event]) -> None:
@@ -133,6 +154,18 @@ def test_whatever_happens_a_move_converges_and_loses_nothing(story: list[Event])
     come_to_rest(world)
 
 
+@given(st.lists(st.sampled_from(AROUND_DEN), min_size=20, max_size=50))
+@settings(max_examples=150, deadline=None)
+def test_a_failed_restore_never_keeps_an_app_from_its_old_home(story: list[Event]) -> None:
+    world = settled_world()
+    lose_its_store(DEN, True, world)
+    for event in story:
+        event.happen(world)
+        world.check()
+    come_to_rest(world, but=DEN)
+    assert world.placement.home != DEN or world.placement.phase is Phase.TRASHED
+
+
 def settled_world() -> World:
     world = World()
     for _ in range(4):
@@ -141,10 +174,10 @@ def settled_world() -> World:
     return world
 
 
-def come_to_rest(world: World) -> None:
-    """Let everybody answer, and see that all ends where the owner wants it."""
+def come_to_rest(world: World, *, but: DeviceId | None = None) -> None:
+    """Let everybody answer, and see that all ends where the owner wants it. `but` has no store to restore from."""
     for machine in world.machines.values():
-        machine.connected, machine.broken = True, False
+        machine.connected, machine.broken, machine.cannot_restore = True, False, machine.device == but
     for _ in range(15):
         everybody_works(world)
         world.check()
@@ -189,6 +222,20 @@ def test_a_target_that_fails_to_start_hands_back_and_home_finds_its_data_in_plac
     assert world.placement.phase is Phase.SETTLED
     assert world.placement.home == ATTIC and not world.conflicts
     assert world.machines[ATTIC].seen.running
+
+
+def test_a_target_that_cannot_restore_hands_back_and_home_finds_its_data_in_place() -> None:
+    world = settled_world()
+    content = dict(world.machines[ATTIC].content)
+    world.placement = move(world.placement, CELLAR, world.now)
+    until_arriving(world)
+    lose_its_store(CELLAR, True, world)
+    for _ in range(12):
+        everybody_works(world)
+    assert (world.placement.phase, world.placement.home) == (Phase.SETTLED, ATTIC)
+    assert world.machines[ATTIC].seen.running and not world.conflicts
+    assert all(world.machines[ATTIC].content[volume][: len(kept)] == kept for volume, kept in content.items())
+    assert not world.machines[CELLAR].seen.volumes
 
 
 def until_arriving(world: World) -> None:

@@ -81,7 +81,7 @@ class Local:
 
 
 class FakeDevice:
-    """One machine. `refuses` maps a goal to why this Device cannot reach it."""
+    """One machine. `refuses` maps a goal to why it is not reached here; `cannot_restore` says why no restore ends."""
 
     def __init__(self, name: str = "attic", *, root: Secret | None = None, same_machine: bool = False) -> None:
         self.name = name
@@ -93,6 +93,7 @@ class FakeDevice:
         self.claims: DeviceId | None = None
         self.obedient = True
         self.refuses: dict[str, str] = {}
+        self.cannot_restore = ""
         self.local: dict[str, Local] = {}
         self.highest: dict[str, str] = {}
         self.welcomes: list[Welcome] = []
@@ -330,6 +331,9 @@ class FakeDevice:
             case "run" | "stop" | "leave":
                 if item.epoch is None:
                     return
+                if self.cannot_restore and any(each.base and each.kind not in local.volumes for each in item.volumes):
+                    self._give_up(item, local)
+                    return
                 fresh = local.epoch != item.epoch
                 self._hold(item, local)
                 if fresh or (item.goal == "leave" and local.phase != "released"):
@@ -337,6 +341,14 @@ class FakeDevice:
                         self.commit(item.installation, kind)
                 phases: dict[str, InstallationPhase] = {"run": "running", "stop": "stopped", "leave": "released"}
                 local.phase = phases[item.goal]
+
+    def _give_up(self, item: Assignment, local: Local) -> None:
+        """A restore failed: nothing is held, and there is nothing to leave behind."""
+        if item.goal == "leave":
+            local.phase, local.epoch = "released", item.epoch
+            return
+        local.phase, local.epoch = "failed", None
+        local.problem = Failure("restore-incomplete", self.cannot_restore, "restore an older snapshot")
 
     def _hold(self, item: Assignment, local: Local) -> None:
         # An assignment that was written before it had registered them names none: the keys it made still count.

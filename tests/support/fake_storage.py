@@ -61,11 +61,12 @@ class _Volume:
     local_head: str | None = None
     first_head_in: str | None = None
     prefetched: str | None = None
+    problem: Failure | None = None
     conflicts: tuple[Content, ...] = ()
 
 
 class FakeStorage:
-    """One daemon."""
+    """One daemon. `damaged` are the heads that it cannot restore."""
 
     def __init__(self, store: FakeStore, *, driver: str = "mosaic", points: KillPoints | None = None) -> None:
         self.store = store
@@ -74,6 +75,7 @@ class FakeStorage:
         self.volumes: dict[str, _Volume] = {}
         self.upstreams: list[Upstream] = []
         self.free_bytes = 10**12
+        self.damaged: set[str] = set()
         self._version = 0
         self._changed = threading.Condition()
 
@@ -99,6 +101,9 @@ class FakeStorage:
             ours = found.local is not None and found.local_head == request.base
             if found.epoch == request.epoch and found.phase == "ready":
                 ours = True
+            if not ours and request.base in self.damaged:
+                self._put(request.volume, replace(found, phase="failed", highest=request.epoch, problem=_DAMAGE))
+                return self._state_of(request.volume)
             if not ours:
                 found = self._restored(found, request)
             self._put(
@@ -111,6 +116,9 @@ class FakeStorage:
         with self.points.around():
             found = self.volumes.get(request.volume) or _Volume(request.installation, request.kind)
             assert request.head in self.store.content
+            if request.head in self.damaged:
+                self._put(request.volume, replace(found, problem=_DAMAGE))
+                return self._state_of(request.volume)
             self._put(request.volume, replace(found, prefetched=request.head))
         return self._state_of(request.volume)
 
@@ -200,8 +208,12 @@ class FakeStorage:
             mounts=0,
             conflicts=[ConflictSnapshot(f"c{at}", "1.1", at, "/c") for at in range(len(found.conflicts))],
             prefetched=found.prefetched,
+            problem=found.problem,
         )
 
 
 def _failure(code: str, message: str) -> Failure:
     return Failure(code, message, "a hint")
+
+
+_DAMAGE = _failure("restore-incomplete", "1 files could not be restored whole: page")

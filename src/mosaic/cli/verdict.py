@@ -29,8 +29,9 @@ def arrived(installation: Installation, device: str) -> Verdict:
     if installation.device == device and installation.phase == SETTLED:
         return _running(installation)
     if installation.phase == SETTLED and installation.device != device:
-        why = installation.problem or "the app went back to the Device that it came from"
-        return Verdict("failed", why, f"`mosaic show {installation.name}` says how it stands")
+        why = installation.problem or "the other Device could not take it"
+        now = "It runs where it was before" if installation.wanted == "run" else "It is stopped where it was before"
+        return Verdict("failed", f"{why.rstrip('.')}. {now}", f"`mosaic show {installation.name}` says how it stands")
     return _under_way(installation)
 
 

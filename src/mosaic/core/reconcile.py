@@ -170,19 +170,31 @@ def _set_aside(installation: InstallationId, seen: Observed) -> list[Step]:
 
 
 def _at_risk(volume: SeenVolume) -> bool:
-    return volume.phase in _HELD or (volume.phase is VolumePhase.FAILED and not volume.clean)
+    return volume.phase in _HELD or _failed_with_more(volume)
+
+
+def _failed_with_more(volume: SeenVolume) -> bool:
+    """Whether a failed volume is more than a restore that never ended: it is held, or has older data of its own."""
+    return volume.phase is VolumePhase.FAILED and (volume.epoch is not None or not volume.clean)
 
 
 def _leave(installation: InstallationId, wanted: Desired, seen: Observed) -> list[Step]:
     epoch = wanted.epoch
-    local = [volume for name, volume in seen.volumes.items() if name in wanted.volumes and _at_risk(volume)]
-    if epoch is None or not local:
-        return []
+    local = [volume for name, volume in seen.volumes.items() if name in wanted.volumes]
+    held = [volume for volume in local if volume.phase in _HELD]
+    steps = _hand_over(installation, epoch, held) if epoch and held else []
+    if any(_failed_with_more(volume) for volume in local):
+        # Last, for it takes whatever is held still. What was never restored under this epoch is in no new head.
+        steps.append(SetAside(installation))
+    return steps
+
+
+def _hand_over(installation: InstallationId, epoch: Epoch, held: list[SeenVolume]) -> list[Step]:
     steps: list[Step] = []
-    regain = any(volume.epoch != epoch or volume.phase is VolumePhase.FAILED for volume in local)
+    regain = any(volume.epoch != epoch for volume in held)
     if regain:
         steps += [HoldVolumes(installation, epoch), WaitForVolumes(installation, epoch)]
-    if regain or any(volume.phase is not VolumePhase.RESTORING and not volume.clean for volume in local):
+    if regain or any(volume.phase is not VolumePhase.RESTORING and not volume.clean for volume in held):
         # Only then: a head that says nothing new would make the copy that another Device kept look stale.
         steps.append(FinalSnapshot(installation, epoch))
     return [*steps, ReleaseVolumes(installation, epoch)]

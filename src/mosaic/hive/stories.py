@@ -50,6 +50,9 @@ def told_by(
     if before.phase is Phase.PREPARING and after.home == before.home and after.other is None and before.other:
         why = reasons.get(before.other, "it did not answer")
         yield "move-failed", f"{devices.get(before.other, 'The other device')} cannot take {name}: {why}."
+    elif after.returning and after.problem and not before.returning:
+        why = after.problem.rstrip(".")
+        yield "move-failed", f"The move of {name} to {home} failed: {why}; {other} has all its data and takes it back."
     elif after.problem and after.problem != before.problem:
         kind = "move-failed" if after.returning or after.phase is not Phase.ARRIVING else "conflict"
         yield kind, f"{name}: {after.problem}"

@@ -50,6 +50,7 @@ def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -
         problem=problem,
         conflicts=aside.conflicts(daemon.places, volume.id),
         prefetched=record.incoming.head if record.incoming else None,
+        prefetching=record.prefetch,
     )
 
 

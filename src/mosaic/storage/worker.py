@@ -2,7 +2,8 @@
 
 It sleeps until it is asked or its next round is due. Retrying is decided by
 the error's type: what is Unavailable is tried again soon and with jitter, any
-other refusal rarely, and damage in a restore not until it is asked again.
+other refusal rarely, and a restore that met damage or a full disk not until it
+is asked again.
 """
 
 import random
@@ -15,9 +16,10 @@ from mosaic.adapters import btrfs
 from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
-from mosaic.storage import log, memory, replication, restoring
+from mosaic.storage import descent, log, memory, replication, restoring
 from mosaic.storage.caches import Caches
-from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, next_step
+from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, Trace, next_step
+from mosaic.storage.engine.restore import TargetFailed
 from mosaic.storage.pool import Pool
 from mosaic.storage.upstreams import Upstreams
 from mosaic.storage.volume import LeaseGone, Volume
@@ -25,6 +27,8 @@ from mosaic.storage.volume import LeaseGone, Volume
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _REFUSED_PAUSE_SECONDS = 15.0
+_ENDS_A_RESTORE = (Corrupt, NotFound, btrfs.PoolFull, TargetFailed)
+"""Waiting does not mend these, and meanwhile the app runs nowhere."""
 
 
 class InternalError(MosaicError):
@@ -125,6 +129,9 @@ class Worker:
                     memory.give_back()
                     log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
                 return self._interval_seconds
+            case Trace():
+                descent.trace(volume, self._upstreams.require().hive.heads(volume.id))
+                return 0.0
             case Rest():
                 return None
             case _:
@@ -136,7 +143,7 @@ class Worker:
             "step_failed", volume=volume.id[:12], step=type(step).__name__, code=error.code, reason=error.message
         )
         volume.tell(error)
-        if isinstance(step, Fetch) and isinstance(error, Corrupt | NotFound):
+        if isinstance(step, Fetch) and isinstance(error, _ENDS_A_RESTORE):
             self._give_up(step)
             return 0.0
         self._failures += 1
@@ -146,11 +153,15 @@ class Worker:
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 (spreads, keeps no secret)
 
     def _give_up(self, step: Fetch) -> None:
+        """Hold nothing that was never restored, or the app could not go back to the Device that has it all."""
         with self._volume.wakes:
             record = self._volume.record
-            if record.phase == "restoring":
-                self._volume.update(replace(record, phase="failed"))
-            elif record.prefetch == step.head:
+            if next_step(record) != step:
+                # It failed at what nobody wants any more.
+                return
+            if record.lease is not None:
+                self._volume.update(replace(record, phase="failed", lease=None))
+            else:
                 self._volume.update(replace(record, prefetch=None))
 
     def _keys(self) -> VolumeKeys:

@@ -138,7 +138,8 @@ class Discard(msgspec.Struct, frozen=True):
 
     Refused unless the store was seen to have `replaced_by` (a head hash) or a
     descendant as its newest head: nothing is deleted until its replacement is
-    verified (G3).
+    verified (G3). That may take long after many snapshots: the answer is
+    `unproven` until it is known, and the daemon goes on finding out.
     """
 
     volume: str
@@ -184,7 +185,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     the newest acknowledged head that the local data descends from; `clean`
     says that nothing has changed since it, as far as the daemon has looked;
     `prefetched` the head
-    that was restored ahead, once that restore is complete.
+    that was restored ahead, once that restore is complete; `prefetching` the
+    one that is still tried (None: done, given up for `problem`, or not asked).
     """
 
     volume: str
@@ -202,6 +204,7 @@ class VolumeState(msgspec.Struct, frozen=True):
     problem: Failure | None = None
     conflicts: list[ConflictSnapshot] = []
     prefetched: str | None = None
+    prefetching: str | None = None
 
 
 class PoolState(msgspec.Struct, frozen=True):

@@ -17,6 +17,8 @@ from mosaic.wire.storage import Discard, Hold, Prefetch, Release, SetAside, Snap
 Show = Callable[[int | None, int | None], None]
 """Told how many bytes of how many have moved."""
 
+_HELD = ("ready", "restoring", "releasing")
+
 
 async def hold(means: Means, item: Assignment, epoch: str) -> None:
     """Ask for every volume under `epoch`. An app that ran here before must find its data again (G4)."""
@@ -59,6 +61,7 @@ async def prefetch(means: Means, item: Assignment, show: Show) -> None:
         list(wanted),
         lambda seen: wanted[seen.volume].newest in (seen.prefetched, seen.local_head),
         show=_summed(show),
+        gave_up=lambda seen: seen.prefetching != wanted[seen.volume].newest,
     )
 
 
@@ -76,23 +79,25 @@ async def snapshot(means: Means, item: Assignment, epoch: str, show: Show) -> No
 
 
 async def final_snapshot(means: Means, item: Assignment, epoch: str, show: Show) -> None:
-    """Have everything of a stopped app replicated."""
-    for volume in _ids(item):
+    """Have everything of a stopped app replicated. A volume that is not restored here has nothing to replicate."""
+    written = [volume.volume for volume in await _of(means, item) if volume.phase in ("ready", "releasing")]
+    for volume in written:
         await ask(means.storage.snapshot, SnapshotNow(volume, epoch, final=True))
-    await until(means, _ids(item), lambda seen: seen.epoch == epoch and seen.clean, show=_summed(show))
+    await until(means, written, lambda seen: seen.epoch == epoch and seen.clean, show=_summed(show))
 
 
 async def release(means: Means, item: Assignment, epoch: str) -> None:
-    """Stop holding the volumes. Their data stays."""
-    for volume in _ids(item):
-        await ask(means.storage.release, Release(volume, epoch))
+    """Stop holding the volumes that are held. Their data stays."""
+    for volume in await _of(means, item):
+        if volume.phase in _HELD:
+            await ask(means.storage.release, Release(volume.volume, epoch))
 
 
 async def set_aside(means: Means, installation: str, why: str) -> None:
     """Keep what was not replicated as a conflict snapshot, and stop holding (G5). One that fails stops no other."""
     errors: list[MosaicError] = []
     for volume in await _here(means, installation):
-        if volume.phase in ("ready", "restoring", "releasing", "failed"):
+        if volume.phase in (*_HELD, "failed"):
             try:
                 await ask(means.storage.set_aside, SetAside(volume.volume, why))
             except MosaicError as error:
@@ -108,6 +113,10 @@ async def discard(means: Means, item: Assignment) -> None:
         replaced_by = newest.get(volume.volume)
         if replaced_by is not None and volume.phase != "absent":
             await ask(means.storage.discard, Discard(volume.volume, replaced_by))
+
+
+async def _of(means: Means, item: Assignment) -> list[VolumeState]:
+    return [volume for volume in await _here(means, item.installation) if volume.volume in _ids(item)]
 
 
 async def _here(means: Means, installation: str) -> list[VolumeState]:

@@ -1,0 +1,109 @@
+"""A restore that cannot end: it is given up, holds nothing and leaves nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mosaic.adapters import btrfs
+from mosaic.wire.storage import Discard
+from support.fake_hive_blobs import FakeHive
+from support.storage_daemon import VOLUME, TestDaemon
+from support.waiting import eventually
+
+pytestmark = pytest.mark.btrfs
+
+
+def write(daemon: TestDaemon, content: bytes) -> None:
+    """Write as a container would."""
+    daemon.create()
+    (daemon.mount() / "page").write_bytes(content)
+    daemon.unmount()
+
+
+def read(daemon: TestDaemon) -> bytes:
+    daemon.create()
+    content = (daemon.mount() / "page").read_bytes()
+    daemon.unmount()
+    return content
+
+
+def damage(hive: FakeHive) -> None:
+    """Flip a bit of every pack."""
+    objects = hive.volume(VOLUME).objects
+    for name in [name for name in objects if name[:2] not in ("h-", "e-")]:
+        objects[name] = objects[name][:40] + bytes([objects[name][40] ^ 1]) + objects[name][41:]
+
+
+def newest(hive: FakeHive) -> str:
+    head = hive.volume(VOLUME).newest
+    assert head is not None
+    return head
+
+
+def lies_in(daemon: TestDaemon, place: str) -> bool:
+    assert daemon.config.pool is not None
+    return btrfs.exists(daemon.config.pool / place / VOLUME)
+
+
+def test_a_device_that_could_not_restore_gives_way_to_the_one_that_has_it_all(
+    hive: FakeHive, here: TestDaemon, there: TestDaemon
+) -> None:
+    here.take(hive)
+    write(here, b"precious " * 1000)
+    here.hand_over()
+    damage(hive)
+    there.take(hive)
+    failed = there.wait_for_phase("failed")
+    assert (failed.epoch, failed.problem is not None) == (None, True)
+    eventually(lambda: not lies_in(there, "incoming"))
+    here.take(hive, expect_data=True)
+    here.wait_for_phase("ready")
+    assert read(here) == b"precious " * 1000
+    assert here.volume().conflicts == []
+
+
+def test_what_could_not_be_restored_can_be_let_go(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:
+    here.take(hive)
+    write(here, b"precious")
+    here.hand_over()
+    damage(hive)
+    there.take(hive)
+    there.wait_for_phase("failed")
+    there.client.discard(Discard(VOLUME, newest(hive)))
+    assert there.volume().phase == "absent"
+
+
+def test_a_restore_onto_a_full_disk_fails_at_once_and_ends_when_there_is_room(
+    hive: FakeHive, here: TestDaemon, there: TestDaemon
+) -> None:
+    content = os.urandom(30_000_000)
+    here.take(hive)
+    write(here, content)
+    here.hand_over()
+    assert there.config.pool is not None
+    filler = there.config.pool.parent / "filler"
+    fill(filler, but=25_000_000)
+    epoch = there.take(hive)
+    failed = there.wait_for_phase("failed")
+    assert failed.problem is not None
+    assert "full" in failed.problem.message
+    filler.unlink()
+    btrfs.sync(there.config.pool)
+    eventually(lambda: is_ready_when_asked_again(there, epoch, newest(hive)), seen=there.volume)
+    assert read(there) == content
+
+
+def is_ready_when_asked_again(daemon: TestDaemon, epoch: str, base: str) -> bool:
+    """Hold again as a Device does; a file system gives freed room back a moment later."""
+    phase = daemon.volume().phase
+    if phase == "failed":
+        daemon.hold(epoch, base, expect_data=True)
+    return phase == "ready"
+
+
+def fill(path: Path, *, but: int) -> None:
+    """Leave `but` bytes of a file system."""
+    room = os.statvfs(path.parent)
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - but)
