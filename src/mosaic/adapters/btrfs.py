@@ -86,8 +86,12 @@ class SubvolumeRefused(MosaicError):
 
 @dataclass(frozen=True, slots=True)
 class Subvolume:
-    """What the kernel knows about one. `created_at` is the generation it was made in, in the source's count."""
+    """What the kernel knows about one. `created_at` is the generation it was made in, in the source's count.
 
+    `tree` is the file system's own number of it.
+    """
+
+    tree: int
     uuid: str
     generation: int
     created_at: int
@@ -142,8 +146,10 @@ def look(path: Path) -> Subvolume | None:
     raw = bytearray(_SUBVOL_INFO.size)
     with _translated(path), _open(path) as descriptor:
         fcntl.ioctl(descriptor, _GET_SUBVOL_INFO, raw)
-    (_, _, _, _, generation, flags, uuid, _, _, _, created_at, _, _) = _SUBVOL_INFO.unpack(raw)
-    return Subvolume(uuid=uuid.hex(), generation=generation, created_at=created_at, read_only=bool(flags & 1))
+    (tree, _, _, _, generation, flags, uuid, _, _, _, created_at, _, _) = _SUBVOL_INFO.unpack(raw)
+    return Subvolume(
+        tree=tree, uuid=uuid.hex(), generation=generation, created_at=created_at, read_only=bool(flags & 1)
+    )
 
 
 def set_read_only(path: Path, *, read_only: bool) -> None:

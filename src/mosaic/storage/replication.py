@@ -21,6 +21,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import committing
 from mosaic.storage.caches import Caches
+from mosaic.storage.differing import hints
 from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
 from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import Progress, RootRef
@@ -130,7 +131,10 @@ def _cut(volume: Volume) -> _Cut:
 def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, cut: _Cut, caches: Caches) -> Mending:
     record, store = volume.record, connected.hive.store(volume.id)
     previous = _accepted_root(volume)
-    path = volume.places.snapshots(volume.id) / cut.name
+    folder = volume.places.snapshots(volume.id)
+    path = folder / cut.name
+    before = record.accepted.snapshot if record.accepted else None
+    where = hints(path, folder / before if before else None)
 
     def show(progress: Progress) -> None:
         with volume.still_leased(lease):
@@ -143,7 +147,15 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected
             volume.index_loaded_for = loaded
         try:
             return replicate_and_mend(
-                path, keys, store, previous=previous, known=known, nodes=nodes, taken_ns=cut.taken_ns, on_progress=show
+                path,
+                keys,
+                store,
+                previous=previous,
+                known=known,
+                nodes=nodes,
+                taken_ns=cut.taken_ns,
+                hints=where,
+                on_progress=show,
             )
         finally:
             volume.show(None)

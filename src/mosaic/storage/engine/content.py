@@ -30,10 +30,14 @@ class ShortRead(Exception):
     """The file ended before its size said; whoever knows its path says so."""
 
 
-def read_chunks(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield (number, content) of every chunk that is not all zeros, in order. Raises ShortRead, OSError."""
-    at = 0
-    while at < size:
+def read_chunks(fd: int, size: int, first: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Yield (number, content) of every chunk from `first` to before `end` that is not all zeros, in order.
+
+    Raises ShortRead, OSError.
+    """
+    at = first * CHUNK_BYTES
+    stop_at = size if end is None else min(size, end * CHUNK_BYTES)
+    while at < stop_at:
         try:
             data = os.lseek(fd, at, os.SEEK_DATA)
         except OSError as error:
@@ -41,10 +45,10 @@ def read_chunks(fd: int, size: int) -> Iterator[tuple[int, bytes]]:
                 return  # only a hole is left
             raise
         hole = os.lseek(fd, data, os.SEEK_HOLE)
-        at = data - data % CHUNK_BYTES
-        end = min(size, -(-hole // CHUNK_BYTES) * CHUNK_BYTES)
-        while at < end:
-            wanted = min(_READ_BYTES, end - at)
+        at = max(at, data - data % CHUNK_BYTES)
+        until = min(stop_at, -(-hole // CHUNK_BYTES) * CHUNK_BYTES)
+        while at < until:
+            wanted = min(_READ_BYTES, until - at)
             block = os.pread(fd, wanted, at)
             if len(block) != wanted:
                 raise ShortRead

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mosaic.core.errors import Corrupt
 from mosaic.crypto.volume_keys import VolumeKeys
+from mosaic.storage.engine.changes import Hints
 from mosaic.storage.engine.damage import SourceDamaged
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mended import mark_mended
@@ -38,6 +39,7 @@ def replicate_and_mend(
     known: ChunkIndex,
     nodes: NodeMap,
     taken_ns: int,
+    hints: Hints | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Mending:
     """Do what `replicate` does, and write everything anew when the store was found damaged.
@@ -58,6 +60,7 @@ def replicate_and_mend(
                 known=known,
                 nodes=nodes,
                 taken_ns=taken_ns,
+                hints=hints,
                 on_progress=on_progress,
             )
             return Mending(done, ())
@@ -68,7 +71,15 @@ def replicate_and_mend(
             known.load(store, keys)
     damaged = known.damaged()
     done = replicate(
-        snapshot, keys, store, previous=None, known=known, nodes=nodes, taken_ns=taken_ns, on_progress=on_progress
+        snapshot,
+        keys,
+        store,
+        previous=None,
+        known=known,
+        nodes=nodes,
+        taken_ns=taken_ns,
+        hints=hints,
+        on_progress=on_progress,
     )
     return Mending(done, damaged)
 

@@ -21,10 +21,11 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS nodes (
     inode INTEGER PRIMARY KEY, node INTEGER NOT NULL, size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS by_node ON nodes (node);
 CREATE TABLE IF NOT EXISTS state (
-    one INTEGER PRIMARY KEY CHECK (one = 1), root BLOB NOT NULL, taken_ns INTEGER NOT NULL);
+    one INTEGER PRIMARY KEY CHECK (one = 1), root BLOB NOT NULL, taken_ns INTEGER NOT NULL, source TEXT NOT NULL);
 """
-_VERSION = 1
+_VERSION = 2
 _SIGN = 1 << 63
 
 
@@ -61,6 +62,12 @@ class NodeMap:
         self._rows.execute("DELETE FROM state")
         return False
 
+    @property
+    def source(self) -> str:
+        """The uuid of the snapshot whose files are remembered; empty when it is not known."""
+        row: tuple[str] | None = self._rows.execute("SELECT source FROM state").fetchone()
+        return row[0] if row else ""
+
     def find(self, inode: int) -> Remembered | None:
         """Return what is remembered of an inode, None for a new one."""
         row: tuple[int, int, int, int] | None = self._rows.execute(
@@ -94,9 +101,13 @@ class NodeMap:
         """Drop an inode that is gone."""
         self._rows.execute("DELETE FROM nodes WHERE inode = ?", (_signed(inode),))
 
-    def commit(self, root: bytes, *, taken_ns: int) -> None:
-        """Make this the memory of `root`, whose snapshot was cut at `taken_ns`."""
-        self._rows.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (root, taken_ns))
+    def forget_node(self, node: int) -> None:
+        """Drop the file that had this node."""
+        self._rows.execute("DELETE FROM nodes WHERE node = ?", (node,))
+
+    def commit(self, root: bytes, *, taken_ns: int, source: str = "") -> None:
+        """Make this the memory of `root`, whose snapshot has the uuid `source` and was cut at `taken_ns`."""
+        self._rows.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?)", (root, taken_ns, source))
         self._rows.commit()
 
     def rollback(self) -> None:

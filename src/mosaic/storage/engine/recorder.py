@@ -8,6 +8,7 @@ from mosaic.storage.engine.content import ShortRead, read_chunks
 from mosaic.storage.engine.damage import SourceChanged
 from mosaic.storage.engine.pack import Kind
 from mosaic.storage.engine.records import (
+    CHUNK_BYTES,
     GROUP_IDS,
     ZERO_CHUNK,
     Node,
@@ -19,6 +20,7 @@ from mosaic.storage.engine.records import (
     group_key,
     groups_of,
     node_key,
+    split_ids,
 )
 from mosaic.storage.engine.roots import shown
 from mosaic.storage.engine.scan import Seen, describe, open_file, reading
@@ -49,8 +51,8 @@ class Recorder:
         if before is not None:
             self._drop_what_no_longer_fits(number, decode_node(before), node)
 
-    def put_file(self, number: int, dir_fd: int, seen: Seen, path: Components) -> None:
-        """Read a regular file, upload the chunks that the store lacks, and stage its records.
+    def put_file(self, number: int, dir_fd: int, seen: Seen, path: Components) -> Node:
+        """Read a regular file, upload the chunks that the store lacks, and stage its records. Returns its node.
 
         Raises:
             SourceChanged, SourceDamaged: it can't be read as it was seen.
@@ -60,7 +62,7 @@ class Recorder:
         try:
             with open_file(dir_fd, seen, path) as fd, reading(path):
                 xattrs = read_xattrs(fd)
-                chunks = self._upload(fd, empty.size)
+                chunks = self._upload(fd, empty.size, 0, None)
                 tail = b""
                 if empty.group_count:
                     self._put_groups(number, chunks)
@@ -69,7 +71,40 @@ class Recorder:
                     tail = b"".join(ids.get(at, ZERO_CHUNK) for at in range(empty.chunk_count))
         except ShortRead as short:
             raise SourceChanged(shown(b"/".join(path))) from short
-        self.put(number, describe(seen, xattrs=xattrs, tail=tail))
+        node = describe(seen, xattrs=xattrs, tail=tail)
+        self.put(number, node)
+        return node
+
+    def put_spans(
+        self, number: int, dir_fd: int, seen: Seen, path: Components, before: Node, spans: list[tuple[int, int]]
+    ) -> Node:
+        """`put_file`, reading only the chunks in `spans` (and those that a new size changes); `before` has the rest.
+
+        The spans are (first, past the last), in any order.
+        """
+        now = describe(seen, xattrs=(), tail=b"")
+        if before.type is NodeType.FILE and before.size == now.size and not spans:
+            with open_file(dir_fd, seen, path) as fd, reading(path):
+                node = describe(seen, xattrs=read_xattrs(fd), tail=before.tail)
+            self.put(number, node)
+            return node
+        if not before.group_count or not now.group_count:
+            return self.put_file(number, dir_fd, seen, path)
+        if before.size != now.size:
+            # The last chunk of the shorter one has another length now, or is the last that its group may name.
+            spans = [*spans, (min(before.size, now.size - 1) // CHUNK_BYTES, now.chunk_count)]
+        try:
+            with open_file(dir_fd, seen, path) as fd, reading(path):
+                xattrs = read_xattrs(fd)
+                for index, inner in spans_by_group(spans, now.chunk_count):
+                    self._put_group(number, index, fd, now, inner)
+        except ShortRead as short:
+            raise SourceChanged(shown(b"/".join(path))) from short
+        for index in range(now.group_count, before.group_count):
+            self._stage.delete(group_key(number, index))
+        node = describe(seen, xattrs=xattrs, tail=b"")
+        self.put(number, node)
+        return node
 
     def drop(self, number: int) -> None:
         """Have no node of this number."""
@@ -94,8 +129,28 @@ class Recorder:
             for key, _ in self._prior.range(groups_of(number)):
                 self._stage.delete(key)
 
-    def _upload(self, fd: int, size: int) -> Iterator[tuple[int, bytes]]:
-        for count, (at, chunk) in enumerate(read_chunks(fd, size), 1):
+    def _put_group(self, number: int, index: int, fd: int, now: Node, spans: list[tuple[int, int]]) -> None:
+        """Stage one group of a big file anew, if reading the spans of its chunks finds it different."""
+        first = index * GROUP_IDS
+        assert self._prior is not None
+        before = self._prior.get(group_key(number, index))
+        ids = split_ids(before or b"")
+        ids += [ZERO_CHUNK] * (GROUP_IDS - len(ids))
+        for start, end in spans:
+            ids[start - first : end - first] = [ZERO_CHUNK] * (end - start)
+            for at, blob in self._upload(fd, now.size, start, end):
+                ids[at - first] = blob
+        del ids[max(0, now.chunk_count - first) :]
+        while ids and ids[-1] == ZERO_CHUNK:
+            ids.pop()
+        value = b"".join(ids) or None
+        if value is not None and value != before:
+            self._stage.put(group_key(number, index), value)
+        elif value is None and before is not None:
+            self._stage.delete(group_key(number, index))
+
+    def _upload(self, fd: int, size: int, first: int, end: int | None) -> Iterator[tuple[int, bytes]]:
+        for count, (at, chunk) in enumerate(read_chunks(fd, size, first, end), 1):
             self.read_bytes += len(chunk)
             yield at, self._uploader.add(chunk, Kind.CHUNK)
             if count % _REPORT_CHUNKS == 0:
@@ -123,6 +178,27 @@ class Recorder:
             return
         for key, value in self._prior.range(groups_of(number)):
             yield group_index(key), value
+
+
+def spans_by_group(spans: list[tuple[int, int]], chunk_count: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Yield (group, its spans) in order, for spans of chunk numbers below `chunk_count`, which may overlap."""
+    at, inner = -1, [(0, 0)] * 0
+    reached = 0
+    for start, end in sorted(spans):
+        first = max(start, reached)
+        last = min(end, chunk_count)
+        while first < last:
+            index = first // GROUP_IDS
+            until = min(last, (index + 1) * GROUP_IDS)
+            if index != at:
+                if inner:
+                    yield at, inner
+                at, inner = index, []
+            inner.append((first, until))
+            first = until
+        reached = max(reached, last)
+    if inner:
+        yield at, inner
 
 
 def _groups(chunks: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

@@ -14,8 +14,10 @@ from pathlib import Path
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components, open_beneath, open_root
+from mosaic.storage.engine.changes import Hints, Spot
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.grow import grow
+from mosaic.storage.engine.hinted import HintedWalk, HintsUnusable
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.numbers import Numbers
@@ -50,6 +52,7 @@ def replicate(
     known: ChunkIndex,
     nodes: NodeMap,
     taken_ns: int,
+    hints: Hints | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Replication:
     """Upload the snapshot; every object is durable in the store when this returns.
@@ -61,6 +64,8 @@ def replicate(
     only what the store lacks is sent. `taken_ns` is an instant (wall clock)
     just before the snapshot was cut: files changed later than one second
     before it are read again next time, for their clock may not have ticked.
+    `hints` say where the snapshot differs from the one that `nodes` remembers:
+    then only there is looked. Hints that do not fit are not used.
 
     Nothing changed: nothing is sent and `previous` is returned. May be killed
     at any point and called again; packs that were finished are used again.
@@ -76,18 +81,15 @@ def replicate(
     """
     with Fetcher(keys, store, known) as fetcher, Uploader(keys, store, known) as uploader, closing(Stage()) as stage:
         prior = Tree(fetcher, previous) if previous else None
-        remembered = nodes.begin(previous.root if previous else None)
         try:
-            run = _Run(prior, nodes, stage, uploader, remembered=remembered, on_progress=on_progress)
             with reading(()):
                 top_fd = open_root(snapshot)
             try:
-                run.walk(top_fd)
+                run = _look(top_fd, prior, previous, nodes, stage, uploader, hints, on_progress)
             finally:
                 os.close(top_fd)
-            run.drop_what_is_gone()
             root = previous if previous and not stage.count else run.finish(keys, known)
-            nodes.commit(root.root, taken_ns=taken_ns)
+            nodes.commit(root.root, taken_ns=taken_ns, source=hints.snapshot if hints else "")
         except BaseException:
             nodes.rollback()
             raise
@@ -101,6 +103,33 @@ def replicate(
         uploaded_packs=uploader.uploaded_packs,
         skipped=tuple(run.skipped),
     )
+
+
+def _look(
+    top_fd: int,
+    prior: Tree | None,
+    previous: RootRef | None,
+    nodes: NodeMap,
+    stage: Stage,
+    uploader: Uploader,
+    hints: Hints | None,
+    on_progress: OnProgress,
+) -> "_Run":
+    """Stage all that changed, by the hints if they can be used."""
+    remembered = nodes.begin(previous.root if previous else None)
+    if remembered and prior and hints and hints.changes and hints.since == nodes.source != "":
+        run = _Run(prior, nodes, stage, uploader, remembered=True, on_progress=on_progress)
+        try:
+            run.walk_where(top_fd, prior, hints.changes)
+            return run
+        except HintsUnusable:
+            nodes.rollback()
+            stage.clear()
+            nodes.begin(previous.root if previous else None)
+    run = _Run(prior, nodes, stage, uploader, remembered=remembered, on_progress=on_progress)
+    run.walk(top_fd)
+    run.drop_what_is_gone()
+    return run
 
 
 class _Run:
@@ -156,6 +185,13 @@ class _Run:
             finally:
                 os.close(fd)
             self._report()
+
+    def walk_where(self, top_fd: int, prior: Tree, changes: Spot) -> None:
+        """Look only where the changes say. Raises HintsUnusable."""
+        walk = HintedWalk(prior, self._nodes, self._stage, self._numbers, self.store)
+        totals = walk.walk(top_fd, changes)
+        self.files, self.directories, self.content_bytes = totals.files, totals.directories, totals.content_bytes
+        self.skipped = walk.skipped
 
     def drop_what_is_gone(self) -> None:
         """Stage the end of every file that the previous tree has and the snapshot has not."""

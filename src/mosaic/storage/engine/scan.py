@@ -37,17 +37,27 @@ def list_directory(fd: int, path: Components, *, device: int) -> Iterator[Seen |
     with reading(path):
         names = sorted(os.fsencode(name) for name in os.listdir(fd))
     for name in names:
-        inner = (*path, name)
+        seen = look(fd, path, name, device=device)
+        if seen is None:
+            raise SourceChanged(shown(b"/".join((*path, name))))
+        yield seen
+
+
+def look(fd: int, path: Components, name: bytes, *, device: int) -> Seen | Skipped | None:
+    """Return what is at a name of the open directory `path`, None for nothing."""
+    inner = (*path, name)
+    try:
         with reading(inner):
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-        type_ = _TYPES.get(stat.S_IFMT(status.st_mode))
-        if type_ is None:
-            kind = "a socket" if stat.S_ISSOCK(status.st_mode) else "a device node"
-            yield Skipped(shown(b"/".join(inner)), f"it is {kind}")
-        elif status.st_dev != device:
-            yield Skipped(shown(b"/".join(inner)), "it is on another file system")
-        else:
-            yield Seen(name, status, type_)
+    except SourceChanged:
+        return None
+    type_ = _TYPES.get(stat.S_IFMT(status.st_mode))
+    if type_ is None:
+        kind = "a socket" if stat.S_ISSOCK(status.st_mode) else "a device node"
+        return Skipped(shown(b"/".join(inner)), f"it is {kind}")
+    if status.st_dev != device:
+        return Skipped(shown(b"/".join(inner)), "it is on another file system")
+    return Seen(name, status, type_)
 
 
 def describe(seen: Seen, *, xattrs: Xattrs, tail: bytes) -> Node:

@@ -24,6 +24,11 @@ class Stage:
         """Have no record `key`."""
         self._set(key, None)
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._rows.execute("DELETE FROM changes")
+        self.count = 0
+
     def in_order(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield (key, value or None) by ascending key."""
         yield from self._rows.execute("SELECT key, value FROM changes ORDER BY key")
