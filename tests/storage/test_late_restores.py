@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from mosaic.adapters import btrfs
+from mosaic.adapters.storage_client import StorageNotYet
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
 from mosaic.crypto.volume_keys import volume_keys
-from mosaic.storage import restoring
+from mosaic.storage import discarding, restoring
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
 from mosaic.storage.engine.nodes import NodeMap
@@ -53,19 +54,30 @@ def lies_in(daemon: TestDaemon, place: str) -> bool:
 
 
 def test_a_copy_that_is_discarded_while_it_is_restored_is_not_taken_for_complete(
-    hive: FakeHive, here: TestDaemon, there: TestDaemon
+    hive: FakeHive, here: TestDaemon, there: TestDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(discarding, "_PATIENCE_SECONDS", 0.1)
     here.take(hive)
     write(here, b"one")
     here.hand_over()
     hive.may_read.clear()
     there.prefetch(newest(hive))
     eventually(lambda: lies_in(there, "incoming"))
-    there.client.discard(Discard(VOLUME, newest(hive)))
+    with pytest.raises(StorageNotYet):
+        there.client.discard(Discard(VOLUME, newest(hive)))
     hive.may_read.set()
+    eventually(lambda: is_discarded(there, newest(hive)))
     there.take(hive, expect_data=True)
     there.wait_for_phase("ready")
     assert read(there) == b"one"
+
+
+def is_discarded(daemon: TestDaemon, replaced_by: str) -> bool:
+    try:
+        daemon.client.discard(Discard(VOLUME, replaced_by))
+    except StorageNotYet:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ Answer = TypeVar("Answer", Done, VolumeState, State)
 DEADLINE_SECONDS = 30.0
 """Verbs that take long start their work and return at once, so this is for a daemon that hangs."""
 
+_UNPROVEN = "unproven"
+
 
 class StorageSilent(Unavailable):
     """The daemon did not answer. Whether it did what was asked is unknown: ask again."""
@@ -58,6 +60,14 @@ class StorageRefused(MosaicError):
 
 class StorageFenced(Fenced):
     """The daemon knows a later epoch of this volume."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, hint=failure.hint)
+        self.failure = failure
+
+
+class StorageNotYet(Unavailable):
+    """The daemon is at it, and asks for patience: ask again."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message, hint=failure.hint)
@@ -95,7 +105,7 @@ class StorageClient:
         return self._ask("set-aside", request, VolumeState)
 
     def discard(self, request: Discard) -> Done:
-        """Remove the local copy of a released volume."""
+        """Remove the local copy of a released volume. Raises StorageNotYet until it is known whether that may be."""
         return self._ask("discard", request, Done)
 
     def state(self, request: StateRequest) -> State:
@@ -123,4 +133,6 @@ class StorageClient:
 def _refusal(failure: Failure) -> MosaicError:
     if failure.code == Fenced.code:
         return StorageFenced(failure)
+    if failure.code == _UNPROVEN:
+        return StorageNotYet(failure)
     return StorageRefused(failure)

@@ -29,11 +29,16 @@ class Replicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Find out whether the Hive has what should replace the local data."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """Nothing to do until something is asked."""
 
 
-Step: TypeAlias = Fetch | Promote | Replicate | Rest
+Step: TypeAlias = Fetch | Promote | Replicate | Trace | Rest
 
 
 def next_step(record: VolumeRecord) -> Step:
@@ -45,6 +50,8 @@ def next_step(record: VolumeRecord) -> Step:
         return Promote() if complete == record.lease.base else Fetch(record.lease.base)
     if record.lease is not None and record.phase in ("ready", "releasing"):
         return Replicate()
+    if record.lease is None and record.descent is not None and not record.descent.answered:
+        return Trace()
     if record.prefetch is not None and complete != record.prefetch:
         return Fetch(record.prefetch)
     return Rest()

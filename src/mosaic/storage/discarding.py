@@ -1,25 +1,26 @@
 """Giving up the local copy of a volume that lives elsewhere now.
 
 Nothing is deleted until its replacement was seen (G3): the Hive's newest head
-must be the named one or descend from it, and so must what is deleted here.
+must be the named one or descend from it, and so must what is deleted here. Finding
+that out may take longer than the Device waits: the worker does it (`descent`),
+the verb waits for a while, and answers 'not yet' until it is known.
 """
 
 from msgspec.structs import replace
 
 from mosaic.adapters import btrfs
-from mosaic.adapters.hive_blobs import HiveHeads
-from mosaic.core.errors import Conflict, Refused
+from mosaic.core.errors import Conflict, Refused, Unavailable
 from mosaic.core.ids import HeadHash, VolumeId
-from mosaic.crypto.hashing import head_hash
 from mosaic.storage import aside, log, replication, restoring
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import StillMounted
-from mosaic.storage.engine.heads import open_head
+from mosaic.storage.records import Descent
 from mosaic.storage.stale_mounts import mounts_in_use
 from mosaic.storage.volume import Volume
 from mosaic.wire.storage import Discard
 
-_LONGEST_WALK = 10_000
+_PATIENCE_SECONDS = 15.0
+"""Half of what the Device waits for an answer, so that it hears 'not yet' and not nothing."""
 
 
 class StillHeld(Conflict):
@@ -43,14 +44,36 @@ class NotReplaced(Refused):
         )
 
 
+class Unproven(Unavailable):
+    """Whether the Hive has what should replace the local data is still being found out."""
+
+    code = "unproven"
+
+    def __init__(self, volume: VolumeId, problem: str | None) -> None:
+        super().__init__(
+            f"the local copy of volume {volume[:12]} is kept until it is known that the Hive has all of it"
+            + (f"; the last try: {problem}" if problem else ""),
+            hint="nothing to do: the Hive's snapshots are read one by one, and the copy goes when that is done",
+        )
+
+
 def discard(daemon: Daemon, asked: Discard) -> None:
-    """Remove the live subvolume, local snapshots and caches. Conflict snapshots stay. May be called again."""
+    """Remove the live subvolume, local snapshots and caches. Conflict snapshots stay. May be called again.
+
+    Raises:
+        NotReplaced: the Hive does not have what is here, or not what the Device believes.
+        Unproven: that is not known yet. It is found out whether this is called again or not.
+    """
     volume = daemon.volume(VolumeId(asked.volume))
     if volume.record.discarded and volume.live is None:
         return
     _check_free(daemon, volume)
-    _check_replaced(volume, daemon.upstreams.require().hive.heads(volume.id), HeadHash(asked.replaced_by))
+    daemon.upstreams.require()
     with volume.wakes:
+        replaced_by = HeadHash(asked.replaced_by)
+        if not _is_replaced(volume, replaced_by):
+            # Another request with the same wish was faster, and both were right.
+            return
         _check_free(daemon, volume)
         aside.retire(volume)
         restoring.drop_incoming(volume)
@@ -65,6 +88,7 @@ def discard(daemon: Daemon, asked: Discard) -> None:
                 pending=None,
                 prefetch=None,
                 discarded=True,
+                descent=None,
             )
         )
         replication.trim(volume)
@@ -80,21 +104,36 @@ def _check_free(daemon: Daemon, volume: Volume) -> None:
         raise StillMounted(mounts)
 
 
-def _check_replaced(volume: Volume, heads: HiveHeads, replaced_by: HeadHash) -> None:
-    found = heads.newest()
-    if found is None:
+def _is_replaced(volume: Volume, replaced_by: HeadHash) -> bool:
+    """Have the worker find out, and wait for it. Returns False when the volume was discarded in the meantime."""
+    accepted = volume.record.accepted
+    wanted = tuple(sorted({replaced_by, accepted.head} if accepted else {replaced_by}))
+    _ask(volume, wanted)
+    volume.wakes.wait_for(lambda: volume.stopping or _is_over(volume, wanted), _PATIENCE_SECONDS)
+    if volume.record.discarded:
+        return False
+    descent = volume.record.descent
+    if volume.stopping or descent is None or descent.wanted != wanted or not descent.answered:
+        raise Unproven(volume.id, volume.problem.message if volume.problem else None)
+    if descent.newest is None:
         raise NotReplaced(volume.id, "the Hive has no snapshot of it")
-    missing = {replaced_by}
-    if volume.record.accepted is not None:
-        missing.add(volume.record.accepted.head)
-    signed: bytes | None = found[1]
-    for _ in range(_LONGEST_WALK):
-        if signed is None or not missing:
-            break
-        head = open_head(signed, volume.id)
-        missing.discard(head_hash(signed))
-        signed = heads.get(head.previous) if head.previous and missing else None
-    if replaced_by in missing:
+    if replaced_by in descent.missing:
         raise NotReplaced(volume.id, f"the Hive's newest snapshot does not descend from {replaced_by[:12]}")
-    if missing:
+    if descent.missing:
         raise NotReplaced(volume.id, "the Hive's newest snapshot does not descend from what is here")
+    return True
+
+
+def _ask(volume: Volume, wanted: tuple[HeadHash, ...]) -> None:
+    descent = volume.record.descent
+    if descent is None or descent.wanted != wanted:
+        volume.update(replace(volume.record, descent=Descent(wanted)))
+    elif descent.answered:
+        # The answer may be days old. What was read is not read again, only what is newer.
+        volume.update(replace(volume.record, descent=replace(descent, answered=False)))
+    volume.wake()
+
+
+def _is_over(volume: Volume, wanted: tuple[HeadHash, ...]) -> bool:
+    descent = volume.record.descent
+    return descent is None or descent.answered or descent.wanted != wanted

@@ -46,6 +46,22 @@ class Incoming(msgspec.Struct, frozen=True):
     uuid: str
 
 
+class Descent(msgspec.Struct, frozen=True):
+    """The question whether the Hive's newest head descends from all of `wanted`, and how far it is answered.
+
+    Read so far: every head from `newest` down to before `next` (None: nothing
+    older can be read). `missing` was not met on the way, and is either what is
+    wanted or a head below which all of that was found. It is `answered` for
+    the head that was the newest then, and may be asked again.
+    """
+
+    wanted: tuple[HeadHash, ...]
+    answered: bool = False
+    newest: HeadHash | None = None
+    next: HeadHash | None = None
+    missing: tuple[HeadHash, ...] = ()
+
+
 class Lease(msgspec.Struct, frozen=True):
     """An epoch that was granted to this Device, and the head that the grant froze."""
 
@@ -62,7 +78,8 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     we lost. `final` asks for a last snapshot of a stopped app; `prefetch` is a
     head to restore beside. `mirrored` is the newest head whose copy lies in
     the store. `aside_generation` is the live subvolume's when its conflict
-    snapshot was made. `discarded` says that the Device gave the data up.
+    snapshot was made. `discarded` says that the Device gave the data up,
+    `descent` whether it may.
     """
 
     volume: VolumeId
@@ -87,6 +104,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     aside_generation: int | None = None
     aside_reason: str | None = None
     discarded: bool = False
+    descent: Descent | None = None
 
     @property
     def epoch(self) -> Epoch | None:

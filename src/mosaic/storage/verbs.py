@@ -102,6 +102,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
             envelope=asked.envelope or record.envelope,
             prefetch=None,
             discarded=False,
+            descent=None,
         )
         match decision:
             case Keep(pending):
