@@ -16,9 +16,9 @@ from mosaic.adapters import btrfs
 from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
-from mosaic.storage import log, memory, replication, restoring
+from mosaic.storage import descent, log, memory, replication, restoring
 from mosaic.storage.caches import Caches
-from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, next_step
+from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, Trace, next_step
 from mosaic.storage.engine.restore import TargetFailed
 from mosaic.storage.pool import Pool
 from mosaic.storage.upstreams import Upstreams
@@ -129,6 +129,9 @@ class Worker:
                     memory.give_back()
                     log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
                 return self._interval_seconds
+            case Trace():
+                descent.trace(volume, self._upstreams.require().hive.heads(volume.id))
+                return 0.0
             case Rest():
                 return None
             case _:

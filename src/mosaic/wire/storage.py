@@ -138,7 +138,8 @@ class Discard(msgspec.Struct, frozen=True):
 
     Refused unless the store was seen to have `replaced_by` (a head hash) or a
     descendant as its newest head: nothing is deleted until its replacement is
-    verified (G3).
+    verified (G3). That may take long after many snapshots: the answer is
+    `unproven` until it is known, and the daemon goes on finding out.
     """
 
     volume: str
