@@ -131,7 +131,7 @@ def test_a_full_pool_fails_a_restore_with_the_reason(btrfs_path: Path, hive: Fak
         assert problem is not None
         assert problem.code == "pool-full", problem
         small.create()
-        assert "is being restored" in small.refusal()
+        assert "could not be restored" in small.refusal()
 
 
 def _fill(folder: Path) -> None:
