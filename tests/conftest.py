@@ -11,10 +11,15 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.btrfs_pool import btrfs_folder
 
 ENGINE_SOCKET = Path("/var/run/docker.sock")
+
+# No example has a deadline, and none is called too slow: on a busy machine either says nothing of the code.
+settings.register_profile("mosaic", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mosaic")
 
 
 def _lacks_engine() -> str | None:

@@ -119,6 +119,7 @@ def test_g10_a_hive_that_was_away_finds_the_app_running_and_moves_nothing(owner:
     attic.disconnect()
     attic.connect(owner.hive.url)
     eventually(lambda: owner.installation().epoch != before.epoch)
+    eventually(lambda: any(each.items for each in attic.told[told:]))
     attic_goals = {item.goal for each in attic.told[told:] for item in each.items}
     assert attic_goals == {"run"}
     assert epochs.parse(owner.installation().epoch) > epochs.parse(before.epoch)
