@@ -42,6 +42,8 @@ def forget_volumes(layout: Layout, settings: Settings) -> None:
 
     async def forget(names: tuple[str, ...]) -> None:
         for name in names:
+            # A name that the engine does not know it looks for at every driver, 15 seconds at each that has gone.
+            await engine.create_volume(name, driver=settings.driver, options={}, labels={})
             await engine.remove_volume(name)
 
     try:
