@@ -7,10 +7,11 @@ each other in a pack come in one request, and several requests run at once.
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TypeAlias
 
 from mosaic.core.errors import Corrupt, NotFound
 from mosaic.crypto.pack_cipher import PackCipher
@@ -26,6 +27,9 @@ _CIPHERS = 256
 _GAP_BYTES = 64 * 1024
 _RUN_BYTES = 4 * 1024 * 1024
 _READERS = 3
+
+Take: TypeAlias = Callable[[bytes, bytes], None]
+"""Gets a blob's id and content, in whichever thread read it. Different blobs may come at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,16 @@ class _Run:
     def length(self) -> int:
         last = self.found[-1].place
         return last.offset + last.length - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Blobs that are being fetched: the requests, and where else each blob lies."""
+
+    requests: Sequence[tuple[_Run, "Future[list[tuple[Location, Corrupt]]]"]]
+    elsewhere: dict[bytes, list[Location]]
+    missing: Sequence[bytes]
+    take: Take
 
 
 class Fetcher:
@@ -82,61 +96,70 @@ class Fetcher:
                 damage = error
         raise damage
 
-    def get_many(self, blobs: Sequence[bytes]) -> Iterator[tuple[bytes, bytes | Corrupt]]:
-        """Yield each different blob once, with its content or with what is wrong with it, in any order.
+    def ask(self, blobs: Sequence[bytes], take: Take) -> Asked:
+        """Begin to fetch different blobs, and let `take` have each one that is whole. `answer` waits for them.
 
         Everything asked for may be in memory at once: ask for a few megabytes.
+        """
+        places = self._known.locations_of(blobs)
+        best = [found.pop(0) for found in places.values() if found]
+        requests = [
+            (run, self._readers.submit(self._open_run, run, self._cipher(run.head), self._id_key(run.head), take))
+            for run in _runs(best)
+        ]
+        missing = [blob for blob in blobs if blob not in places]
+        return Asked(requests, places, missing, take)
+
+    def answer(self, asked: Asked) -> Iterator[tuple[bytes, Corrupt]]:
+        """Wait until everything that was asked for was taken. Yields what is in no pack whole, and why.
 
         Raises:
             Unavailable: the store did not answer.
         """
-        left = {blob: self._known.locations(blob) for blob in blobs}
-        damage: dict[bytes, Corrupt] = {}
-        while left:
-            found: list[Location] = []
-            for blob, places in list(left.items()):
-                if places:
-                    found.append(places.pop(0))
-                else:
-                    del left[blob]
-                    yield blob, damage.get(blob) or _missing(blob)
-            for head, blob, content in self._read(found):
-                if isinstance(content, Corrupt):
-                    self._known.doubt(head.pack)
-                    damage[blob] = content
-                else:
-                    del left[blob]
-                    yield blob, content
-
-    def _read(self, found: Sequence[Location]) -> Iterator[tuple[PackHead, bytes, bytes | Corrupt]]:
-        runs = list(_runs(found))
-        work = [(run, self._cipher(run.head), self._id_key(run.head)) for run in runs]
-        for run, results in zip(runs, self._readers.map(self._open_run, work), strict=True):
+        for blob in asked.missing:
+            yield blob, _missing(blob)
+        for run, request in asked.requests:
+            failed = request.result()
             self.fetched_bytes += run.length
-            for blob, content in results:
-                yield run.head, blob, content
+            for found, damage in failed:
+                self._known.doubt(found.head.pack)
+                last = self._try_elsewhere(asked, found.place.blob, damage)
+                if last is not None:
+                    yield found.place.blob, last
 
-    def _open_run(self, work: tuple[_Run, PackCipher, bytes]) -> list[tuple[bytes, bytes | Corrupt]]:
-        run, cipher, id_key = work
+    def _try_elsewhere(self, asked: Asked, blob: bytes, damage: Corrupt) -> Corrupt | None:
+        """Fetch a blob from the next pack that has it. Returns what is wrong when none has it whole."""
+        for found in asked.elsewhere[blob]:
+            run = _Run(found.head, [found])
+            failed = self._open_run(run, self._cipher(found.head), self._id_key(found.head), asked.take)
+            self.fetched_bytes += run.length
+            if not failed:
+                return None
+            self._known.doubt(found.head.pack)
+            damage = failed[0][1]
+        return damage
+
+    def _open_run(self, run: _Run, cipher: PackCipher, id_key: bytes, take: Take) -> list[tuple[Location, Corrupt]]:
+        """Read and open the blobs of one request. Returns those that are damaged."""
         try:
             whole = memoryview(self._store.get_range(object_name(run.head.pack), run.start, run.length))
         except (Corrupt, NotFound):
             if len(run.found) == 1:
-                return [(run.found[0].place.blob, _missing(run.found[0].place.blob))]
+                return [(run.found[0], _missing(run.found[0].place.blob))]
             # Perhaps only a part of it is gone.
-            alone = [self._open_run((_Run(run.head, [one]), cipher, id_key)) for one in run.found]
+            alone = [self._open_run(_Run(run.head, [one]), cipher, id_key, take) for one in run.found]
             return list(itertools.chain.from_iterable(alone))
-        opened: list[tuple[bytes, bytes | Corrupt]] = []
+        failed: list[tuple[Location, Corrupt]] = []
         for found in run.found:
             place = found.place
             start = place.offset - run.start
             try:
-                opened.append(
-                    (place.blob, open_blob(cipher, place, whole[start : start + place.length], id_key=id_key))
-                )
+                content = open_blob(cipher, place, whole[start : start + place.length], id_key=id_key)
             except BlobDamaged as damage:
-                opened.append((place.blob, damage))
-        return opened
+                failed.append((found, damage))
+            else:
+                take(place.blob, content)
+        return failed
 
     def _windowed(self, found: Location) -> bytes:
         """Return the sealed blob, from a window of its pack that stays in memory for its neighbours."""

@@ -1,11 +1,15 @@
 """Filling restored files with their content, many at a time.
 
 Chunks are asked for in batches, so that those that lie side by side in a pack
-come with one request. What a base has is cloned first and not asked for.
+come with one request, and they are written by the threads that read them,
+while the next files are created. What a base has is cloned first and not
+asked for.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,14 +17,14 @@ from mosaic.core.errors import Corrupt
 from mosaic.storage.engine.beneath import Components
 from mosaic.storage.engine.content import chunk_bytes, differences, stored_chunks
 from mosaic.storage.engine.damage import TreeMalformed
-from mosaic.storage.engine.fetch import Fetcher
+from mosaic.storage.engine.fetch import Asked, Fetcher
 from mosaic.storage.engine.listing import Listed
 from mosaic.storage.engine.older_copy import Base
 from mosaic.storage.engine.records import CHUNK_BYTES, ZERO_CHUNK
 from mosaic.storage.engine.tree import Tree
 
 _BATCH_BYTES = 8 * 1024 * 1024
-_BATCH_FILES = 128
+_BATCH_FILES = 256
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 OnComplete: TypeAlias = Callable[[int, Listed], None]
@@ -33,6 +37,16 @@ class _Open:
     fd: int
     listed: Listed
     asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What was asked for together, who wants it, and the files that are complete then."""
+
+    asked: Asked
+    takers: dict[bytes, list[tuple[_Open, int]]]
+    complete: list[_Open]
+    size: int
 
 
 class Filler:
@@ -54,6 +68,7 @@ class Filler:
         self._files: list[_Open] = []
         self._wanted: list[tuple[_Open, int, bytes]] = []
         self._wanted_bytes = 0
+        self._under_way: deque[_Batch] = deque()
         self.filled_bytes = 0
         self.cloned_bytes = 0
 
@@ -76,28 +91,53 @@ class Filler:
             self._want(file, number, blob)
         file.asked = True
         if len(self._files) >= _BATCH_FILES:
-            self.flush()
+            self._next_batch()
 
     def flush(self) -> None:
-        """Fetch and write what is wanted, and complete the files that have everything."""
+        """Fetch and write all that is wanted, and complete the files."""
+        self._next_batch()
+        while self._under_way:
+            self._end_batch()
+
+    def _next_batch(self) -> None:
+        """Ask for what is wanted now, and meanwhile complete what was asked for before."""
         takers: dict[bytes, list[tuple[_Open, int]]] = {}
         for file, number, blob in self._wanted:
             takers.setdefault(blob, []).append((file, number))
-        self._wanted, self._wanted_bytes = [], 0
-        for blob, content in self._fetcher.get_many(list(takers)):
+
+        def take(blob: bytes, content: bytes) -> None:
             for file, number in takers[blob]:
                 self._write(file, number, content)
-        for file in self._files:
-            if file.asked:
-                try:
-                    self._on_complete(file.fd, file.listed)
-                finally:
-                    os.close(file.fd)
-                    file.fd = -1
-        self._files = [file for file in self._files if file.fd >= 0]
+
+        asked = self._fetcher.ask(list(takers), take)
+        complete = [file for file in self._files if file.asked]
+        self._files = [file for file in self._files if not file.asked]
+        self._under_way.append(_Batch(asked, takers, complete, self._wanted_bytes))
+        self._wanted, self._wanted_bytes = [], 0
+        while len(self._under_way) > 1:
+            self._end_batch()
+
+    def _end_batch(self) -> None:
+        batch = self._under_way[0]
+        for blob, damage in self._fetcher.answer(batch.asked):
+            for file, _ in batch.takers[blob]:
+                self._on_damage(file.listed.path, damage)
+        self.filled_bytes += batch.size
+        # A file may have chunks in this batch and be complete only with the next: those stay open.
+        for file in batch.complete:
+            try:
+                self._on_complete(file.fd, file.listed)
+            finally:
+                os.close(file.fd)
+                file.fd = -1
+        self._under_way.popleft()
 
     def close(self) -> None:
-        """Close what is still open."""
+        """Close what is still open, after the last request has ended: nothing may write to a number that is reused."""
+        for batch in self._under_way:
+            wait([request for _, request in batch.asked.requests])
+            self._files += batch.complete
+        self._under_way.clear()
         for file in self._files:
             if file.fd >= 0:
                 os.close(file.fd)
@@ -113,19 +153,17 @@ class Filler:
         self._wanted.append((file, number, blob))
         self._wanted_bytes += length
         if self._wanted_bytes >= _BATCH_BYTES:
-            self.flush()
+            self._next_batch()
 
-    def _write(self, file: _Open, number: int, content: bytes | Corrupt) -> None:
-        if isinstance(content, bytes) and len(content) != chunk_bytes(file.listed.node, number):
-            content = TreeMalformed("a chunk has another length than its place in the file")
-        if isinstance(content, Corrupt):
-            self._on_damage(file.listed.path, content)
-        else:
+    def _write(self, file: _Open, number: int, content: bytes) -> None:
+        """Write a chunk; called by the threads that read."""
+        if len(content) == chunk_bytes(file.listed.node, number):
             self._put(file, number, content)
+        else:
+            self._on_damage(file.listed.path, TreeMalformed("a chunk has another length than its place in the file"))
 
     def _put(self, file: _Open, number: int, content: bytes) -> None:
         rest, at = memoryview(content), number * CHUNK_BYTES
         while rest:
             written = os.pwrite(file.fd, rest, at)
             rest, at = rest[written:], at + written
-        self.filled_bytes += len(content)

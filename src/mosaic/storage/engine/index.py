@@ -6,7 +6,7 @@ or was found damaged counts no more as having its blobs, and is remembered
 until `mended`; what can still be read of it is read when no other pack has it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +39,11 @@ _FIND = """
 SELECT number, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
 WHERE blob = ? ORDER BY state, number
 """
+_FIND_MANY = """
+SELECT blob, number, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
+WHERE blob IN ({}) ORDER BY state, number
+"""
+_MOST_WORDS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,32 @@ class ChunkIndex:
             Location(self._head_of(number), BlobPlace(blob, *place))
             for number, *place in self._rows.execute(_FIND, (blob,))
         ]
+
+    def locations_of(self, blobs: Sequence[bytes]) -> dict[bytes, list[Location]]:
+        """`locations` of many blobs at once; those that no known pack has are left out."""
+        found: dict[bytes, list[Location]] = {}
+        for at in range(0, len(blobs), _MOST_WORDS):
+            some = blobs[at : at + _MOST_WORDS]
+            marks = ",".join("?" * len(some))
+            for blob, number, *place in self._rows.execute(_FIND_MANY.format(marks), some):
+                found.setdefault(blob, []).append(Location(self._head_of(number), BlobPlace(blob, *place)))
+        return found
+
+    def in_order(self, blobs: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield each different blob at least once, in the order in which they lie in the packs; unknown ones first.
+
+        They are kept on the disk meanwhile, not in memory.
+        """
+        rows = self._rows.cursor()
+        rows.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (blob BLOB PRIMARY KEY) WITHOUT ROWID")
+        try:
+            rows.execute("DELETE FROM wanted")
+            rows.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((blob,) for blob in blobs))
+            self._rows.commit()
+            rows.execute("SELECT wanted.blob FROM wanted LEFT JOIN blobs USING (blob) ORDER BY number, start")
+            yield from (blob for (blob,) in rows)
+        finally:
+            rows.close()
 
     def doubt(self, pack: bytes) -> None:
         """Remember that something in a pack can't be read: from now on it counts no more as having its blobs."""

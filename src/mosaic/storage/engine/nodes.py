@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS state (
     one INTEGER PRIMARY KEY CHECK (one = 1), root BLOB NOT NULL, taken_ns INTEGER NOT NULL, source TEXT NOT NULL);
 """
 _VERSION = 2
+_HELD_ROWS = 2000
+"""Rows are written many at a time: one statement for each takes longer than looking at the file did."""
+
 _SIGN = 1 << 63
 
 
@@ -49,10 +52,11 @@ class NodeMap:
         """Open the file, or make it; a file that is not a node map is replaced. None keeps it in memory."""
         self._rows: sqlite3.Connection = open_cache(path, schema=_SCHEMA, version=_VERSION)
         self._trusted_before_ns = 0
+        self._held: dict[int, tuple[int, int, int, int]] = {}
 
     def begin(self, root: bytes | None) -> bool:
         """Start a transaction on the memory of `root`; forget all and return False when it is of another state."""
-        self._rows.rollback()
+        self.rollback()
         row: tuple[bytes, int] | None = self._rows.execute("SELECT root, taken_ns FROM state").fetchone()
         self._rows.execute("BEGIN IMMEDIATE")
         if row is not None and row[0] == root:
@@ -70,9 +74,11 @@ class NodeMap:
 
     def find(self, inode: int) -> Remembered | None:
         """Return what is remembered of an inode, None for a new one."""
-        row: tuple[int, int, int, int] | None = self._rows.execute(
-            "SELECT node, size, mtime_ns, ctime_ns FROM nodes WHERE inode = ?", (_signed(inode),)
-        ).fetchone()
+        row = self._held.get(inode)
+        if row is None:
+            row = self._rows.execute(
+                "SELECT node, size, mtime_ns, ctime_ns FROM nodes WHERE inode = ?", (_signed(inode),)
+            ).fetchone()
         return None if row is None else Remembered(*row)
 
     def unchanged(self, was: Remembered, now: os.stat_result) -> bool:
@@ -82,41 +88,52 @@ class NodeMap:
 
     def put(self, node: int, now: os.stat_result) -> None:
         """Remember a file as it is now."""
-        self._rows.execute(
-            "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?, ?)",
-            (_signed(now.st_ino), node, now.st_size, _short(now.st_mtime_ns), _short(now.st_ctime_ns)),
-        )
+        self._held[now.st_ino] = (node, now.st_size, _short(now.st_mtime_ns), _short(now.st_ctime_ns))
+        if len(self._held) >= _HELD_ROWS:
+            self._write()
 
     def all(self) -> Iterator[tuple[int, int]]:
         """Yield (inode, node) of everything remembered. Nothing may be changed meanwhile."""
+        self._write()
         for inode, node in self._rows.execute("SELECT inode, node FROM nodes"):
             yield inode % (1 << 64), node
 
     def count(self) -> int:
         """Return how many inodes are remembered."""
+        self._write()
         (number,) = self._rows.execute("SELECT count(*) FROM nodes").fetchone()
         return int(number)
 
     def forget(self, inode: int) -> None:
         """Drop an inode that is gone."""
+        self._held.pop(inode, None)
         self._rows.execute("DELETE FROM nodes WHERE inode = ?", (_signed(inode),))
 
     def forget_node(self, node: int) -> None:
         """Drop the file that had this node."""
+        self._write()
         self._rows.execute("DELETE FROM nodes WHERE node = ?", (node,))
 
     def commit(self, root: bytes, *, taken_ns: int, source: str = "") -> None:
         """Make this the memory of `root`, whose snapshot has the uuid `source` and was cut at `taken_ns`."""
+        self._write()
         self._rows.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?)", (root, taken_ns, source))
         self._rows.commit()
 
     def rollback(self) -> None:
         """Return to the last commit."""
+        self._held.clear()
         self._rows.rollback()
 
     def close(self) -> None:
         """Close the file."""
         self._rows.close()
+
+    def _write(self) -> None:
+        if self._held:
+            rows = ((_signed(inode), *row) for inode, row in self._held.items())
+            self._rows.executemany("INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?, ?)", rows)
+            self._held.clear()
 
 
 def _signed(inode: int) -> int:

@@ -28,5 +28,9 @@ class NodeSet:
         block = self._blocks.get(number)
         return block is not None and bool(block[bit >> 3] & 1 << (bit & 7))
 
+    def same_as(self, other: "NodeSet") -> bool:
+        """Return whether both have the same numbers."""
+        return self._blocks == other._blocks
+
     def __len__(self) -> int:
         return self._count

@@ -103,7 +103,9 @@ class PackWriter:
         sealed = self._cipher.seal(FOOTER, bytes(self._parts[:HEADER_BYTES]), table)
         self._parts += sealed
         self._parts += _LENGTH.pack(len(sealed))
-        return bytes(self._parts)
+        whole = bytes(self._parts)
+        self._parts.clear()
+        return whole
 
 
 def object_name(pack: bytes) -> str:

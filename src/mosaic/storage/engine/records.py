@@ -101,7 +101,18 @@ def groups_of(node: int) -> tuple[bytes, bytes]:
 
 
 ALL_NODES = (_KEY.pack(_NODE_TAG, 0), bytes([_NODE_TAG + 1]))
+ALL_RECORDS = (b"", b"\xff")
 ALL_ENTRIES = (_KEY.pack(_ENTRY_TAG, 0), bytes([_ENTRY_TAG + 1]))
+
+
+def is_entry(key: bytes) -> bool:
+    """Return whether the key is a directory entry's."""
+    return key[0] == _ENTRY_TAG
+
+
+def is_node(key: bytes) -> bool:
+    """Return whether the key is that of what a node is."""
+    return key[0] == _NODE_TAG
 
 
 def is_group(key: bytes) -> bool:

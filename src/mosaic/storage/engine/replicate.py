@@ -151,7 +151,8 @@ class _Run:
         self._uploader = uploader
         self._remembered = remembered
         self._on_progress = on_progress
-        self._numbers = Numbers(nodes, first_new=prior.root.next_node if prior else ROOT_NODE + 1)
+        first_new = prior.root.next_node if prior else ROOT_NODE + 1
+        self._numbers = Numbers(nodes, first_new=first_new, remembered=remembered)
         self.store = Recorder(prior, stage, uploader, self._report)
         self.files = 0
         self.directories = 0

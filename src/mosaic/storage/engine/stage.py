@@ -7,6 +7,8 @@ lie in memory.
 import sqlite3
 from collections.abc import Iterator
 
+_HELD_ROWS = 2000
+
 
 class Stage:
     """Puts and deletes; the last one for a key counts."""
@@ -14,6 +16,7 @@ class Stage:
     def __init__(self) -> None:
         self._rows = sqlite3.connect("", check_same_thread=False)
         self._rows.execute("CREATE TABLE changes (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        self._held: list[tuple[bytes, bytes | None]] = []
         self.count = 0
 
     def put(self, key: bytes, value: bytes) -> None:
@@ -26,11 +29,13 @@ class Stage:
 
     def clear(self) -> None:
         """Forget all of them."""
+        self._held.clear()
         self._rows.execute("DELETE FROM changes")
         self.count = 0
 
     def in_order(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield (key, value or None) by ascending key."""
+        self._write()
         yield from self._rows.execute("SELECT key, value FROM changes ORDER BY key")
 
     def close(self) -> None:
@@ -38,5 +43,11 @@ class Stage:
         self._rows.close()
 
     def _set(self, key: bytes, value: bytes | None) -> None:
-        self._rows.execute("INSERT OR REPLACE INTO changes VALUES (?, ?)", (key, value))
+        self._held.append((key, value))
         self.count += 1
+        if len(self._held) >= _HELD_ROWS:
+            self._write()
+
+    def _write(self) -> None:
+        self._rows.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?)", self._held)
+        self._held.clear()

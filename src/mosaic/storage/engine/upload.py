@@ -1,8 +1,9 @@
 """Sending blobs to a store: only what it lacks, compressed, sealed and gathered into packs.
 
-Blobs are compressed in two threads and sealed in the order they came; one
-finished pack is on its way while the next is filled. So at most two packs and
-a few megabytes of waiting blobs are in memory.
+Whoever adds blobs only names them. Compressing, sealing and sending are done
+by threads of their own, a batch of blobs at a time, in the order in which they
+came. In memory are a few megabytes of waiting blobs, the pack being filled and
+the one on its way.
 """
 
 import os
@@ -23,17 +24,26 @@ from mosaic.storage.engine.store import Store
 PACK_BYTES = 16 * 1024 * 1024
 PACK_BLOBS = 16 * 1024
 _COMPRESSORS = 2
-_WAITING_BYTES = 4 * 1024 * 1024
-_WAITING_BLOBS = 256
-_WORTH_A_THREAD_BYTES = 4096
+_BATCH_BYTES = 256 * 1024
+_BATCH_BLOBS = 256
+_BATCHES = 12
+"""As many may wait: 3 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Named:
     blob: bytes
     kind: Kind
     plain: bytes
-    small: Future[bytes | None] | bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _OnItsWay:
+    """A finished pack, and the sending of it."""
+
+    pack: PackWriter
+    size: int
+    sent: Future[None]
 
 
 class Uploader:
@@ -51,12 +61,16 @@ class Uploader:
         self._known = known
         self._randomness = randomness
         self._compressors = ThreadPoolExecutor(_COMPRESSORS, "mosaic-compress")
+        self._sealer = ThreadPoolExecutor(1, "mosaic-seal")
         self._sender = ThreadPoolExecutor(1, "mosaic-upload")
-        self._waiting: deque[_Waiting] = deque()
-        self._waiting_bytes = 0
+        self._batch: list[_Named] = []
+        self._batch_bytes = 0
+        self._sealing: deque[Future[list[_OnItsWay]]] = deque()
+        self._sending: deque[_OnItsWay] = deque()
         self._unsent: set[bytes] = set()
+        # Only the sealing thread touches these two.
         self._pack: PackWriter | None = None
-        self._sending: tuple[Future[None], PackWriter, int] | None = None
+        self._before: Future[None] | None = None
         self.uploaded_bytes = 0
         self.uploaded_packs = 0
 
@@ -67,6 +81,7 @@ class Uploader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._compressors.shutdown(wait=True, cancel_futures=True)
+        self._sealer.shutdown(wait=True, cancel_futures=True)
         self._sender.shutdown(wait=True, cancel_futures=True)
 
     def add(self, plain: bytes, kind: Kind) -> bytes:
@@ -79,54 +94,77 @@ class Uploader:
         if blob in self._unsent or self._known.has(blob):
             return blob
         self._unsent.add(blob)
-        threaded = len(plain) >= _WORTH_A_THREAD_BYTES
-        small = self._compressors.submit(shrink, plain) if threaded else shrink(plain)
-        self._waiting.append(_Waiting(blob, kind, plain, small))
-        self._waiting_bytes += len(plain)
-        while self._waiting_bytes > _WAITING_BYTES or len(self._waiting) > _WAITING_BLOBS:
-            self._seal_next()
+        self._batch.append(_Named(blob, kind, plain))
+        self._batch_bytes += len(plain)
+        if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_BLOBS:
+            self._begin_batch()
+            while len(self._sealing) > _BATCHES:
+                self._harvest()
         return blob
 
     def finish(self) -> None:
         """Send what is left. When this returns, every blob that was added is durable in the store."""
-        while self._waiting:
-            self._seal_next()
-        if self._pack is not None:
-            self._send()
-        self._confirm()
+        self._begin_batch()
+        self._sealing.append(self._sealer.submit(self._end_pack))
+        while self._sealing:
+            self._harvest()
+        while self._sending:
+            self._confirm()
 
-    def _seal_next(self) -> None:
-        blob = self._waiting.popleft()
-        self._waiting_bytes -= len(blob.plain)
-        small = blob.small.result() if isinstance(blob.small, Future) else blob.small
-        pack = self._pack or self._begin()
-        compressed = small is not None
-        pack.add(blob.blob, blob.kind, small or blob.plain, plain_length=len(blob.plain), compressed=compressed)
-        if pack.size >= PACK_BYTES or len(pack.places) >= PACK_BLOBS:
-            self._send()
+    def _begin_batch(self) -> None:
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        if batch:
+            small = self._compressors.submit(_shrink_all, batch)
+            self._sealing.append(self._sealer.submit(self._seal, batch, small))
+
+    def _seal(self, batch: list[_Named], small: Future[list[bytes | None]]) -> list[_OnItsWay]:
+        """Put a batch into the pack. Returns the packs that this filled."""
+        filled: list[_OnItsWay] = []
+        for named, stored in zip(batch, small.result(), strict=True):
+            pack = self._pack = self._pack or self._begin()
+            pack.add(
+                named.blob,
+                named.kind,
+                named.plain if stored is None else stored,
+                plain_length=len(named.plain),
+                compressed=stored is not None,
+            )
+            if pack.size >= PACK_BYTES or len(pack.places) >= PACK_BLOBS:
+                filled += self._end_pack()
+        return filled
 
     def _begin(self) -> PackWriter:
         keys = self._keys.current
         name, salt = self._randomness(NAME_BYTES), self._randomness(SALT_BYTES)
-        self._pack = PackWriter(self._keys.volume, keys.data, keys.version, name, salt)
-        return self._pack
+        return PackWriter(self._keys.volume, keys.data, keys.version, name, salt)
 
-    def _send(self) -> None:
-        self._confirm()
-        pack = self._pack
-        assert pack is not None
-        self._pack = None
+    def _end_pack(self) -> list[_OnItsWay]:
+        pack, self._pack = self._pack, None
+        if pack is None:
+            return []
+        if self._before is not None:
+            # One on its way at a time. When it failed, that is told here, and nothing more is sent.
+            self._before.result()
         whole = pack.finish()
-        self._sending = (self._sender.submit(self._store.put, object_name(pack.pack), whole), pack, len(whole))
+        self._before = self._sender.submit(self._store.put, object_name(pack.pack), whole)
+        return [_OnItsWay(pack, len(whole), self._before)]
+
+    def _harvest(self) -> None:
+        """Wait for the oldest batch, and enter what has arrived meanwhile."""
+        self._sending.extend(self._sealing.popleft().result())
+        while self._sending and self._sending[0].sent.done():
+            self._confirm()
 
     def _confirm(self) -> None:
-        """Wait for the pack that is on its way. Only then may the index say that the store has its blobs."""
-        if self._sending is None:
-            return
-        sent, pack, size = self._sending
-        self._sending = None
-        sent.result()
-        self._known.add(PackHead(pack.pack, pack.key_version, pack.salt), pack.places, size=size)
+        """Wait for the oldest pack on its way. Only then may the index say that the store has its blobs."""
+        found = self._sending.popleft()
+        found.sent.result()
+        pack = found.pack
+        self._known.add(PackHead(pack.pack, pack.key_version, pack.salt), pack.places, size=found.size)
         self._unsent.difference_update(place.blob for place in pack.places)
-        self.uploaded_bytes += size
+        self.uploaded_bytes += found.size
         self.uploaded_packs += 1
+
+
+def _shrink_all(batch: list[_Named]) -> list[bytes | None]:
+    return [shrink(named.plain) for named in batch]

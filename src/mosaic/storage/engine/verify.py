@@ -1,23 +1,22 @@
 """Proving that a state of a volume can be restored."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import islice
 
 from mosaic.core.errors import Corrupt
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.beneath import Components
 from mosaic.storage.engine.content import stored_chunks
-from mosaic.storage.engine.fetch import Fetcher
+from mosaic.storage.engine.fetch import Asked, Fetcher
 from mosaic.storage.engine.index import ChunkIndex
-from mosaic.storage.engine.listing import Listed, walk
+from mosaic.storage.engine.listing import walk
 from mosaic.storage.engine.records import NodeType
 from mosaic.storage.engine.roots import OnProgress, Progress, RootRef, Verification, ignore_progress, shown
 from mosaic.storage.engine.store import Store
+from mosaic.storage.engine.survey import Survey
 from mosaic.storage.engine.tree import Tree
 
-_BATCH = 128
+_BATCH = 256
 
 
 def verify(
@@ -36,71 +35,51 @@ def verify(
         Unavailable: the store did not answer; call again.
         Corrupt: not even the root can be read.
     """
-    with Fetcher(keys, store, known) as fetcher, closing(_Needed(known)) as needed:
+    with Fetcher(keys, store, known) as fetcher:
         tree = Tree(fetcher, root)
-        run = _Run(tree)
-        for listed in run.files():
-            needed.extend(blob for _, blob in run.chunks(listed))
-        on_progress(Progress(run.count, 0, tree.root.content_bytes))
+        survey = Survey(tree)
+        seen = _Seen()
         bad: set[bytes] = set()
-        checked = 0
-        for batch in needed.batches():
-            for blob, content in fetcher.get_many(batch):
-                if isinstance(content, Corrupt):
-                    bad.add(blob)
-                else:
-                    checked += len(content)
-            on_progress(Progress(run.count, checked, tree.root.content_bytes))
-        if bad:
-            for listed in _Run(tree).files():
-                if any(blob in bad for _, blob in run.chunks(listed)):
-                    run.damaged.add(shown(b"/".join(listed.path)))
-        return Verification(run.count, needed.count(), fetcher.fetched_bytes, tuple(sorted(run.damaged)))
+        before: Asked | None = None
+        for batch in _batches(known.in_order(survey.chunks())):
+            # One batch is on its way while the one before it is waited for.
+            asked = fetcher.ask(batch, seen.take)
+            if before is not None:
+                bad.update(blob for blob, _ in fetcher.answer(before))
+                on_progress(Progress(survey.files, sum(seen.lengths), tree.root.content_bytes))
+            before = asked
+        if before is not None:
+            bad.update(blob for blob, _ in fetcher.answer(before))
+        damaged = _damaged(tree, bad) if bad or not survey.is_whole else ()
+        return Verification(survey.files, survey.blobs, fetcher.fetched_bytes, damaged)
 
 
-class _Run:
-    """One walk over the files of a tree that notes what can't be listed."""
+class _Seen:
+    """Counts what was read and is whole. Lists may be appended to by several threads."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-        self.damaged: set[str] = set()
-        self.count = 0
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
 
-    def files(self) -> Iterator[Listed]:
-        for listed in walk(self._tree, self._lost):
-            if listed.node.type is NodeType.FILE:
-                self.count += 1
-                yield listed
-
-    def chunks(self, listed: Listed) -> Iterator[tuple[int, bytes]]:
-        return stored_chunks(self._tree, listed.number, listed.node, lambda damage: self._lost(listed.path, damage))
-
-    def _lost(self, path: Components, _: Corrupt) -> None:
-        self.damaged.add(shown(b"/".join(path)) or ".")
+    def take(self, _: bytes, content: bytes) -> None:
+        self.lengths.append(len(content))
 
 
-class _Needed:
-    """The blobs to read, each once, in the order in which they lie in their packs. Kept on disk, not in memory."""
+def _batches(blobs: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while batch := list(dict.fromkeys(islice(blobs, _BATCH))):
+        yield batch
 
-    def __init__(self, known: ChunkIndex) -> None:
-        self._known = known
-        self._rows = sqlite3.connect("", check_same_thread=False)
-        self._rows.execute("CREATE TABLE needed (blob BLOB PRIMARY KEY, pack BLOB, start INTEGER) WITHOUT ROWID")
 
-    def extend(self, blobs: Iterator[bytes]) -> None:
-        for blob in blobs:
-            found = self._known.find(blob)
-            where = (found.head.pack, found.place.offset) if found else (b"", 0)
-            self._rows.execute("INSERT OR IGNORE INTO needed VALUES (?, ?, ?)", (blob, *where))
+def _damaged(tree: Tree, bad: set[bytes]) -> tuple[str, ...]:
+    """Return the paths that the damage hits."""
+    found: set[str] = set()
 
-    def batches(self) -> Iterator[list[bytes]]:
-        rows = self._rows.execute("SELECT blob FROM needed ORDER BY pack, start")
-        while batch := [blob for (blob,) in islice(rows, _BATCH)]:
-            yield batch
+    def lost(path: Components, _: Corrupt) -> None:
+        found.add(shown(b"/".join(path)) or ".")
 
-    def count(self) -> int:
-        (number,) = self._rows.execute("SELECT count(*) FROM needed").fetchone()
-        return int(number)
-
-    def close(self) -> None:
-        self._rows.close()
+    for listed in walk(tree, lost):
+        if listed.node.type is NodeType.FILE:
+            path = listed.path
+            chunks = stored_chunks(tree, listed.number, listed.node, lambda damage, path=path: lost(path, damage))  # type: ignore[misc]
+            if any([blob in bad for _, blob in chunks]):  # noqa: C419 (all of them, or a damaged page is not met)
+                found.add(shown(b"/".join(path)))
+    return tuple(sorted(found))
