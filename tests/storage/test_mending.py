@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from mosaic.storage.config import ScrubPace
+from mosaic.storage.serve import serving
 from support.fake_hive_blobs import FakeHive
-from support.storage_daemon import VOLUME, TestDaemon
+from support.storage_daemon import VOLUME, TestDaemon, place, running
 from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
@@ -52,3 +56,26 @@ def _rotten(whole: bytes) -> bytes:
     """Damage every blob of a pack, and leave its footer as it is."""
     footer = int.from_bytes(whole[-4:], "big") + 4
     return whole[:45] + bytes(byte ^ 1 for byte in whole[45:-footer]) + whole[-footer:]
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+def test_a_store_that_rots_while_nothing_changes_is_found_out_and_mended(
+    btrfs_path: Path, hive: FakeHive, harm: Harm
+) -> None:
+    with place(btrfs_path, "idle", "token-a") as idle:
+        idle.config = replace(idle.config, scrub=ScrubPace(every_seconds=0, after_seconds=0))
+        with serving(idle.config):
+            idle.connect(hive)
+            idle.take(hive)
+            idle.create()
+            (idle.mount() / "diary").write_bytes(os.urandom(300_000))
+            idle.unmount()
+            idle.wait_until_clean()
+            objects = hive.volume(VOLUME).objects
+            harm(objects, max(objects, key=lambda name: len(objects[name])))
+            eventually(lambda: any(name.startswith("d-") for name in objects), seen=lambda: sorted(objects))
+            idle.hand_over()
+    with running(btrfs_path, "there", "token-b") as there:
+        there.connect(hive)
+        there.take(hive, expect_data=True)
+        there.wait_for_phase("ready")

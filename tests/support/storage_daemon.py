@@ -32,14 +32,11 @@ VOLUME = volume_id(bytes.fromhex(SEED))
 APP = "sha256:" + "ab" * 32
 
 _PROGRAM = """
-import json, sys
-from pathlib import Path
+import sys
+import msgspec
 from mosaic.storage.config import StorageConfig
-from mosaic.storage.daemon import Daemon
 from mosaic.storage.serve import serve
-given = json.loads(sys.argv[1])
-paths = {key: Path(given[key]) for key in ("state", "plugin_dir", "pool") if given[key]}
-serve(StorageConfig(**{**given, **paths}))
+serve(msgspec.json.decode(sys.argv[1], type=StorageConfig, dec_hook=lambda kind, text: kind(text)))
 """
 
 

@@ -8,6 +8,15 @@ PLUGIN_DIR = Path("/run/docker/plugins")
 
 
 @dataclass(frozen=True, slots=True)
+class ScrubPace:
+    """A pack is read again `after_seconds`; `every_seconds`, up to `budget_bytes` of such packs are."""
+
+    every_seconds: float = 900.0
+    after_seconds: float = 30 * 24 * 3600.0
+    budget_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
 class StorageConfig:
     """One daemon. Everything it keeps lies under `state`, which must exist.
 
@@ -17,7 +26,8 @@ class StorageConfig:
     that is less; an image that exists keeps its size). `interval_seconds` is
     the time between two snapshots of a busy volume. Snapshots stop when less
     than `reserve_bytes` of the pool is free (None: 5 % of it, at most 1 GiB).
-    A Hive that says 'fenced' is believed after `fence_confirm_seconds`.
+    A Hive that says 'fenced' is believed after `fence_confirm_seconds`. `scrub`
+    says how often stored packs are read again.
     """
 
     state: Path
@@ -28,6 +38,7 @@ class StorageConfig:
     interval_seconds: float = 15.0
     reserve_bytes: int | None = None
     fence_confirm_seconds: float = 10.0
+    scrub: ScrubPace = ScrubPace()
 
     @property
     def control_socket(self) -> Path:

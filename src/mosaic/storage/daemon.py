@@ -113,7 +113,7 @@ class Daemon:
             pool=self.pool,
             caches=self.caches,
             upstreams=self.upstreams,
-            interval_seconds=self.config.interval_seconds,
+            config=self.config,
         )
         self._workers.append(worker)
         worker.start()

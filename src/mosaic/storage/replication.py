@@ -65,12 +65,13 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected,
         committing.settle(volume, lease, heads)
     generation = look_at(volume)
     with volume.still_leased(lease) as record:
-        has_news = _has_news(record, lease, generation)
+        # What the store lost is written anew from the live data, though nothing changed here.
+        has_news = volume.is_damaged or _has_news(record, lease, generation)
     if has_news:
         # The last snapshot shares every block with an app that has stopped, and leaving is what makes room.
         if record.phase != "releasing":
             pool.check_room()
-        _put_envelope(volume.record, store)
+        _put_envelope(volume, store, connected.upstream.url)
         cut = _cut(volume)
         done = _upload(volume, lease, keys, connected, cut, caches)
         if _sign(volume, lease, keys, connected, cut, done.replication.root):
@@ -78,6 +79,7 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected,
         if done.replaced and _accepted_root(volume) == done.replication.root:
             with caches.index(volume.id) as known:
                 note_mended(store, known, done.replaced)
+            volume.is_damaged = False
         # The snapshot itself counts as a generation; what came after it is the next round's.
         look_at(volume)
     _mirror(volume, store)
@@ -206,10 +208,13 @@ def _mirror(volume: Volume, store: Store) -> None:
             volume.update(replace(volume.record, mirrored=accepted.head))
 
 
-def _put_envelope(record: VolumeRecord, store: Store) -> None:
-    if record.envelope is not None:
-        sealed = bytes.fromhex(record.envelope)
+def _put_envelope(volume: Volume, store: Store, url: str) -> None:
+    """Have the store hold the wrapped seed. Once while the daemon runs: the store keeps what it took."""
+    envelope = volume.record.envelope
+    if envelope is not None and volume.envelope_put != (envelope, url):
+        sealed = bytes.fromhex(envelope)
         store.put(f"e-{blake3(sealed).hexdigest()}", sealed)
+        volume.envelope_put = (envelope, url)
 
 
 def _digest(record: VolumeRecord) -> bytes | None:

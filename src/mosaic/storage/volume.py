@@ -63,6 +63,9 @@ class Volume:
         self.fence_confirm_seconds = fence_confirm_seconds
         self.fenced_since: float | None = None
         self.index_loaded_for: tuple[Lease, str] | None = None
+        self.scrubbed_at: float | None = None
+        self.is_damaged = False
+        self.envelope_put: tuple[str, str] | None = None
         self._changed = changed
 
     @property

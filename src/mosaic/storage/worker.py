@@ -16,8 +16,9 @@ from mosaic.adapters import btrfs
 from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
-from mosaic.storage import descent, log, memory, replication, restoring
+from mosaic.storage import descent, log, memory, replication, restoring, scrubbing
 from mosaic.storage.caches import Caches
+from mosaic.storage.config import StorageConfig
 from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, Trace, next_step
 from mosaic.storage.engine.restore import TargetFailed
 from mosaic.storage.pool import Pool
@@ -58,13 +59,14 @@ class Worker:
     """Runs one volume's thread."""
 
     def __init__(
-        self, volume: Volume, *, pool: Pool, caches: Caches, upstreams: Upstreams, interval_seconds: float
+        self, volume: Volume, *, pool: Pool, caches: Caches, upstreams: Upstreams, config: StorageConfig
     ) -> None:
         self._volume = volume
         self._pool = pool
         self._caches = caches
         self._upstreams = upstreams
-        self._interval_seconds = interval_seconds
+        self._interval_seconds = config.interval_seconds
+        self._scrub = config.scrub
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"volume-{volume.id[:8]}", daemon=True)
 
@@ -128,6 +130,9 @@ class Worker:
                 if after is not None and (before is None or before.head != after.head):
                     memory.give_back()
                     log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
+                else:
+                    store = connected.hive.store(volume.id)
+                    scrubbing.scrub_a_little(volume, self._keys(), store, self._caches, self._scrub)
                 return self._interval_seconds
             case Trace():
                 descent.trace(volume, self._upstreams.require().hive.heads(volume.id))

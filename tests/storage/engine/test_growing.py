@@ -46,7 +46,7 @@ class Forest:
         self.tops.append(top)
         found = self.known.find(root)
         assert found is not None
-        return Tree(self.fetcher(), RootRef(root, found.head.pack))
+        return Tree(self.fetcher().get, RootRef(root, found.head.pack))
 
     def fetcher(self) -> Fetcher:
         return Fetcher(KEYS, self.store, self.known)

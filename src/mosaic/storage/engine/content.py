@@ -37,6 +37,8 @@ def read_chunks(fd: int, size: int, first: int = 0, end: int | None = None) -> I
     """
     at = first * CHUNK_BYTES
     stop_at = size if end is None else min(size, end * CHUNK_BYTES)
+    if stop_at - at > _READ_BYTES:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
     while at < stop_at:
         try:
             data = os.lseek(fd, at, os.SEEK_DATA)

@@ -24,13 +24,13 @@ _TAIL_BYTES = 64 * 1024
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS packs (
     number INTEGER PRIMARY KEY, pack BLOB NOT NULL UNIQUE, key_version INTEGER NOT NULL,
-    salt BLOB NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL);
+    salt BLOB NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, checked INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS blobs (
     blob BLOB NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, start INTEGER NOT NULL,
     length INTEGER NOT NULL, plain_length INTEGER NOT NULL, flags INTEGER NOT NULL,
     PRIMARY KEY (blob, number)) WITHOUT ROWID;
 """
-_VERSION = 2
+_VERSION = 3
 _GONE = -1
 """The size of a pack that the store lost; when it comes back its size differs, and it is read again."""
 
@@ -171,6 +171,18 @@ class ChunkIndex:
         with self._rows:
             self._rows.execute("UPDATE packs SET state = ? WHERE pack = ?", (_MENDED, pack))
 
+    def least_checked(self, before_s: float) -> bytes | None:
+        """Return the pack that was written, met or checked longest ago, if that was before this instant (Unix time)."""
+        row: tuple[bytes] | None = self._rows.execute(
+            "SELECT pack FROM packs WHERE state = ? AND checked < ? ORDER BY checked, number", (_GOOD, before_s)
+        ).fetchone()
+        return row[0] if row else None
+
+    def checked(self, pack: bytes, at_s: float) -> None:
+        """Remember that all of a pack was read, and is whole."""
+        with self._rows:
+            self._rows.execute("UPDATE packs SET checked = ? WHERE pack = ?", (at_s, pack))
+
     def size(self, pack: bytes) -> int:
         """Return the size of a known pack's object."""
         (size,) = self._rows.execute("SELECT size FROM packs WHERE pack = ?", (pack,)).fetchone()
@@ -195,7 +207,7 @@ class ChunkIndex:
                 # Numbers are used again.
                 self._head_of.cache_clear()
             number = self._rows.execute(
-                "INSERT INTO packs (pack, key_version, salt, size, state) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO packs (pack, key_version, salt, size, state, checked) VALUES (?, ?, ?, ?, ?, unixepoch())",
                 (head.pack, head.key_version, head.salt, size, state),
             ).lastrowid
             self._rows.executemany(

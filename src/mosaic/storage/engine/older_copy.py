@@ -49,7 +49,7 @@ class Base:
         top_fd = open_root(path)
         try:
             try:
-                opened = cls(top_fd, Tree(fetcher, root))
+                opened = cls(top_fd, Tree(fetcher.get, root))
             except Corrupt:
                 yield None
             else:

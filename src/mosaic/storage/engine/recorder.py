@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from mosaic.storage.engine.ahead import Ready
 from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components
 from mosaic.storage.engine.content import ShortRead, read_chunks
@@ -50,6 +51,16 @@ class Recorder:
         self._stage.put(node_key(number), value)
         if before is not None:
             self._drop_what_no_longer_fits(number, decode_node(before), node)
+
+    def put_ready(self, number: int, seen: Seen, ready: Ready) -> Node:
+        """`put_file` of a file that was read already."""
+        self.read_bytes += ready.size
+        ids = {at: self._uploader.add_named(blob, chunk, Kind.CHUNK) for at, blob, chunk in ready.chunks}
+        empty = describe(seen, xattrs=(), tail=b"")
+        tail = b"".join(ids.get(at, ZERO_CHUNK) for at in range(empty.chunk_count))
+        node = describe(seen, xattrs=ready.xattrs, tail=tail)
+        self.put(number, node)
+        return node
 
     def put_file(self, number: int, dir_fd: int, seen: Seen, path: Components) -> Node:
         """Read a regular file, upload the chunks that the store lacks, and stage its records. Returns its node.

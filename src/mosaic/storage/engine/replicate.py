@@ -7,11 +7,12 @@ root, and until that head is accepted the upload is just unused objects.
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from mosaic.crypto.volume_keys import VolumeKeys
+from mosaic.storage.engine.ahead import Met, ReadAhead, Ready, listing
 from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components, open_beneath, open_root
 from mosaic.storage.engine.changes import Hints, Spot
@@ -36,7 +37,7 @@ from mosaic.storage.engine.records import (
     node_of,
 )
 from mosaic.storage.engine.roots import OnProgress, Progress, Replication, RootRef, Skipped, ignore_progress
-from mosaic.storage.engine.scan import Seen, describe, list_directory, read_special, reading
+from mosaic.storage.engine.scan import Seen, describe, read_special, reading
 from mosaic.storage.engine.stage import Stage
 from mosaic.storage.engine.store import Store
 from mosaic.storage.engine.tree import Tree
@@ -80,7 +81,7 @@ def replicate(
         Corrupt: the previous state is damaged in the store; pass None to write everything anew.
     """
     with Fetcher(keys, store, known) as fetcher, Uploader(keys, store, known) as uploader, closing(Stage()) as stage:
-        prior = Tree(fetcher, previous) if previous else None
+        prior = Tree(fetcher.get, previous) if previous else None
         try:
             with reading(()):
                 top_fd = open_root(snapshot)
@@ -127,7 +128,10 @@ def _look(
             stage.clear()
             nodes.begin(previous.root if previous else None)
     run = _Run(prior, nodes, stage, uploader, remembered=remembered, on_progress=on_progress)
-    run.walk(top_fd)
+    if remembered:
+        run.walk(top_fd)
+    else:
+        run.walk_reading_ahead(top_fd)
     run.drop_what_is_gone()
     return run
 
@@ -151,6 +155,7 @@ class _Run:
         self._uploader = uploader
         self._remembered = remembered
         self._on_progress = on_progress
+        self._list: Callable[..., Iterator[Met]] = listing
         first_new = prior.root.next_node if prior else ROOT_NODE + 1
         self._numbers = Numbers(nodes, first_new=first_new, remembered=remembered)
         self.store = Recorder(prior, stage, uploader, self._report)
@@ -169,7 +174,7 @@ class _Run:
             with reading(path):
                 fd = open_beneath(top_fd, path)
             try:
-                for seen, old in self._names(fd, path, parent, changed=changed, device=top.stat.st_dev):
+                for seen, ready, old in self._names(fd, path, parent, changed=changed, device=top.stat.st_dev):
                     inner = (*path, seen.name)
                     number = self._numbers.of(seen.stat, candidate=None if self._remembered else old)
                     if changed and old != number:
@@ -182,10 +187,16 @@ class _Run:
                         finally:
                             os.close(below)
                     else:
-                        self._visit(fd, seen, number, inner)
+                        self._visit(fd, seen, ready, number, inner)
             finally:
                 os.close(fd)
             self._report()
+
+    def walk_reading_ahead(self, top_fd: int) -> None:
+        """`walk` where nearly every file will be read."""
+        with ReadAhead(self._uploader.identify) as ahead:
+            self._list = ahead.directory
+            self.walk(top_fd)
 
     def walk_where(self, top_fd: int, prior: Tree, changes: Spot) -> None:
         """Look only where the changes say. Raises HintsUnusable."""
@@ -234,15 +245,18 @@ class _Run:
 
     def _names(
         self, fd: int, path: Components, parent: int, *, changed: bool, device: int
-    ) -> Iterator[tuple[Seen, int | None]]:
-        """Yield each name with the node that it had before, and stage the end of entries that are gone.
+    ) -> Iterator[tuple[Seen, Ready | None, int | None]]:
+        """Yield each name, its content if that was read ahead, and the node that it had before.
+
+        Stages the end of entries that are gone.
 
         When the directory itself did not change, its entries are not looked
         up: every name is yielded with None.
         """
         old = self._entries(parent) if changed else iter(())
         before = next(old, None)
-        for seen in list_directory(fd, path, device=device):
+        for met in self._list(fd, path, device=device):
+            seen = met.seen
             if isinstance(seen, Skipped):
                 self.skipped.append(seen)
                 continue
@@ -250,10 +264,10 @@ class _Run:
                 self._stage.delete(entry_key(parent, before[0]))
                 before = next(old, None)
             if before is not None and before[0] == seen.name:
-                yield seen, before[1]
+                yield seen, met.ready, before[1]
                 before = next(old, None)
             else:
-                yield seen, None
+                yield seen, met.ready, None
         while before is not None:
             self._stage.delete(entry_key(parent, before[0]))
             before = next(old, None)
@@ -276,7 +290,7 @@ class _Run:
         self._nodes.put(number, seen.stat)
         return True
 
-    def _visit(self, dir_fd: int, seen: Seen, number: int, path: Components) -> None:
+    def _visit(self, dir_fd: int, seen: Seen, ready: Ready | None, number: int, path: Components) -> None:
         """Stage a file's record and upload its content, unless it is as it was or was visited by another name."""
         if not self._numbers.taken.add(number):
             return
@@ -285,7 +299,9 @@ class _Run:
             self.content_bytes += seen.stat.st_size
         if self._unchanged(seen, number):
             return
-        if seen.type is NodeType.FILE:
+        if ready is not None:
+            self.store.put_ready(number, seen, ready)
+        elif seen.type is NodeType.FILE:
             self.store.put_file(number, dir_fd, seen, path)
         else:
             self.store.put(number, read_special(dir_fd, seen, path))

@@ -88,7 +88,7 @@ def restore(
         TargetFailed: the local file system is full or fails.
     """
     with Fetcher(keys, store, known) as fetcher:
-        tree = Tree(fetcher, root)
+        tree = Tree(fetcher.get, root)
         with _target(target) as target_fd, Base.opened(base, fetcher) as local:
             nodes.begin(None)
             try:

@@ -7,12 +7,13 @@ from typing import TypeAlias
 
 from mosaic.core.errors import Corrupt
 from mosaic.storage.engine.damage import TreeMalformed
-from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.pages import Page, Root, decode_page, decode_root
 from mosaic.storage.engine.records import Node, decode_node, node_key
 from mosaic.storage.engine.roots import RootRef
 
 _PAGES = 128
+
+Read: TypeAlias = Callable[[bytes], bytes]
 
 OnDamage: TypeAlias = Callable[[Corrupt], None]
 """Told about a page that can't be read, when whoever reads goes on without it."""
@@ -29,17 +30,17 @@ class Tree:
     Every method may raise Corrupt (a page is damaged) and Unavailable.
     """
 
-    def __init__(self, fetcher: Fetcher, ref: RootRef) -> None:
-        """Read the root record."""
-        self._fetcher = fetcher
+    def __init__(self, read: Read, ref: RootRef) -> None:
+        """Read the root record. `read` returns a blob's content, checked, as `Fetcher.get` does."""
+        self._read = read
         self._recent: OrderedDict[bytes, Page] = OrderedDict()
-        self.root: Root = decode_root(fetcher.get(ref.root))
+        self.root: Root = decode_root(read(ref.root))
 
     def page(self, blob: bytes, level: int, first: bytes | None) -> Page:
         """Return a page of this level whose first key is `first` (None: any)."""
         page = self._recent.get(blob)
         if page is None:
-            page = decode_page(self._fetcher.get(blob), level=level)
+            page = decode_page(self._read(blob), level=level)
             self._recent[blob] = page
             if len(self._recent) > _PAGES:
                 self._recent.popitem(last=False)

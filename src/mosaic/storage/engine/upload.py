@@ -90,7 +90,14 @@ class Uploader:
         Raises:
             Unavailable, Refused: the store failed to take an earlier pack.
         """
-        blob = blob_id(self._keys.current.blob_id, plain)
+        return self.add_named(self.identify(plain), plain, kind)
+
+    def identify(self, plain: bytes) -> bytes:
+        """Return the id that a blob has, from any thread."""
+        return blob_id(self._keys.current.blob_id, plain)
+
+    def add_named(self, blob: bytes, plain: bytes, kind: Kind) -> bytes:
+        """`add` a blob whose id is known."""
         if blob in self._unsent or self._known.has(blob):
             return blob
         self._unsent.add(blob)

@@ -36,7 +36,7 @@ def verify(
         Corrupt: not even the root can be read.
     """
     with Fetcher(keys, store, known) as fetcher:
-        tree = Tree(fetcher, root)
+        tree = Tree(fetcher.get, root)
         survey = Survey(tree)
         seen = _Seen()
         bad: set[bytes] = set()
