@@ -107,7 +107,7 @@ def browse(root: RootRef, keys: VolumeKeys, store: Store, *, known: ChunkIndex) 
 
 
 class Browser:
-    """One stored state, as `browse` opens it. Used by one thread, and one iterator at a time.
+    """One stored state, as `browse` opens it. Used by one thread.
 
     Every method, and every iterator that one returned, may raise Unavailable
     (the store did not answer) and Corrupt.

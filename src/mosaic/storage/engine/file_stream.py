@@ -15,7 +15,7 @@ from mosaic.core.errors import Corrupt
 from mosaic.storage.engine.beneath import Components
 from mosaic.storage.engine.content import chunk_bytes
 from mosaic.storage.engine.damage import TreeMalformed
-from mosaic.storage.engine.fetch import Asked, Fetcher
+from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.listing import Listed
 from mosaic.storage.engine.records import (
     CHUNK_BYTES,
@@ -123,10 +123,18 @@ class _Batch:
     """Pieces whose chunks were asked for together."""
 
     def __init__(self, pieces: list[Piece], fetcher: Fetcher) -> None:
-        self._pieces = pieces
-        self._content: dict[bytes, bytes] = {}
+        content: dict[bytes, bytes] = {}
+
+        def take(blob: bytes, plain: bytes) -> None:
+            # Called by the threads that read. A blob may be far longer than any chunk: those are not kept.
+            if len(plain) <= CHUNK_BYTES:
+                content[blob] = plain
+
         stored = [piece for piece in pieces if isinstance(piece, Stored)]
-        self._asked: Asked = fetcher.ask(list(dict.fromkeys(piece.blob for piece in stored)), self._take)
+        self._pieces = pieces
+        self._content = content
+        # `take` doesn't know the batch: in a circle its megabytes would stay until the garbage collector comes.
+        self._asked = fetcher.ask(list(dict.fromkeys(piece.blob for piece in stored)), take)
 
     def blocks(self, fetcher: Fetcher, on_lost: OnLostPiece) -> Iterator[tuple[Piece, bytes]]:
         damage = dict(fetcher.answer(self._asked))
@@ -143,11 +151,6 @@ class _Batch:
                         continue
                     on_lost(piece, damage.get(blob) or TreeMalformed("a chunk has another length than its place"))
                     yield from _zeros(piece, end - start)
-
-    def _take(self, blob: bytes, content: bytes) -> None:
-        # Called by the threads that read. A blob may be far longer than any chunk: those are not kept.
-        if len(content) <= CHUNK_BYTES:
-            self._content[blob] = content
 
 
 def _batches(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
