@@ -48,7 +48,7 @@ def test_an_index_survives_its_process(tmp_path: Path) -> None:
     first.close()
     again = ChunkIndex(tmp_path / "index")
     assert again.load(store, KEYS).added == ()
-    assert again.has((1).to_bytes(32, "big"))
+    assert again.having([(1).to_bytes(32, "big")])
     assert again.packs() == [pack]
 
 

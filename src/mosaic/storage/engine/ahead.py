@@ -8,13 +8,14 @@ files before them are recorded.
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from mosaic.storage.engine.attributes import read_xattrs
-from mosaic.storage.engine.beneath import Components
+from mosaic.storage.engine.beneath import Components, open_beneath
 from mosaic.storage.engine.damage import SourceChanged
 from mosaic.storage.engine.records import CHUNK_BYTES, NodeType, Xattrs
 from mosaic.storage.engine.roots import Skipped, shown
@@ -23,13 +24,21 @@ from mosaic.storage.engine.scan import Seen, list_directory, look, open_file, re
 LARGEST_BYTES = 128 * 1024
 _BLOCK_NAMES = 16
 _BLOCKS = 4
-"""At most 8 MiB are in memory."""
+"""Of the directory that is walked and of the next one: at most 16 MiB are in memory."""
 
 _READERS = 3
 _ZEROS = bytes(CHUNK_BYTES)
 
 Identify: TypeAlias = Callable[[bytes], bytes]
 """Returns a chunk's blob id."""
+
+
+class OpenDirectory(Protocol):
+    """What `directory` and `ReadAhead.directory` have in common."""
+
+    def __call__(
+        self, top_fd: int, path: Components, *, then: Components | None, device: int
+    ) -> AbstractContextManager[tuple[int, Iterator["Met"]]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +58,41 @@ class Met:
     ready: Ready | None
 
 
+class _Begun:
+    """A directory whose files are being read."""
+
+    def __init__(self, fd: int, read: Callable[[list[bytes]], Future[list[Met]]], names: list[bytes]) -> None:
+        self.fd = fd
+        self._read = read
+        self._left = _blocks(names)
+        self._under_way: deque[Future[list[Met]]] = deque()
+        self._go_on()
+
+    def names(self) -> Iterator[Met]:
+        while self._under_way:
+            met = self._under_way.popleft().result()
+            self._go_on()
+            yield from met
+
+    def close(self) -> None:
+        """End, before the descriptor does: nobody may look into a directory that its number means later."""
+        for future in self._under_way:
+            future.cancel()
+        wait(self._under_way)
+        os.close(self.fd)
+
+    def _go_on(self) -> None:
+        while len(self._under_way) < _BLOCKS and (block := next(self._left, None)) is not None:
+            self._under_way.append(self._read(block))
+
+
 class ReadAhead:
     """Lists directories. Use it in a `with`."""
 
     def __init__(self, identify: Identify) -> None:
         self._identify = identify
         self._readers = ThreadPoolExecutor(_READERS, "mosaic-read")
+        self._begun: dict[Components, _Begun] = {}
 
     def __enter__(self) -> "ReadAhead":
         return self
@@ -63,26 +101,38 @@ class ReadAhead:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._readers.shutdown(wait=True, cancel_futures=True)
+        for begun in self._begun.values():
+            begun.close()
 
-    def directory(self, fd: int, path: Components, *, device: int) -> Iterator[Met]:
-        """Yield the names of an open directory in ascending order. Raises as `list_directory` and `open_file`."""
-        with reading(path):
-            names = sorted(os.fsencode(name) for name in os.listdir(fd))
-        under_way: deque[Future[list[Met]]] = deque()
+    @contextmanager
+    def directory(
+        self, top_fd: int, path: Components, *, then: Components | None, device: int
+    ) -> Iterator[tuple[int, Iterator[Met]]]:
+        """Have a directory open, and its names in ascending order. `then` is begun meanwhile: it comes soon.
+
+        Raises as `list_directory` and `open_file`.
+        """
+        begun = self._begun.pop(path, None) or self._begin(top_fd, path, device)
         try:
-            for block in _blocks(names):
-                under_way.append(self._readers.submit(self._read, fd, path, block, device))
-                if len(under_way) >= _BLOCKS:
-                    yield from under_way.popleft().result()
-            while under_way:
-                yield from under_way.popleft().result()
+            if then is not None and not self._begun:
+                self._begun[then] = self._begin(top_fd, then, device)
+            yield begun.fd, begun.names()
         finally:
-            # Nobody may look into the directory once its descriptor is closed.
-            for future in under_way:
-                future.cancel()
-            for future in under_way:
-                if not future.cancelled():
-                    future.exception()
+            begun.close()
+
+    def _begin(self, top_fd: int, path: Components, device: int) -> _Begun:
+        with reading(path):
+            fd = open_beneath(top_fd, path)
+            try:
+                names = sorted(os.fsencode(name) for name in os.listdir(fd))  # noqa: PTH208 (a descriptor is not a path)
+            except BaseException:
+                os.close(fd)
+                raise
+
+        def read(block: list[bytes]) -> Future[list[Met]]:
+            return self._readers.submit(self._read, fd, path, block, device)
+
+        return _Begun(fd, read, names)
 
     def _read(self, fd: int, path: Components, names: list[bytes], device: int) -> list[Met]:
         met: list[Met] = []
@@ -117,7 +167,15 @@ def _blocks(names: list[bytes]) -> Iterator[list[bytes]]:
         yield names[start : start + _BLOCK_NAMES]
 
 
-def listing(fd: int, path: Components, *, device: int) -> Iterator[Met]:
-    """Yield the names of an open directory in ascending order, reading nothing ahead."""
-    for seen in list_directory(fd, path, device=device):
-        yield Met(seen, None)
+@contextmanager
+def directory(
+    top_fd: int, path: Components, *, then: Components | None, device: int
+) -> Iterator[tuple[int, Iterator[Met]]]:
+    """Have a directory open, and its names in ascending order; nothing is read ahead."""
+    del then
+    with reading(path):
+        fd = open_beneath(top_fd, path)
+    try:
+        yield fd, (Met(seen, None) for seen in list_directory(fd, path, device=device))
+    finally:
+        os.close(fd)

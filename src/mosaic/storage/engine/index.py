@@ -43,6 +43,7 @@ _FIND_MANY = """
 SELECT blob, number, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
 WHERE blob IN ({}) ORDER BY state, number
 """
+_HAVING = "SELECT blob FROM blobs JOIN packs USING (number) WHERE blob IN ({}) AND state = {}"
 _MOST_WORDS = 500
 
 
@@ -112,12 +113,14 @@ class ChunkIndex:
         """Remember a pack that the store has durably. A blob may lie in several."""
         self._put(head, places, size=size, state=_GOOD)
 
-    def has(self, blob: bytes) -> bool:
-        """Return whether a pack that is not known to be damaged has this blob."""
-        found = self._rows.execute(
-            "SELECT 1 FROM blobs JOIN packs USING (number) WHERE blob = ? AND state = ?", (blob, _GOOD)
-        )
-        return found.fetchone() is not None
+    def having(self, blobs: Sequence[bytes]) -> set[bytes]:
+        """Return those of the blobs that a pack has which is not known to be damaged."""
+        found: set[bytes] = set()
+        for at in range(0, len(blobs), _MOST_WORDS):
+            some = blobs[at : at + _MOST_WORDS]
+            marks = ",".join("?" * len(some))
+            found.update(blob for (blob,) in self._rows.execute(_HAVING.format(marks, _GOOD), some))
+        return found
 
     def find(self, blob: bytes) -> Location | None:
         """Return the best place of the blob, None when no known pack has it."""

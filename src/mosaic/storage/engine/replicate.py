@@ -7,12 +7,12 @@ root, and until that head is accepted the upload is just unused objects.
 
 import os
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from mosaic.crypto.volume_keys import VolumeKeys
-from mosaic.storage.engine.ahead import Met, ReadAhead, Ready, listing
+from mosaic.storage.engine.ahead import Met, OpenDirectory, ReadAhead, Ready, directory
 from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components, open_beneath, open_root
 from mosaic.storage.engine.changes import Hints, Spot
@@ -155,7 +155,7 @@ class _Run:
         self._uploader = uploader
         self._remembered = remembered
         self._on_progress = on_progress
-        self._list: Callable[..., Iterator[Met]] = listing
+        self._directory: OpenDirectory = directory
         first_new = prior.root.next_node if prior else ROOT_NODE + 1
         self._numbers = Numbers(nodes, first_new=first_new, remembered=remembered)
         self.store = Recorder(prior, stage, uploader, self._report)
@@ -171,10 +171,9 @@ class _Run:
         left: list[tuple[int, Components, bool]] = [(ROOT_NODE, (), changed)]
         while left:
             parent, path, changed = left.pop()
-            with reading(path):
-                fd = open_beneath(top_fd, path)
-            try:
-                for seen, ready, old in self._names(fd, path, parent, changed=changed, device=top.stat.st_dev):
+            then = left[-1][1] if left else None
+            with self._directory(top_fd, path, then=then, device=top.stat.st_dev) as (fd, met):
+                for seen, ready, old in self._names(met, parent, changed=changed):
                     inner = (*path, seen.name)
                     number = self._numbers.of(seen.stat, candidate=None if self._remembered else old)
                     if changed and old != number:
@@ -188,14 +187,12 @@ class _Run:
                             os.close(below)
                     else:
                         self._visit(fd, seen, ready, number, inner)
-            finally:
-                os.close(fd)
             self._report()
 
     def walk_reading_ahead(self, top_fd: int) -> None:
         """`walk` where nearly every file will be read."""
         with ReadAhead(self._uploader.identify) as ahead:
-            self._list = ahead.directory
+            self._directory = ahead.directory
             self.walk(top_fd)
 
     def walk_where(self, top_fd: int, prior: Tree, changes: Spot) -> None:
@@ -244,7 +241,7 @@ class _Run:
         return RootRef(blob, found.head.pack)
 
     def _names(
-        self, fd: int, path: Components, parent: int, *, changed: bool, device: int
+        self, names: Iterator[Met], parent: int, *, changed: bool
     ) -> Iterator[tuple[Seen, Ready | None, int | None]]:
         """Yield each name, its content if that was read ahead, and the node that it had before.
 
@@ -255,7 +252,7 @@ class _Run:
         """
         old = self._entries(parent) if changed else iter(())
         before = next(old, None)
-        for met in self._list(fd, path, device=device):
+        for met in names:
             seen = met.seen
             if isinstance(seen, Skipped):
                 self.skipped.append(seen)
