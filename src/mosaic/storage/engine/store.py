@@ -20,7 +20,9 @@ class Store(Protocol):
     2. An object is whole or absent. No reader ever sees a part of one, and a
        `put` that failed left either nothing or the whole object.
     3. `put` is create-only: of two callers that put different bytes under one
-       name, at most one returns normally.
+       name, at most one returns normally. A bucket that knows no conditional
+       writes keeps this one after another only, and not at the same moment
+       (`mosaic.adapters.s3.blobs`): heads are then kept by the Hive as well.
     4. A store adds no meaning: it never looks into the bytes.
 
     Rights of a caller:
