@@ -33,7 +33,7 @@ def chain_of(times: st.SearchStrategy[int]) -> st.SearchStrategy[list[Snapshot]]
 
 
 chains = chain_of(instants)
-_SETTINGS = settings(max_examples=40)
+_SETTINGS = settings(max_examples=30)
 
 
 def at(*when: int) -> int:
@@ -142,7 +142,7 @@ def test_the_order_in_which_they_are_given_does_not_matter(
 
 def test_a_month_of_hours_is_thinned_out_as_the_defaults_say() -> None:
     last = at(2024, 3, 10, 12)
-    hours = taken(*(last - hours * HOUR_NS for hours in reversed(range(24 * 500))))
+    hours = taken(*(last - hours * HOUR_NS for hours in reversed(range(24 * 400))))
     retention = Retention(last=1)
     assert [len(kept_by(hours, retention, reason)) for reason in Reason] == [1, 0, 1, 24, 7, 4, 12]
     assert kept_by(hours, retention, Reason.MONTHLY)[1].instant_ns == at(2024, 2, 29, 23)

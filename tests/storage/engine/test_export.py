@@ -320,7 +320,7 @@ def test_a_tree_that_says_what_no_file_can_be_is_named_and_the_rest_written(tmp_
     assert listed.text.split() == ["./", "./huge", "./lists", "./odd"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(hostile_trees())
 def test_a_hostile_tree_is_exported_or_damaged_and_nothing_else(records: dict[bytes, bytes]) -> None:
     store = MemoryStore()
@@ -347,7 +347,7 @@ def test_nothing_is_written_of_a_state_whose_root_is_gone() -> None:
 
 def test_a_long_file_is_never_in_memory(source: Path) -> None:
     with (source / "long").open("wb") as file:
-        for number in range(6):
+        for number in range(4):
             file.write(random.Random(number).randbytes(8_000_000))
     store = MemoryStore()
     root = Machine(store).replicate(source).root
@@ -359,4 +359,4 @@ def test_a_long_file_is_never_in_memory(source: Path) -> None:
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < 32_000_000
+    assert most < 24_000_000

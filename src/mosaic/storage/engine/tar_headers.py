@@ -11,6 +11,7 @@ Only `tarfile`'s header blocks are used: a `TarFile` remembers every member.
 import tarfile
 from array import array
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from mosaic.storage.engine.records import Node, NodeType
 
@@ -115,6 +116,7 @@ def _member(path: bytes, node: Node, kind: bytes, size: int, link: bytes, more: 
     return _extended_header(len(text)) + text + bytes(padding(len(text))) + _block(header)
 
 
+@lru_cache(maxsize=256)
 def _extended_header(size: int) -> bytes:
     header = tarfile.TarInfo("././@PaxHeader")
     header.type = tarfile.XHDTYPE
