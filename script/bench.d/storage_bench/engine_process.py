@@ -1,6 +1,5 @@
 """The engine as the storage daemon holds it: keys, caches and the last head in one process."""
 
-import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,8 +94,12 @@ class EngineProcess:
         return took
 
     def peak_bytes(self) -> int:
-        """Return the most resident memory that this process ever had."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        """Return the most resident memory that this program ever had.
+
+        Not `getrusage`, which counts what the process was before it became this program.
+        """
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
     def _commit(self, root: RootRef) -> None:
         self._seq += 1

@@ -5,6 +5,7 @@ device of the same owner.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.pack import Kind
 from mosaic.storage.engine.pages import Root, decode_page, decode_root, encode_page, encode_root
 from mosaic.storage.engine.records import (
+    CHUNK_BYTES,
     NODE_MAX,
     Node,
     NodeType,
@@ -23,6 +25,7 @@ from mosaic.storage.engine.records import (
     encode_entry,
     encode_node,
     entry_key,
+    group_key,
     node_key,
 )
 from mosaic.storage.engine.restore import RestoreIncomplete
@@ -105,6 +108,37 @@ def test_a_link_beside_a_directory_of_its_name_is_not_followed(tmp_path: Path) -
     )
     Machine(store).restore(root, tmp_path / "target")
     assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (group_key(2, 0) + b"longer", bytes(64 * 32)),
+        (group_key(2, 0), bytes(31)),
+        (group_key(2, 0), b"x" * 65 * 32),
+        (group_key(2, 9), b"x" * 32),
+    ],
+    ids=["a key that is too long", "an id cut short", "too many ids", "ids beyond the end"],
+)
+def test_a_group_that_makes_no_sense_costs_its_file_and_no_other(tmp_path: Path, key: bytes, value: bytes) -> None:
+    store = MemoryStore()
+    big = replace(FILE, size=100 * CHUNK_BYTES)
+    root = store_tree(
+        store,
+        {
+            node_key(1): encode_node(DIRECTORY),
+            node_key(2): encode_node(big),
+            node_key(3): encode_node(FILE),
+            entry_key(1, b"big"): encode_entry(2),
+            entry_key(1, b"good"): encode_entry(3),
+            key: value,
+        },
+    )
+    with pytest.raises(RestoreIncomplete) as incomplete:
+        Machine(store).restore(root, tmp_path / "target")
+    assert incomplete.value.paths == ("big",)
+    assert (tmp_path / "target" / "good").is_file()
+    assert Machine(store).verify(root).damaged == ("big",)
 
 
 @pytest.mark.parametrize("child", [7, 0, NODE_MAX, NODE_MAX + 1])

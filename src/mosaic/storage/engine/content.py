@@ -78,10 +78,12 @@ def stored_chunks(tree: Tree, number: int, node: Node, on_damage: OnDamage = sto
         yield from _not_zero(0, inline_ids(node))
         return
     for key, value in tree.range(groups_of(number), on_damage):
-        first = group_index(key) * GROUP_IDS
-        ids = split_ids(value)
-        if len(ids) > GROUP_IDS or first + len(ids) > node.chunk_count:
-            on_damage(TreeMalformed("a group has more chunks than its file"))
+        try:
+            first, ids = group_index(key) * GROUP_IDS, split_ids(value)
+            if len(ids) > GROUP_IDS or first + len(ids) > node.chunk_count:
+                raise TreeMalformed("a group has more chunks than its file")
+        except TreeMalformed as damage:
+            on_damage(damage)
             continue
         yield from _not_zero(first, ids)
 
