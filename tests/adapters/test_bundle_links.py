@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from mosaic.adapters.bundle import AppUnpackable, BundleUnusable, digest, pack, unpack
 from mosaic.core import symlinks
 
+pytestmark = pytest.mark.long
+
 Tree = list[tuple[str, str | None]]
 """Names, and where each leads: None is a file, "" a folder, all else a link."""
 

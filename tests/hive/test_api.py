@@ -26,6 +26,8 @@ from support.fake_device import FakeDevice
 from support.running_hive import Owner, running_hive
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 Join = Callable[[str], FakeDevice]
 
 

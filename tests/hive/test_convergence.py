@@ -8,6 +8,8 @@ from hive.crashing_hive import CrashingHive, LocalDevice
 from mosaic.core import placement
 from mosaic.core.placement import Phase
 
+pytestmark = pytest.mark.long
+
 
 def world(folder: Path) -> tuple[CrashingHive, LocalDevice, LocalDevice]:
     folder.mkdir()

@@ -24,6 +24,8 @@ from mosaic.hive.tls import AddressUnusable
 from mosaic.wire.api import LoggedIn, Login, Setup, SetupState
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "correct horse"
 PROGRAM = """
 import sys

@@ -22,6 +22,8 @@ from mosaic.storage.volume import Volume
 from mosaic.wire.head import Head
 from support.volumes import KEYS, SEED
 
+pytestmark = pytest.mark.long
+
 LONG = 11_000
 """More than anybody wants to read in one go."""
 

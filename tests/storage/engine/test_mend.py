@@ -21,6 +21,8 @@ from support.stores import FailingStore, MemoryStore
 from support.trees import tree_difference
 from support.volumes import KEYS, Machine
 
+pytestmark = pytest.mark.long
+
 Harm = Callable[[MemoryStore, str], None]
 Begin = Callable[[MemoryStore, Path], Machine]
 
