@@ -27,7 +27,10 @@ CREATE_ONLY = Conditions(create_only=True, compare_and_swap=False)
 
 @contextlib.contextmanager
 def server(*answers: bytes, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serve one answer a connection, the last one again and again; an empty one is never given."""
+    """Serve one answer a connection, the last one again and again; an empty one is never given.
+
+    The answers say that the connection ends: a client that kept it for its next request would lose that one.
+    """
     kept: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -67,11 +70,11 @@ def opened(
 
 def refusal(status: int, code: str) -> bytes:
     body = f"<Error><Code>{code}</Code><AWSAccessKeyId>{CREDENTIALS.access_key_id}</AWSAccessKeyId></Error>".encode()
-    return b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+    return b"HTTP/1.1 %d No\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
 
 
 def whole(body: bytes, *, length: int | None = None) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (length or len(body), body)
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (length or len(body), body)
 
 
 @pytest.mark.parametrize(
