@@ -35,6 +35,21 @@ from mosaic.hive.serve import serve
 serve(HiveConfig(state=Path(sys.argv[1]), machine="here", port=0, url=sys.argv[2] or None))
 """
 
+STOPPED_WHILE_STARTING = """
+import contextlib, os, signal
+from mosaic.hive import public_front
+
+@contextlib.asynccontextmanager
+async def fronting(config, port):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield
+    finally:
+        print("the front is ended", flush=True)
+
+public_front.fronting = fronting
+"""
+
 
 class Process:
     """A Hive in a process of its own."""
@@ -64,6 +79,14 @@ def processes(tmp_path: Path) -> Iterator[list[Process]]:
         if each.process.poll() is None:
             each.process.kill()
             each.process.wait(10)
+
+
+def test_a_hive_that_is_stopped_while_it_starts_ends_what_it_has_started(tmp_path: Path) -> None:
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-W", "ignore", "-c", STOPPED_WHILE_STARTING + PROGRAM, str(tmp_path / "hive"), ""]
+    ended = subprocess.run(words, env=path, stdout=subprocess.PIPE, timeout=30, check=False)
+    assert ended.returncode == 0
+    assert b"the front is ended" in ended.stdout
 
 
 @pytest.mark.timeout(90)

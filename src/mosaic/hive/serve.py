@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import IO
 
 import anyio
@@ -69,10 +69,12 @@ def serve(config: HiveConfig) -> None:
         config.address_file.unlink(missing_ok=True)
         public_front.check(config)
         certificate = tls.certificate_for(config)
-        asyncio.run(_serve(config, listener, certificate))
+        with suppress(asyncio.CancelledError):
+            asyncio.run(_serve(config, listener, certificate))
 
 
 async def _serve(config: HiveConfig, listener: socket.socket, certificate: Certificate | None) -> None:
+    _end_while_starting()
     port = listener.getsockname()[1]
     address = address_of(config, port, certificate)
     async with running(config, address) as hive:
@@ -90,6 +92,14 @@ async def _serve(config: HiveConfig, listener: socket.socket, certificate: Certi
                 config.address_file.unlink(missing_ok=True)
                 tasks.cancel_scope.cancel()
     log.info("hive_stopped")
+
+
+def _end_while_starting() -> None:
+    """Let a stop that is asked before the server takes it over end what was started, a front for one."""
+    task = asyncio.current_task()
+    if task is not None and threading.current_thread() is threading.main_thread():
+        for number in _STOPS:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 @asynccontextmanager
