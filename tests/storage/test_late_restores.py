@@ -13,6 +13,7 @@ from mosaic.adapters.storage_client import StorageNotYet
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
 from mosaic.crypto.volume_keys import volume_keys
 from mosaic.storage import discarding, restoring
+from mosaic.storage.backing import Backings
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
 from mosaic.storage.engine.nodes import NodeMap
@@ -114,7 +115,9 @@ def test_a_restore_that_nobody_wants_when_it_ends_is_not_noted_as_complete(
         caches = Interrupting(tmp_path / "cache", discard)
         there = Upstream(hive.url, "token-b", "0a" * 16, "machine-1", "machine-2")
         with contextlib.closing(Upstreams(there)) as upstreams, pytest.raises(LeaseGone):
-            restoring.fetch(volume, volume_keys(bytes.fromhex(SEED)), head, upstreams.require(), caches=caches)
+            restoring.fetch(
+                volume, volume_keys(bytes.fromhex(SEED)), head, Backings(upstreams).of(volume.record), caches=caches
+            )
         assert volume.record.incoming is None
         assert not btrfs.exists(places.incoming(volume.id))
 

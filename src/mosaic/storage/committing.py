@@ -8,10 +8,10 @@ import time
 
 from msgspec.structs import replace
 
-from mosaic.adapters.hive_blobs import HiveHeads
 from mosaic.core.errors import Unavailable
 from mosaic.crypto.hashing import head_hash
 from mosaic.storage import aside
+from mosaic.storage.backing import HeadLog
 from mosaic.storage.decide_commit import Acknowledge, AskLater, GiveWay, Outcome, Place, SendAgain, resolve
 from mosaic.storage.engine.heads import open_head
 from mosaic.storage.records import Accepted, Lease, Pending
@@ -43,7 +43,7 @@ class MaybeFenced(Unavailable):
         super().__init__("the Hive did not accept a snapshot in this epoch", hint="it is asked again in a moment")
 
 
-def commit(volume: Volume, lease: Lease, heads: HiveHeads) -> None:
+def commit(volume: Volume, lease: Lease, heads: HeadLog) -> None:
     """Send the pending head, and take in the answer; the volume is set aside when it was lost.
 
     Raises:
@@ -64,14 +64,14 @@ def commit(volume: Volume, lease: Lease, heads: HiveHeads) -> None:
             _take(volume, lease, heads, pending, AskLater() if isinstance(outcome, SendAgain) else outcome)
 
 
-def settle(volume: Volume, lease: Lease, heads: HiveHeads) -> None:
+def settle(volume: Volume, lease: Lease, heads: HeadLog) -> None:
     """Find out what became of a pending head, and send it again when it never arrived. Raises like `commit`."""
     pending = volume.record.pending
     if pending is not None:
         _take(volume, lease, heads, pending, _look(volume, pending, heads))
 
 
-def _take(volume: Volume, lease: Lease, heads: HiveHeads, pending: Pending, outcome: Outcome) -> None:
+def _take(volume: Volume, lease: Lease, heads: HeadLog, pending: Pending, outcome: Outcome) -> None:
     match outcome:
         case Acknowledge():
             _acknowledge(volume, pending)
@@ -84,7 +84,7 @@ def _take(volume: Volume, lease: Lease, heads: HiveHeads, pending: Pending, outc
                 aside.set_aside(volume, _REPLACED, pending_refused=True)
 
 
-def _look(volume: Volume, pending: Pending, heads: HiveHeads) -> Outcome:
+def _look(volume: Volume, pending: Pending, heads: HeadLog) -> Outcome:
     found = heads.newest()
     newest = _place(volume, found[1]) if found else None
     accepted = volume.record.accepted

@@ -7,6 +7,7 @@ from mosaic.adapters import btrfs
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.storage import aside, log, replication
+from mosaic.storage.backing import Backings
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
@@ -51,6 +52,11 @@ class Daemon:
     def places(self) -> Places:
         """Where everything lies in the pool."""
         return Places(self.pool.path)
+
+    @property
+    def backings(self) -> Backings:
+        """Where each volume's heads and packs go."""
+        return Backings(self.upstreams)
 
     @property
     def caches(self) -> Caches:
@@ -112,7 +118,7 @@ class Daemon:
             volume,
             pool=self.pool,
             caches=self.caches,
-            upstreams=self.upstreams,
+            backings=self.backings,
             config=self.config,
         )
         self._workers.append(worker)

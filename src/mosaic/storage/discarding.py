@@ -68,7 +68,7 @@ def discard(daemon: Daemon, asked: Discard) -> None:
     if volume.record.discarded and volume.live is None:
         return
     _check_free(daemon, volume)
-    daemon.upstreams.require()
+    daemon.backings.of(volume.record)
     with volume.wakes:
         replaced_by = HeadHash(asked.replaced_by)
         if not _is_replaced(volume, replaced_by):

@@ -20,6 +20,7 @@ from mosaic.core.errors import Fenced
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import committing
+from mosaic.storage.backing import Backing
 from mosaic.storage.caches import Caches
 from mosaic.storage.differing import hints
 from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
@@ -28,7 +29,6 @@ from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.store import Store
 from mosaic.storage.pool import Pool
 from mosaic.storage.records import Accepted, Lease, Pending, VolumeRecord
-from mosaic.storage.upstreams import Connected
 from mosaic.storage.volume import LeaseGone, Moved, Volume
 from mosaic.wire import head as wire
 
@@ -42,7 +42,7 @@ class _Cut:
     generation: int
 
 
-def replicate_volume(volume: Volume, keys: VolumeKeys, connected: Connected, *, pool: Pool, caches: Caches) -> None:
+def replicate_volume(volume: Volume, keys: VolumeKeys, backing: Backing, *, pool: Pool, caches: Caches) -> None:
     """Bring the Hive up to date with the live subvolume; costs nearly nothing when it is already.
 
     Raises:
@@ -54,13 +54,13 @@ def replicate_volume(volume: Volume, keys: VolumeKeys, connected: Connected, *, 
     if lease is None:
         raise LeaseGone(volume.id)
     try:
-        _round(volume, lease, keys, connected, pool, caches)
+        _round(volume, lease, keys, backing, pool, caches)
     except Fenced:
         committing.believe_fence(volume, lease)
 
 
-def _round(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, pool: Pool, caches: Caches) -> None:
-    heads, store = connected.hive.heads(volume.id), connected.hive.store(volume.id)
+def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, pool: Pool, caches: Caches) -> None:
+    heads, store = backing.heads, backing.store
     if volume.record.pending is not None:
         committing.settle(volume, lease, heads)
     generation = look_at(volume)
@@ -71,10 +71,10 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected,
         # The last snapshot shares every block with an app that has stopped, and leaving is what makes room.
         if record.phase != "releasing":
             pool.check_room()
-        _put_envelope(volume, store, connected.upstream.url)
+        _put_envelope(volume, store, backing.key)
         cut = _cut(volume)
-        done = _upload(volume, lease, keys, connected, cut, caches)
-        if _sign(volume, lease, keys, connected, cut, done.replication.root):
+        done = _upload(volume, lease, keys, backing, cut, caches)
+        if _sign(volume, lease, keys, backing, cut, done.replication.root):
             committing.commit(volume, lease, heads)
         if done.replaced and _accepted_root(volume) == done.replication.root:
             with caches.index(volume.id) as known:
@@ -130,8 +130,8 @@ def _cut(volume: Volume) -> _Cut:
     return _Cut(path.name, taken_ns, made.created_at)
 
 
-def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, cut: _Cut, caches: Caches) -> Mending:
-    record, store = volume.record, connected.hive.store(volume.id)
+def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: _Cut, caches: Caches) -> Mending:
+    record, store = volume.record, backing.store
     previous = _accepted_root(volume)
     folder = volume.places.snapshots(volume.id)
     path = folder / cut.name
@@ -143,7 +143,7 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected
             volume.show(Moved("replicating", progress.moved_bytes, progress.total_bytes))
 
     with caches.index(volume.id) as known, caches.nodes(record.live_uuid or "none") as nodes:
-        loaded = (lease, connected.upstream.url)
+        loaded = (lease, backing.key)
         if volume.index_loaded_for != loaded:
             known.load(store, keys)
             volume.index_loaded_for = loaded
@@ -163,7 +163,7 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected
             volume.show(None)
 
 
-def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, cut: _Cut, root: RootRef) -> bool:
+def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: _Cut, root: RootRef) -> bool:
     """Put a signed head into the ledger. Returns False when the newest head says all of it already."""
     with volume.still_leased(lease) as record:
         before = open_head(bytes.fromhex(record.accepted.signed), volume.id) if record.accepted else None
@@ -183,7 +183,7 @@ def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, connected: Connected, 
             seq=before.seq + 1 if before else 1,
             previous=record.accepted.head if record.accepted else None,
             instant_ns=cut.taken_ns,
-            device=connected.device,
+            device=backing.device,
             app_digest=digest,
             config_revision=record.config_revision,
             root=root.root,
@@ -208,13 +208,13 @@ def _mirror(volume: Volume, store: Store) -> None:
             volume.update(replace(volume.record, mirrored=accepted.head))
 
 
-def _put_envelope(volume: Volume, store: Store, url: str) -> None:
+def _put_envelope(volume: Volume, store: Store, key: str) -> None:
     """Have the store hold the wrapped seed. Once while the daemon runs: the store keeps what it took."""
     envelope = volume.record.envelope
-    if envelope is not None and volume.envelope_put != (envelope, url):
+    if envelope is not None and volume.envelope_put != (envelope, key):
         sealed = bytes.fromhex(envelope)
         store.put(f"e-{blake3(sealed).hexdigest()}", sealed)
-        volume.envelope_put = (envelope, url)
+        volume.envelope_put = (envelope, key)
 
 
 def _digest(record: VolumeRecord) -> bytes | None:

@@ -18,17 +18,17 @@ from mosaic.core.ids import HeadHash
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import aside
+from mosaic.storage.backing import Backing
 from mosaic.storage.caches import Caches
 from mosaic.storage.decide_step import Fetch, next_step
 from mosaic.storage.engine.heads import HeadForged, open_head, root_of
 from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.records import Accepted, Incoming
-from mosaic.storage.upstreams import Connected
 from mosaic.storage.volume import LeaseGone, Moved, Volume, is_clean
 
 
-def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, connected: Connected, *, caches: Caches) -> None:
+def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, *, caches: Caches) -> None:
     """Restore the head into `incoming/` and note it as complete.
 
     Raises:
@@ -36,7 +36,7 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, connected: Connect
         Unavailable: the Hive did not answer; call again.
         Corrupt: the head, or something that it needs, is damaged in the store.
     """
-    signed = connected.hive.heads(volume.id).get(wanted)
+    signed = backing.heads.get(wanted)
     if head_hash(signed) != wanted:
         raise HeadForged(volume.id)
     root = root_of(open_head(signed, volume.id))
@@ -49,11 +49,11 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, connected: Connect
     with _base(volume) as base, _made(volume) as made:
         try:
             with caches.index(volume.id) as known, caches.nodes(made.uuid) as nodes:
-                known.load(connected.hive.store(volume.id), keys)
+                known.load(backing.store, keys)
                 restore(
                     root,
                     keys,
-                    connected.hive.store(volume.id),
+                    backing.store,
                     volume.places.incoming(volume.id),
                     known=known,
                     nodes=nodes,

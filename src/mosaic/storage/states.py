@@ -5,14 +5,15 @@ It takes no volume's lock, so that it answers while work is under way.
 
 from mosaic.core.ids import VolumeId
 from mosaic.storage import aside
+from mosaic.storage.backing import Backing
 from mosaic.storage.daemon import Daemon
-from mosaic.storage.upstreams import Connected
 from mosaic.storage.volume import Volume, is_clean
 from mosaic.wire import head as wire
 from mosaic.wire.storage import Replica, ReplicaState, State, StateRequest, VolumeState
 
 _LONGEST_WAIT_SECONDS = 60.0
-_HIVE = "hive"
+_UNKNOWN = "hive"
+"""What a replica is called before the Device has said which Hive."""
 
 
 def state(daemon: Daemon, asked: StateRequest) -> State:
@@ -42,7 +43,7 @@ def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -
         epoch=record.lease.epoch if record.lease else None,
         local_head=record.accepted.head if record.accepted else None,
         clean=is_clean(record, volume.generation),
-        replicas=_replicas(volume, daemon.upstreams.current()),
+        replicas=_replicas(volume, daemon.backings.known(record)),
         waiting_bytes=max(0, waiting),
         mounts=daemon.mounts(volume.id) if mounts is None else mounts,
         moved_bytes=moved.moved_bytes if moved else None,
@@ -54,16 +55,16 @@ def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -
     )
 
 
-def _replicas(volume: Volume, connected: Connected | None) -> list[Replica]:
+def _replicas(volume: Volume, backing: Backing | None) -> list[Replica]:
     record = volume.record
     if record.accepted is None and record.lease is None:
         return []
     head = wire.parse(bytes.fromhex(record.accepted.signed))[0] if record.accepted else None
     return [
         Replica(
-            store=_HIVE,
+            store=backing.name if backing else _UNKNOWN,
             # Until the Device has said where the Hive's blobs lie, nothing is called a replica.
-            same_machine=connected is None or connected.same_machine,
+            same_machine=backing is None or backing.same_machine,
             state=_replica_state(volume),
             instant_ns=head.instant_ns if head else None,
             head=record.accepted.head if record.accepted else None,

@@ -17,12 +17,12 @@ from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavaila
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
 from mosaic.storage import descent, log, memory, replication, restoring, scrubbing
+from mosaic.storage.backing import Backings
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, Trace, next_step
 from mosaic.storage.engine.restore import TargetFailed
 from mosaic.storage.pool import Pool
-from mosaic.storage.upstreams import Upstreams
 from mosaic.storage.volume import LeaseGone, Volume
 
 _FIRST_PAUSE_SECONDS = 1.0
@@ -59,12 +59,12 @@ class Worker:
     """Runs one volume's thread."""
 
     def __init__(
-        self, volume: Volume, *, pool: Pool, caches: Caches, upstreams: Upstreams, config: StorageConfig
+        self, volume: Volume, *, pool: Pool, caches: Caches, backings: Backings, config: StorageConfig
     ) -> None:
         self._volume = volume
         self._pool = pool
         self._caches = caches
-        self._upstreams = upstreams
+        self._backings = backings
         self._interval_seconds = config.interval_seconds
         self._scrub = config.scrub
         self._failures = 0
@@ -114,7 +114,7 @@ class Worker:
         volume = self._volume
         match step:
             case Fetch(head):
-                restoring.fetch(volume, self._keys(), head, self._upstreams.require(), caches=self._caches)
+                restoring.fetch(volume, self._keys(), head, self._backings.of(volume.record), caches=self._caches)
                 memory.give_back()
                 log.info("volume_restored", volume=volume.id[:12], head=head[:12])
                 return 0.0
@@ -124,18 +124,17 @@ class Worker:
                 return 0.0
             case Replicate():
                 before = volume.record.accepted
-                connected = self._upstreams.require()
-                replication.replicate_volume(volume, self._keys(), connected, pool=self._pool, caches=self._caches)
+                backing = self._backings.of(volume.record)
+                replication.replicate_volume(volume, self._keys(), backing, pool=self._pool, caches=self._caches)
                 after = volume.record.accepted
                 if after is not None and (before is None or before.head != after.head):
                     memory.give_back()
                     log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
                 else:
-                    store = connected.hive.store(volume.id)
-                    scrubbing.scrub_a_little(volume, self._keys(), store, self._caches, self._scrub)
+                    scrubbing.scrub_a_little(volume, self._keys(), backing.store, self._caches, self._scrub)
                 return self._interval_seconds
             case Trace():
-                descent.trace(volume, self._upstreams.require().hive.heads(volume.id))
+                descent.trace(volume, self._backings.of(volume.record).heads)
                 return 0.0
             case Rest():
                 return None

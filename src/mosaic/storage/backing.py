@@ -1,0 +1,80 @@
+"""Where the heads and the packs of a volume go.
+
+A volume's work asks for its `Backing` and for nothing behind it, so that what
+keeps heads (a Hive, or a store that is its own log) and what keeps packs (one
+store, or several) can differ from volume to volume.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mosaic.adapters.hive_blobs import CommitAnswer
+from mosaic.core.ids import DeviceId, HeadHash
+from mosaic.storage.engine.store import Store
+from mosaic.storage.records import VolumeRecord
+from mosaic.storage.upstreams import Connected, Upstreams
+
+
+class HeadLog(Protocol):
+    """The history of one volume: of two heads that name the same one before them, at most one is ever accepted."""
+
+    def commit(self, signed: bytes) -> CommitAnswer:
+        """Send a signed head: `accepted`, or lost to a later epoch (`fenced`) or to another head (`stale`).
+
+        The same head again is accepted again. Raises Unavailable when whether
+        it was accepted is unknown; read `newest` before deciding.
+        """
+        ...
+
+    def newest(self) -> tuple[HeadHash, bytes] | None:
+        """Return the newest head and its signed bytes (unchecked), None when there is none."""
+        ...
+
+    def get(self, head: HeadHash) -> bytes:
+        """Return a head's signed bytes (unchecked), or raise NotFound."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What one volume is backed by. Having one costs nothing: its verbs make the requests.
+
+    `name` is what its replica is called; `device` the one in whose name heads
+    are written. `key` tells one store from another: what is remembered of a
+    store (its index, that it has the envelope) holds while the key stays.
+    `same_machine` says that the store lies on this very machine and is no replica.
+    """
+
+    name: str
+    heads: HeadLog
+    store: Store
+    device: DeviceId
+    key: str
+    same_machine: bool
+
+
+class Backings:
+    """Finds each volume's backing. Threads share it."""
+
+    def __init__(self, upstreams: Upstreams) -> None:
+        self._upstreams = upstreams
+
+    def of(self, record: VolumeRecord) -> Backing:
+        """Return the volume's backing. Raises NoUpstream while it is not known."""
+        return _hive(self._upstreams.require(), record)
+
+    def known(self, record: VolumeRecord) -> Backing | None:
+        """Return the volume's backing, None while it is not known."""
+        connected = self._upstreams.current()
+        return _hive(connected, record) if connected is not None else None
+
+
+def _hive(connected: Connected, record: VolumeRecord) -> Backing:
+    return Backing(
+        name="hive",
+        heads=connected.hive.heads(record.volume),
+        store=connected.hive.store(record.volume),
+        device=connected.device,
+        key=connected.upstream.url,
+        same_machine=connected.same_machine,
+    )
