@@ -1,4 +1,4 @@
-"""Reading the small files of a directory ahead, in threads, where all of them will be needed.
+"""Reading small files ahead, in threads, where it is known that they will be needed.
 
 Opening a cold file waits for the disk, and 20,000 of them wait one after
 another. Here several wait at once, and are hashed there as well, while the
@@ -7,12 +7,13 @@ files before them are recorded.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components, open_beneath
@@ -25,6 +26,8 @@ LARGEST_BYTES = 128 * 1024
 _BLOCK_NAMES = 16
 _BLOCKS = 4
 """Of the directory that is walked and of the next one: at most 16 MiB are in memory."""
+
+T = TypeVar("T")
 
 _READERS = 3
 _ZEROS = bytes(CHUNK_BYTES)
@@ -61,7 +64,7 @@ class Met:
 class _Begun:
     """A directory whose files are being read."""
 
-    def __init__(self, fd: int, read: Callable[[list[bytes]], Future[list[Met]]], names: list[bytes]) -> None:
+    def __init__(self, fd: int, read: Callable[[Sequence[bytes]], Future[list[Met]]], names: list[bytes]) -> None:
         self.fd = fd
         self._read = read
         self._left = _blocks(names)
@@ -129,40 +132,80 @@ class ReadAhead:
                 os.close(fd)
                 raise
 
-        def read(block: list[bytes]) -> Future[list[Met]]:
+        def read(block: Sequence[bytes]) -> Future[list[Met]]:
             return self._readers.submit(self._read, fd, path, block, device)
 
         return _Begun(fd, read, names)
 
-    def _read(self, fd: int, path: Components, names: list[bytes], device: int) -> list[Met]:
+    def _read(self, fd: int, path: Components, names: Sequence[bytes], device: int) -> list[Met]:
         met: list[Met] = []
         for name in names:
             seen = look(fd, path, name, device=device)
             if seen is None:
                 raise SourceChanged(shown(b"/".join((*path, name))))
-            met.append(Met(seen, self._ready(fd, path, seen) if isinstance(seen, Seen) else None))
+            met.append(Met(seen, _ready(fd, path, seen, self._identify) if isinstance(seen, Seen) else None))
         return met
 
-    def _ready(self, fd: int, path: Components, seen: Seen) -> Ready | None:
-        size = seen.stat.st_size
-        if seen.type is not NodeType.FILE or size > LARGEST_BYTES:
-            return None
-        inner = (*path, seen.name)
-        with open_file(fd, seen, inner) as file, reading(inner):
-            xattrs = read_xattrs(file)
-            content = os.pread(file, size, 0) if size else b""
-        if len(content) != size:
-            raise SourceChanged(shown(b"/".join(inner)))
-        return Ready(xattrs, tuple(self._chunks(content)), size)
 
-    def _chunks(self, content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-        for number, start in enumerate(range(0, len(content), CHUNK_BYTES)):
-            chunk = content[start : start + CHUNK_BYTES]
-            if chunk != _ZEROS[: len(chunk)]:
-                yield number, self._identify(chunk), chunk
+def read_ahead(
+    top_fd: int, files: Sequence[tuple[Components, Seen | None]], identify: Identify
+) -> Generator[Ready | None]:
+    """Yield for each file what was read, in their order; None for one that is None, or no small file.
+
+    Each comes with the directory that it is in; those of one directory best come together.
+    """
+    with ThreadPoolExecutor(_READERS, "mosaic-read") as readers:
+        left = _blocks(files)
+        under_way: deque[Future[list[Ready | None]]] = deque()
+        try:
+            while True:
+                while len(under_way) < _BLOCKS and (block := next(left, None)) is not None:
+                    under_way.append(readers.submit(_read_all, top_fd, block, identify))
+                if not under_way:
+                    return
+                yield from under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
 
 
-def _blocks(names: list[bytes]) -> Iterator[list[bytes]]:
+def _read_all(top_fd: int, files: Sequence[tuple[Components, Seen | None]], identify: Identify) -> list[Ready | None]:
+    found: list[Ready | None] = []
+    for path, block in groupby(files, lambda file: file[0]):
+        wanted = [seen for _, seen in block]
+        if not any(wanted):
+            found += [None] * len(wanted)
+            continue
+        with reading(path):
+            fd = open_beneath(top_fd, path)
+        try:
+            found += [None if seen is None else _ready(fd, path, seen, identify) for seen in wanted]
+        finally:
+            os.close(fd)
+    return found
+
+
+def _ready(fd: int, path: Components, seen: Seen, identify: Identify) -> Ready | None:
+    size = seen.stat.st_size
+    if seen.type is not NodeType.FILE or size > LARGEST_BYTES:
+        return None
+    inner = (*path, seen.name)
+    with open_file(fd, seen, inner) as file, reading(inner):
+        xattrs = read_xattrs(file)
+        content = os.pread(file, size, 0) if size else b""
+    if len(content) != size:
+        raise SourceChanged(shown(b"/".join(inner)))
+    return Ready(xattrs, tuple(_chunks(content, identify)), size)
+
+
+def _chunks(content: bytes, identify: Identify) -> Iterator[tuple[int, bytes, bytes]]:
+    for number, start in enumerate(range(0, len(content), CHUNK_BYTES)):
+        chunk = content[start : start + CHUNK_BYTES]
+        if chunk != _ZEROS[: len(chunk)]:
+            yield number, identify(chunk), chunk
+
+
+def _blocks(names: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(names), _BLOCK_NAMES):
         yield names[start : start + _BLOCK_NAMES]
 

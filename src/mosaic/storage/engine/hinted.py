@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mosaic.storage.engine.ahead import read_ahead
 from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components, open_beneath
 from mosaic.storage.engine.changes import Spot
@@ -47,6 +48,11 @@ class _Touched:
     seen: Seen
     whole: bool = False
     spans: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def to_read(self) -> Seen | None:
+        """What has to be read whole if it is small; None where perhaps only attributes changed."""
+        return self.seen if self.whole or self.spans else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +162,15 @@ class HintedWalk:
 
     def _record(self, top_fd: int) -> None:
         """Look at every collected file, and stage what it is now."""
-        with _Folders(top_fd) as folders:
-            for number, touched in self._touched.items():
+        noted = list(self._touched.items())
+        ahead = read_ahead(top_fd, [(touched.folder, touched.to_read) for _, touched in noted], self._store.identify)
+        with _Folders(top_fd) as folders, contextlib.closing(ahead):
+            for (number, touched), ready in zip(noted, ahead, strict=True):
                 before = self._prior.node(number) if number < self._prior.root.next_node else None
-                now = self._put(number, folders.at(touched.folder), touched, before)
+                if ready is not None:
+                    now = self._store.put_ready(number, touched.seen, ready)
+                else:
+                    now = self._put(number, folders.at(touched.folder), touched, before)
                 self._nodes.put(number, touched.seen.stat)
                 self._count(before, -1)
                 self._count(now, 1)

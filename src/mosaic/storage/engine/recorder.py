@@ -40,6 +40,7 @@ class Recorder:
         self._stage = stage
         self._uploader = uploader
         self._report = report
+        self.identify = uploader.identify
         self.read_bytes = 0
 
     def put(self, number: int, node: Node) -> None:
