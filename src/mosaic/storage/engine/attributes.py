@@ -45,15 +45,20 @@ def read_xattrs(file: int | bytes) -> Xattrs:
     return xattrs
 
 
-def write_attributes(file: int | bytes, node: Node) -> Iterator[str]:
+def write_attributes(file: int | bytes, node: Node, *, owned: tuple[int, int] | None = None) -> Iterator[str]:
     """Give a file its node's owner, mode, attributes and times; yield what this file system can't hold.
+
+    `owned` is the owner and group that it has, None when that was not looked at.
 
     The order matters: a change of owner takes set-user-id bits and
     capabilities away, an attribute needs a mode that may be written, and
     every change moves the time.
     """
     root = os.geteuid() == 0
-    if root and isinstance(file, int):
+    if owned == (node.uid, node.gid):
+        # A new file has no bits that a change of owner would take away, and the change costs as much as writing it.
+        pass
+    elif root and isinstance(file, int):
         os.fchown(file, node.uid, node.gid)
     elif root:
         os.chown(file, node.uid, node.gid, follow_symlinks=False)

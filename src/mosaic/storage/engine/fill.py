@@ -50,7 +50,10 @@ class _Batch:
 
 
 class Filler:
-    """Creates files and fills them. `flush` at the end; `close` whatever happened."""
+    """Creates files and fills them. `flush` at the end; `close` whatever happened.
+
+    A file may be shorter or longer than it should be when it is said to be complete: holes are nobody's to write.
+    """
 
     def __init__(
         self,
@@ -86,7 +89,6 @@ class Filler:
             if have is not None:
                 self.cloned_bytes += os.fstat(file.fd).st_size
                 wanted = differences(wanted, have)
-        os.ftruncate(file.fd, listed.node.size)
         for number, blob in wanted:
             self._want(file, number, blob)
         file.asked = True

@@ -179,8 +179,15 @@ class _Run:
         self._nodes.put(listed.number, os.stat(listed.name, dir_fd=dir_fd, follow_symlinks=False))
 
     def _complete(self, file: int | bytes, listed: Listed) -> None:
-        """Give a file its attributes and remember it."""
-        for what in write_attributes(file, listed.node):
+        """Give a file its size and attributes, and remember it."""
+        owned = None
+        if isinstance(file, int) and listed.node.type is NodeType.FILE:
+            now = os.fstat(file)
+            owned = (now.st_uid, now.st_gid)
+            if now.st_size != listed.node.size:
+                # It ends with a hole, or with something that is damaged.
+                os.ftruncate(file, listed.node.size)
+        for what in write_attributes(file, listed.node, owned=owned):
             self.lost.append(Skipped(shown(b"/".join(listed.path)), what))
         status = os.fstat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=False)  # noqa: PTH116 (may be a descriptor)
         self._nodes.put(listed.number, status)
