@@ -18,12 +18,12 @@ from litestar.types import Message, Scope
 from mosaic import __version__
 from mosaic.core.errors import MosaicError
 from mosaic.hive import problems
-from mosaic.hive.api import device_side, devices, events, heads, installations, objects, people
+from mosaic.hive.api import device_side, devices, events, heads, installations, objects, people, volumes
 from mosaic.hive.channel.socket import device_channel
 from mosaic.hive.console import problems as console_problems
 from mosaic.hive.console.routes import console_router
 from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import device_session, signed_in
+from mosaic.hive.signed_in import device_session, reader, signed_in
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -45,13 +45,13 @@ def build() -> Litestar:
     """Return the application. It serves the Hive that `attach` gave it last."""
     owned = Router(
         "/",
-        route_handlers=[*devices.handlers, *installations.handlers, *events.handlers],
+        route_handlers=[*devices.handlers, *installations.handlers, *volumes.handlers, *events.handlers],
         dependencies={"who": Provide(signed_in)},
     )
     stored = Router(
         "/",
         route_handlers=[*objects.handlers, *heads.handlers],
-        dependencies={"session": Provide(device_session)},
+        dependencies={"session": Provide(device_session), "reader": Provide(reader)},
     )
     return Litestar(
         route_handlers=[*people.handlers, *device_side.handlers, owned, stored, device_channel, console_router],

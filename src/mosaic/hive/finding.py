@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from mosaic.adapters.sql import devices, installations
+from mosaic.adapters.sql import devices, installations, volumes
 from mosaic.adapters.sql.devices import Device
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
+from mosaic.adapters.sql.volumes import Volume
 from mosaic.core.errors import NotFound, Refused
-from mosaic.core.ids import AccountId
+from mosaic.core.ids import AccountId, VolumeId
 
 
 class DeviceUnknown(NotFound):
@@ -45,6 +46,15 @@ class InstallationUnknown(NotFound):
         super().__init__(f"{installation[:80]!r} is not {where}", hint=f"`{command}` shows what is")
 
 
+class VolumeUnknown(NotFound):
+    """The account has no such volume."""
+
+    code = "volume-unknown"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such volume", hint="`mosaic volume list` shows them")
+
+
 def find_device(tx: Tx, account: AccountId, wanted: str | None) -> Device:
     """Return the account's Device of that id or name; the only one when none is named."""
     known = devices.of_account(tx, account)
@@ -63,4 +73,13 @@ def find_installation(tx: Tx, account: AccountId, wanted: str, *, trashed: bool 
     found = installations.find(tx, account, wanted.replace("\0", ""), trashed=trashed)
     if found is None:
         raise InstallationUnknown(wanted, trashed=trashed)
+    return found
+
+
+def find_volume(tx: Tx, account: AccountId, wanted: str) -> Volume:
+    """Return the account's volume of that public key, also when its app is in the trash. Raises VolumeUnknown."""
+    volume = VolumeId(wanted)
+    found = volumes.get(tx, volume) if "\0" not in wanted else None
+    if found is None or volumes.account_of(tx, volume) != account:
+        raise VolumeUnknown
     return found

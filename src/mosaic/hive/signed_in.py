@@ -3,7 +3,8 @@
 `signed_in` is the dependency of API handlers (401 without a valid token or
 cookie, 403 when a cookie comes without its CSRF header on a change).
 `signed_in_or_login` is the dependency of pages (redirects to `/login?next=`).
-Both give a `SignedIn`. `device_session` is the dependency of what Devices ask.
+Both give a `SignedIn`. `device_session` is the dependency of what Devices ask,
+`reader` of the ciphertext that an account and its Devices may both read.
 """
 
 import hashlib
@@ -92,6 +93,10 @@ Session: TypeAlias = NamedDependency[SpeaksFor]
 """The Device that asks, as the parameter `session` of a handler."""
 
 
+Reader: TypeAlias = NamedDependency[AccountId]
+"""Whose data is read, as the parameter `reader` of a handler."""
+
+
 async def signed_in(request: Asked, hive: TheHive) -> SignedIn:
     """For API handlers. Raises NotSignedIn, CsrfMissing."""
     found = await _lookup(request, hive)
@@ -119,6 +124,20 @@ async def device_session(request: Asked, hive: TheHive) -> SpeaksFor:
     if found is None:
         raise SessionTokenUnknown
     return found
+
+
+async def reader(request: Asked, hive: TheHive) -> AccountId:
+    """For reading ciphertext: by an admitted Device, or by the account itself from wherever it is signed in.
+
+    Raises SessionTokenUnknown, DeviceNotAdmitted.
+    """
+    try:
+        return require_admitted(await device_session(request, hive)).account
+    except SessionTokenUnknown:
+        found = await _lookup(request, hive)
+        if found is None:
+            raise
+        return found[0].account
 
 
 def require_admitted(who: SpeaksFor) -> SpeaksFor:

@@ -7,10 +7,10 @@ account does not exist for it. Things are named by id or by name.
 
 from collections.abc import Collection
 
-from mosaic.adapters.sql import accounts, events
+from mosaic.adapters.sql import accounts, drills, events
 from mosaic.adapters.sql.engine import Tx
 from mosaic.core.ids import AccountId
-from mosaic.hive.finding import find_device, find_installation
+from mosaic.hive.finding import find_device, find_installation, find_volume
 from mosaic.hive.forecast import forecast
 from mosaic.hive.present import devices, installations, sight
 from mosaic.hive.runtime import Hive
@@ -18,12 +18,14 @@ from mosaic.wire.api import (
     Account,
     CatalogApp,
     Device,
+    Drilled,
     Event,
     Installation,
     MoveForecast,
     SetupState,
     TrashEntry,
     Volume,
+    VolumeEnvelope,
 )
 
 
@@ -93,6 +95,26 @@ async def list_volumes(hive: Hive, who: AccountId) -> list[Volume]:
     """Return the volumes of all installations, those in the trash too."""
     seen = sight.take(hive)
     return await hive.read(lambda tx: installations.all_volumes(tx, who, seen))
+
+
+async def volume_envelope(hive: Hive, who: AccountId, volume: str) -> VolumeEnvelope:
+    """Return a volume's wrapped seed. Raises VolumeUnknown."""
+
+    def look(tx: Tx) -> VolumeEnvelope:
+        found = find_volume(tx, who, volume)
+        return VolumeEnvelope(found.id, found.wrapped_seed)
+
+    return await hive.read(look)
+
+
+async def list_drills(hive: Hive, who: AccountId, volume: str) -> list[Drilled]:
+    """Return the last drill of each of a volume's snapshots, the newest first. Raises VolumeUnknown."""
+
+    def look(tx: Tx) -> list[Drilled]:
+        found = find_volume(tx, who, volume)
+        return drills.of_volumes(tx, [found.id]).get(found.id, [])
+
+    return await hive.read(look)
 
 
 async def list_events(hive: Hive, who: AccountId, *, limit: int, leave_out: Collection[str] = ()) -> list[Event]:

@@ -36,6 +36,9 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | GET /api/trash | | list of TrashEntry |
 | POST /api/trash/{id}/restore | RestoreFromTrash | Installation |
 | GET /api/volumes | | list of Volume |
+| GET /api/volumes/{volume}/envelope | | VolumeEnvelope |
+| POST /api/volumes/{volume}/drills | Drill | Drilled |
+| GET /api/volumes/{volume}/drills | | list of Drilled, the newest first |
 | GET /api/events | | text/event-stream of Event; `Last-Event-ID` goes on where it was |
 """
 
@@ -252,8 +255,37 @@ class RestoreFromTrash(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
+class VolumeEnvelope(msgspec.Struct, frozen=True):
+    """A volume's seed, wrapped (hex) under the account's root key, which the Hive cannot open."""
+
+    volume: str
+    wrapped_seed: str
+
+
+class Drill(msgspec.Struct, frozen=True):
+    """A snapshot was restored to scratch and compared with what is stored. `head` is its hash.
+
+    `differing` counts the paths that did not come back as they were stored; 0
+    proves the snapshot restorable. Which they are stays where the drill was.
+    """
+
+    head: str
+    files: int
+    content_bytes: int
+    seconds: float
+    differing: int
+
+
+class Drilled(msgspec.Struct, frozen=True):
+    """A drill as the Hive knows it: of which snapshot's instant, and when it was told by the Hive's clock."""
+
+    drill: Drill
+    instant_ns: int
+    at_ns: int
+
+
 class Volume(msgspec.Struct, frozen=True):
-    """A volume, what its newest head says, and the reports on it."""
+    """A volume, what its newest head says, the reports on it, and the last drill that proved it restorable."""
 
     volume: str
     installation: str
@@ -262,6 +294,8 @@ class Volume(msgspec.Struct, frozen=True):
     newest_head: str | None
     newest_instant_ns: int | None
     reports: list[VolumeReport]
+    proved: Drilled | None = None
+    last_drill: Drilled | None = None
 
 
 class Logs(msgspec.Struct, frozen=True):

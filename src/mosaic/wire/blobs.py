@@ -1,7 +1,8 @@
 """How a storage daemon reads and writes a Hive: packs and other objects, and heads.
 
 All requests carry `Authorization: Bearer <session token>` and are made with
-the Device's session. Object names are 1–160 characters of [a-z0-9._-]; objects
+the Device's session; what only reads (GET) is answered to the account's own
+API token too. Object names are 1–160 characters of [a-z0-9._-]; objects
 are immutable and at most 64 MiB.
 
 | request | answer |
@@ -10,6 +11,7 @@ are immutable and at most 64 MiB.
 | GET /api/volumes/{volume}/objects/{name} (Range allowed) | 200 or 206 octets; 404 |
 | GET /api/volumes/{volume}/objects?prefix=&after=&limit= | ObjectList, sorted by name |
 | POST /api/volumes/{volume}/heads (octets: a signed head) | HeadAccepted; 409 `fenced` or `head-stale` with the newest head |
+| GET /api/volumes/{volume}/heads?before=&limit= | HeadList, the newest first |
 | GET /api/volumes/{volume}/heads/newest | HeadAnswer |
 | GET /api/volumes/{volume}/heads/{hash} | HeadAnswer; 404 |
 
@@ -50,3 +52,18 @@ class HeadAnswer(msgspec.Struct, frozen=True):
 
     head: str | None
     signed: str | None
+
+
+class HeadEntry(msgspec.Struct, frozen=True):
+    """One accepted head: its hash, its signed bytes (hex), and when the Hive accepted it by its own clock."""
+
+    head: str
+    signed: str
+    accepted_ns: int
+
+
+class HeadList(msgspec.Struct, frozen=True):
+    """A page of heads; `next` is the `before` of the next page, None at the end."""
+
+    heads: list[HeadEntry]
+    next: int | None

@@ -1,6 +1,7 @@
 """Accepted heads, kept for good: the signed bytes of each, and which is a volume's newest."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
@@ -10,6 +11,16 @@ from mosaic.core.ids import HeadHash, VolumeId
 from mosaic.wire.head import Head
 
 _heads = schema.heads.c
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One head as it was accepted."""
+
+    hash: HeadHash
+    seq: int
+    signed: bytes
+    accepted_ns: int
 
 
 def add(tx: Tx, head_hash: HeadHash, head: Head, signed: bytes, *, now_ns: int) -> None:
@@ -40,6 +51,15 @@ def newest(tx: Tx, volume: VolumeId) -> tuple[HeadHash, bytes] | None:
     query = select(_heads.hash, _heads.signed).join(schema.volumes, schema.volumes.c.newest == _heads.hash)
     row = tx.execute(query.where(schema.volumes.c.id == volume)).one_or_none()
     return (HeadHash(row.hash), bytes(row.signed)) if row else None
+
+
+def before(tx: Tx, volume: VolumeId, seq: int | None, *, limit: int) -> list[Accepted]:
+    """Return the volume's newest heads, those of lower sequence numbers than `seq` if that is given."""
+    query = select(_heads.hash, _heads.seq, _heads.signed, _heads.accepted_ns).where(_heads.volume == volume)
+    if seq is not None:
+        query = query.where(_heads.seq < seq)
+    rows = tx.execute(query.order_by(_heads.seq.desc()).limit(limit))
+    return [Accepted(HeadHash(row.hash), row.seq, bytes(row.signed), row.accepted_ns) for row in rows]
 
 
 def instants(tx: Tx, hashes: Iterable[HeadHash]) -> dict[HeadHash, int]:

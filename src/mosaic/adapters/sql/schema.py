@@ -200,6 +200,20 @@ heads = Table(
     UniqueConstraint("volume", "seq"),
 )
 
+drills = Table(
+    "drills",
+    metadata,
+    # One a snapshot: what a later drill of the same one found takes its place.
+    Column("head", Text, primary_key=True),
+    Column("volume", Text, ForeignKey("volumes.id"), nullable=False, index=True),
+    Column("instant_ns", BigInteger, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("content_bytes", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    Column("differing", BigInteger, nullable=False),
+)
+
 events = Table(
     "events",
     metadata,

@@ -6,6 +6,7 @@ sentence and a hint, and changes nothing. Things are named by id or by name.
 """
 
 from mosaic.hive.actions.devices import admit, new_join_token, remove_device
+from mosaic.hive.actions.drills import tell_drill
 from mosaic.hive.actions.installations import install, restart, set_open, start, stop
 from mosaic.hive.actions.logs import read_logs
 from mosaic.hive.actions.people import log_in, log_out, set_keys, set_up
@@ -31,5 +32,6 @@ __all__ = [
     "set_up",
     "start",
     "stop",
+    "tell_drill",
     "uninstall",
 ]

@@ -5,7 +5,7 @@ can never come in after a later grant (G1). Accepted heads are kept for good.
 """
 
 from litestar import get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from mosaic.adapters.sql import events, heads, placements, volumes
 from mosaic.adapters.sql.engine import Tx
@@ -17,13 +17,15 @@ from mosaic.core.lease import OfferedHead, accept_head
 from mosaic.core.placement import Placement
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
-from mosaic.hive.api.objects import VolumeUnknown, require_own
+from mosaic.hive.api.objects import require_own
+from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
-from mosaic.hive.signed_in import Session, require_admitted
-from mosaic.wire.blobs import HeadAccepted, HeadAnswer
+from mosaic.hive.signed_in import Reader, Session, require_admitted
+from mosaic.wire.blobs import HeadAccepted, HeadAnswer, HeadEntry, HeadList
 from mosaic.wire.head import BODY_BYTES, CONTEXT, HEAD_BYTES, Head, HeadUnreadable, parse
 
 _MOST = 2**63
+_MOST_LISTED = 500
 
 
 class HeadForged(Refused):
@@ -57,13 +59,34 @@ async def offer_head(volume: FromPath[str], request: Asked, hive: TheHive, sessi
     return HeadAccepted(name)
 
 
+@get("/api/volumes/{volume:str}/heads")
+async def list_heads(
+    volume: FromPath[str],
+    hive: TheHive,
+    reader: Reader,
+    before: FromQuery[int | None] = None,
+    limit: FromQuery[int] = _MOST_LISTED,
+) -> HeadList:
+    """Return a page of accepted heads, the newest first; `before` is the number that the last page ended at."""
+    wanted = max(1, min(limit, _MOST_LISTED))
+
+    def look(tx: Tx) -> HeadList:
+        require_own(tx, VolumeId(volume), reader)
+        found = heads.before(
+            tx, VolumeId(volume), before if before is None else min(before, _MOST - 1), limit=wanted + 1
+        )
+        page = [HeadEntry(one.hash, one.signed.hex(), one.accepted_ns) for one in found[:wanted]]
+        return HeadList(page, found[wanted - 1].seq if len(found) > wanted else None)
+
+    return await hive.read(look)
+
+
 @get("/api/volumes/{volume:str}/heads/newest")
-async def newest_head(volume: FromPath[str], hive: TheHive, session: Session) -> HeadAnswer:
+async def newest_head(volume: FromPath[str], hive: TheHive, reader: Reader) -> HeadAnswer:
     """Return the newest accepted head."""
-    require_admitted(session)
 
     def look(tx: Tx) -> HeadAnswer:
-        require_own(tx, VolumeId(volume), session)
+        require_own(tx, VolumeId(volume), reader)
         found = heads.newest(tx, VolumeId(volume))
         return HeadAnswer(found[0], found[1].hex()) if found else HeadAnswer(None, None)
 
@@ -71,13 +94,12 @@ async def newest_head(volume: FromPath[str], hive: TheHive, session: Session) ->
 
 
 @get("/api/volumes/{volume:str}/heads/{head:str}")
-async def one_head(volume: FromPath[str], head: FromPath[str], hive: TheHive, session: Session) -> HeadAnswer:
+async def one_head(volume: FromPath[str], head: FromPath[str], hive: TheHive, reader: Reader) -> HeadAnswer:
     """Return one accepted head, however old."""
-    require_admitted(session)
     wanted = HeadHash(head.replace("\0", ""))
 
     def look(tx: Tx) -> HeadAnswer:
-        require_own(tx, VolumeId(volume), session)
+        require_own(tx, VolumeId(volume), reader)
         signed = heads.signed(tx, VolumeId(volume), wanted)
         if signed is None:
             raise HeadMissing
@@ -98,7 +120,7 @@ def _checked(volume: VolumeId, signed: bytes) -> Head:
 
 
 def _accept(tx: Tx, name: HeadHash, head: Head, signed: bytes, session: SpeaksFor, now_ns: int) -> InstallationId:
-    require_own(tx, head.volume, session)
+    require_own(tx, head.volume, session.account)
     known = volumes.get(tx, head.volume)
     before = placements.lock(tx, known.installation) if known else None
     if known is None or before is None:
@@ -116,4 +138,4 @@ def _tell(tx: Tx, installation: InstallationId, before: Placement, session: Spea
     events.add(tx, Happened(session.account, "head-accepted", installation, text), now_ns=now_ns)
 
 
-handlers = [offer_head, newest_head, one_head]
+handlers = [offer_head, list_heads, newest_head, one_head]

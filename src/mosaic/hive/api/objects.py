@@ -2,8 +2,9 @@
 
 Only the Device that an installation belongs on may write its volumes' objects;
 every admitted Device of the account may read them, because a restore or a
-standby begins before the lease is granted. Names are random and bytes are
-ciphertext: nothing here can tell what they mean.
+standby begins before the lease is granted, and so may the account itself,
+whose command line opens them wherever it is signed in. Names are random and
+bytes are ciphertext: nothing here can tell what they mean.
 """
 
 import re
@@ -16,25 +17,17 @@ from mosaic.adapters.blobs import FolderStore, ObjectDamaged, ObjectMissing, che
 from mosaic.adapters.sql import placements, volumes
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.sessions import SpeaksFor
-from mosaic.core.errors import NotFound, Refused
-from mosaic.core.ids import VolumeId
+from mosaic.core.errors import Refused
+from mosaic.core.ids import AccountId, VolumeId
 from mosaic.core.lease import fenced
+from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
 from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import Session, require_admitted
+from mosaic.hive.signed_in import Reader, Session, require_admitted
 from mosaic.wire.blobs import MAX_OBJECT_BYTES, ObjectList
 
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})", re.ASCII)
 _MOST_LISTED = 1000
-
-
-class VolumeUnknown(NotFound):
-    """The account has no such volume."""
-
-    code = "volume-unknown"
-
-    def __init__(self) -> None:
-        super().__init__("there is no such volume", hint="`mosaic volume list` shows them")
 
 
 class RangeUnsatisfiable(Refused):
@@ -71,10 +64,10 @@ async def get_object(
     name: FromPath[str],
     request: Asked,
     hive: TheHive,
-    session: Session,
+    reader: Reader,
 ) -> Response[bytes]:
     """Return an object, or the range of it that is asked for."""
-    store = await _readable(hive, volume, session)
+    store = await _readable(hive, volume, reader)
     wanted = request.headers.get("Range")
     if wanted is None:
         content = await hive.in_thread(lambda: store.get(name))
@@ -95,13 +88,13 @@ async def get_object(
 async def list_objects(
     volume: FromPath[str],
     hive: TheHive,
-    session: Session,
+    reader: Reader,
     prefix: FromQuery[str] = "",
     after: FromQuery[str] = "",
     limit: FromQuery[int] = _MOST_LISTED,
 ) -> ObjectList:
     """Return a page of names, sorted."""
-    store = await _readable(hive, volume, session)
+    store = await _readable(hive, volume, reader)
     wanted = max(1, min(limit, _MOST_LISTED))
 
     def page() -> ObjectList:
@@ -112,20 +105,19 @@ async def list_objects(
     return await hive.in_thread(page)
 
 
-async def _readable(hive: Hive, volume: str, session: SpeaksFor) -> FolderStore:
-    require_admitted(session)
-    await hive.read(lambda tx: require_own(tx, VolumeId(volume), session))
+async def _readable(hive: Hive, volume: str, reader: AccountId) -> FolderStore:
+    await hive.read(lambda tx: require_own(tx, VolumeId(volume), reader))
     return hive.blobs.volume(VolumeId(volume))
 
 
-def require_own(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
+def require_own(tx: Tx, volume: VolumeId, account: AccountId) -> None:
     """Return when the volume is the account's. Raises VolumeUnknown."""
-    if "\0" in volume or volumes.account_of(tx, volume) != session.account:
+    if "\0" in volume or volumes.account_of(tx, volume) != account:
         raise VolumeUnknown
 
 
 def _require_writer(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
-    require_own(tx, volume, session)
+    require_own(tx, volume, session.account)
     known = volumes.get(tx, volume)
     placement = placements.get(tx, known.installation) if known else None
     # While the lease is suspended nobody holds it, and home may go on: what counts is its head.

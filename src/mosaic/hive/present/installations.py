@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mosaic.adapters.sql import devices, heads, installations, placements, volumes
+from mosaic.adapters.sql import devices, drills, heads, installations, placements, volumes
 from mosaic.adapters.sql.devices import Device
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
@@ -134,6 +134,7 @@ def all_volumes(tx: Tx, account: AccountId, sight: Sight) -> list[api.Volume]:
             reports.setdefault(told.volume, []).append(told)
     known = volumes.of_account(tx, account)
     instants = heads.instants(tx, [HeadHash(each.newest) for each in known if each.newest])
+    drilled = drills.of_volumes(tx, [each.id for each in known])
     return [
         api.Volume(
             volume=each.id,
@@ -143,6 +144,8 @@ def all_volumes(tx: Tx, account: AccountId, sight: Sight) -> list[api.Volume]:
             newest_head=each.newest,
             newest_instant_ns=instants.get(each.newest) if each.newest else None,
             reports=reports.get(each.id, []),
+            proved=next((one for one in drilled.get(each.id, []) if not one.drill.differing), None),
+            last_drill=next(iter(drilled.get(each.id, [])), None),
         )
         for each in known
     ]
