@@ -77,33 +77,30 @@ class PackWriter:
     pack: bytes
     salt: bytes
     places: list[BlobPlace] = field(default_factory=list)
-    _parts: bytearray = field(default_factory=bytearray)
+    size: int = HEADER_BYTES
+    """Bytes so far, without the footer."""
+    _parts: list[bytes] = field(default_factory=list)
     _cipher: PackCipher = field(init=False)
 
     def __post_init__(self) -> None:
         self._cipher = PackCipher(self.data_key, self.salt, volume=self.volume, pack=self.pack)
-        self._parts += _HEADER.pack(MAGIC, VERSION, self.key_version, self.salt)
-
-    @property
-    def size(self) -> int:
-        """Bytes so far, without the footer."""
-        return len(self._parts)
+        self._parts.append(_HEADER.pack(MAGIC, VERSION, self.key_version, self.salt))
 
     def add(self, blob: bytes, kind: Kind, stored: bytes, *, plain_length: int, compressed: bool) -> None:
         """Append one blob; `stored` is its plain or compressed content."""
         flags = kind << 1 | (_COMPRESSED if compressed else 0)
         position = len(self.places)
         sealed = self._cipher.seal(position, _LABEL.pack(blob, flags, plain_length), stored)
-        self.places.append(BlobPlace(blob, position, len(self._parts), len(sealed), plain_length, flags))
-        self._parts += sealed
+        self.places.append(BlobPlace(blob, position, self.size, len(sealed), plain_length, flags))
+        self._parts.append(sealed)
+        self.size += len(sealed)
 
     def finish(self) -> bytes:
         """Return the whole pack. The writer is not used again."""
         table = b"".join(_ENTRY.pack(at.blob, at.flags, at.length, at.plain_length) for at in self.places)
-        sealed = self._cipher.seal(FOOTER, bytes(self._parts[:HEADER_BYTES]), table)
-        self._parts += sealed
-        self._parts += _LENGTH.pack(len(sealed))
-        whole = bytes(self._parts)
+        sealed = self._cipher.seal(FOOTER, self._parts[0], table)
+        # Put together once: a buffer that grows is copied over and over, each time to memory that is new.
+        whole = b"".join((*self._parts, sealed, _LENGTH.pack(len(sealed))))
         self._parts.clear()
         return whole
 

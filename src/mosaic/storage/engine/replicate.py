@@ -80,7 +80,11 @@ def replicate(
         SourceChanged: the snapshot changed while it was read.
         Corrupt: the previous state is damaged in the store; pass None to write everything anew.
     """
-    with Fetcher(keys, store, known) as fetcher, Uploader(keys, store, known) as uploader, closing(Stage()) as stage:
+    with (
+        Fetcher(keys, store, known) as fetcher,
+        Uploader(keys, store, known, quick=previous is None) as uploader,
+        closing(Stage()) as stage,
+    ):
         prior = Tree(fetcher.get, previous) if previous else None
         try:
             with reading(()):

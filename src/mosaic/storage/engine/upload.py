@@ -49,16 +49,24 @@ class _OnItsWay:
 class Uploader:
     """A run of uploads to one store. Use it in a `with`; nothing is durable for sure before `finish` returned.
 
-    `randomness` gives that many random bytes; only tests that need the same
-    packs twice pass their own.
+    `quick` is for a first upload, which is all compressing: until it has ended
+    there is no copy at all. `randomness` gives that many random bytes; only
+    tests that need the same packs twice pass their own.
     """
 
     def __init__(
-        self, keys: VolumeKeys, store: Store, known: ChunkIndex, *, randomness: Callable[[int], bytes] = os.urandom
+        self,
+        keys: VolumeKeys,
+        store: Store,
+        known: ChunkIndex,
+        *,
+        quick: bool = False,
+        randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._keys = keys
         self._store = store
         self._known = known
+        self._quick = quick
         self._randomness = randomness
         self._compressors = ThreadPoolExecutor(_COMPRESSORS, "mosaic-compress")
         self._sealer = ThreadPoolExecutor(1, "mosaic-seal")
@@ -126,7 +134,7 @@ class Uploader:
             batch = [named for named in batch if named.blob not in have]
             self._unsent -= have
         if batch:
-            small = self._compressors.submit(_shrink_all, batch)
+            small = self._compressors.submit(_shrink_all, batch, self._quick)
             self._sealing.append(self._sealer.submit(self._seal, batch, small))
 
     def _seal(self, batch: list[_Named], small: Future[list[bytes | None]]) -> list[_OnItsWay]:
@@ -178,5 +186,5 @@ class Uploader:
         self.uploaded_packs += 1
 
 
-def _shrink_all(batch: list[_Named]) -> list[bytes | None]:
-    return [shrink(named.plain) for named in batch]
+def _shrink_all(batch: list[_Named], quick: bool) -> list[bytes | None]:
+    return [shrink(named.plain, quick=quick) for named in batch]
