@@ -8,6 +8,7 @@ is asked again.
 
 import random
 import threading
+import time
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from mosaic.adapters import btrfs
 from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
+from mosaic.core.pace import pause_seconds
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
 from mosaic.storage import descent, log, memory, replication, restoring, scrubbing
 from mosaic.storage.backing import Backings
@@ -123,6 +125,7 @@ class Worker:
                 log.info("volume_made_ready", volume=volume.id[:12], epoch=str(volume.record.epoch))
                 return 0.0
             case Replicate():
+                began = time.monotonic()
                 before = volume.record.accepted
                 backing = self._backings.of(volume.record)
                 replication.replicate_volume(volume, self._keys(), backing, pool=self._pool, caches=self._caches)
@@ -132,7 +135,7 @@ class Worker:
                     log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
                 else:
                     scrubbing.scrub_a_little(volume, self._keys(), backing.store, self._caches, self._scrub)
-                return self._interval_seconds
+                return pause_seconds(self._interval_seconds, time.monotonic() - began)
             case Trace():
                 descent.trace(volume, self._backings.of(volume.record).heads)
                 return 0.0

@@ -5,6 +5,7 @@ brings the neighbours too. `get_many` is for file content: blobs that lie near
 each other in a pack come in one request, and several requests run at once.
 """
 
+import contextlib
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +14,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeAlias
 
-from mosaic.core.errors import Corrupt, NotFound
+from mosaic.core.errors import Corrupt, MosaicError, NotFound
 from mosaic.crypto.pack_cipher import PackCipher
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.damage import BlobDamaged
 from mosaic.storage.engine.index import ChunkIndex, Location
 from mosaic.storage.engine.pack import PackHead, cipher_of, object_name, open_blob
+from mosaic.storage.engine.spares import Spare, spares_of
 from mosaic.storage.engine.store import Store
 
 _WINDOW_BYTES = 128 * 1024
@@ -69,6 +71,9 @@ class Fetcher:
         self._readers = ThreadPoolExecutor(_READERS, "mosaic-fetch")
         self._ciphers: OrderedDict[bytes, PackCipher] = OrderedDict()
         self._windows: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+        self._spares = list(spares_of(store))
+        self._opened: list[Fetcher] = []
+        self._closing = contextlib.ExitStack()
         self.fetched_bytes = 0
 
     def __enter__(self) -> "Fetcher":
@@ -78,6 +83,7 @@ class Fetcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._readers.shutdown(wait=True, cancel_futures=True)
+        self._closing.close()
 
     def get(self, blob: bytes) -> bytes:
         """Return one blob's content.
@@ -94,6 +100,10 @@ class Fetcher:
             except Corrupt as error:
                 self._known.doubt(found.head.pack)
                 damage = error
+        for spare in self._fetchers():
+            # Whatever is wrong there, what is wrong here is the news.
+            with contextlib.suppress(MosaicError):
+                return spare.get(blob)
         raise damage
 
     def ask(self, blobs: Sequence[bytes], take: Take) -> Asked:
@@ -116,8 +126,7 @@ class Fetcher:
         Raises:
             Unavailable: the store did not answer.
         """
-        for blob in asked.missing:
-            yield blob, _missing(blob)
+        lost: dict[bytes, Corrupt] = {blob: _missing(blob) for blob in asked.missing}
         for run, request in asked.requests:
             failed = request.result()
             self.fetched_bytes += run.length
@@ -125,7 +134,31 @@ class Fetcher:
                 self._known.doubt(found.head.pack)
                 last = self._try_elsewhere(asked, found.place.blob, damage)
                 if last is not None:
-                    yield found.place.blob, last
+                    lost[found.place.blob] = last
+        for spare in self._fetchers() if lost else ():
+            # One that fails has nothing; what it gave before that is taken all the same.
+            with contextlib.suppress(MosaicError):
+                still = {blob for blob, _ in spare.answer(spare.ask(list(lost), asked.take))}
+                lost = {blob: damage for blob, damage in lost.items() if blob in still}
+        yield from lost.items()
+
+    def _fetchers(self) -> "Iterator[Fetcher]":
+        """Open the spares, one when it is needed. One that does not answer is asked no more."""
+        yield from self._opened
+        while self._spares:
+            opened = self._open_spare(self._spares.pop(0))
+            if opened is not None:
+                self._opened.append(opened)
+                yield opened
+
+    def _open_spare(self, spare: Spare) -> "Fetcher | None":
+        known = ChunkIndex(spare.index)
+        self._closing.callback(known.close)
+        try:
+            known.load(spare.store, self._keys)
+        except MosaicError:
+            return None
+        return self._closing.enter_context(Fetcher(self._keys, spare.store, known))
 
     def _try_elsewhere(self, asked: Asked, blob: bytes, damage: Corrupt) -> Corrupt | None:
         """Fetch a blob from the next pack that has it. Returns what is wrong when none has it whole."""

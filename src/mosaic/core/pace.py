@@ -1,0 +1,17 @@
+"""Deciding how long a volume rests between two rounds of replication.
+
+A busy volume is replicated every `interval_seconds`, from the beginning of a
+round to the beginning of the next. Rounds that take long leave the machine to
+its apps for as long as they took. A round without changes asks nothing of any
+store, so it needs no pause of its own; who is asked for a snapshot does not
+rest at all.
+"""
+
+LONGEST_PAUSE_SECONDS = 300.0
+"""A first upload may take a night; what changed meanwhile need not wait for as long again."""
+
+
+def pause_seconds(interval_seconds: float, round_seconds: float) -> float:
+    """Return how long to rest after a round that took `round_seconds`."""
+    rest_of_interval = interval_seconds - round_seconds
+    return max(0.0, rest_of_interval, min(round_seconds, max(interval_seconds, LONGEST_PAUSE_SECONDS)))
