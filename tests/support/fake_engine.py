@@ -5,7 +5,7 @@ a real engine refuses: a missing image, a missing volume, a volume that its
 driver does not mount.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import anyio
 import msgspec
 
 from mosaic.adapters.docker.engine import AppNotStarted, ImageMissing
+from mosaic.adapters.docker.execution import Executed
 from mosaic.adapters.docker.sights import PROJECT_LABEL, Container, EngineVersion, Image, Published
 from support.fake_storage import FakeStorage
 from support.kill_points import KillPoints
@@ -29,7 +30,10 @@ class FakeVolume:
 
 @dataclass
 class FakeEngine:
-    """One engine. `drivers` are the daemons behind volume drivers; `unhealthy` are services that never get well."""
+    """One engine. `drivers` are the daemons behind volume drivers; `unhealthy` are services that never get well.
+
+    `executed` are the commands that were run in containers, `answers` how a program ends that does not end well.
+    """
 
     drivers: dict[str, FakeStorage] = field(default_factory=dict)
     known_images: dict[str, Image] = field(default_factory=dict)
@@ -40,6 +44,8 @@ class FakeEngine:
     api: tuple[int, int] = (1, 41)
     compose: str = "2.26.1"
     ups: int = 0
+    executed: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    answers: dict[str, Executed] = field(default_factory=dict)
     _watchers: list[Callable[[], None]] = field(default_factory=list)
 
     def have(self, *references: str, architecture: str = "amd64") -> None:
@@ -115,6 +121,11 @@ class FakeEngine:
 
     async def logs(self, project: str, file: Path, *, service: str | None, lines: int) -> str:
         return f"{project} {service} {lines}"
+
+    async def execute(self, container: str, command: Sequence[str], *, deadline_seconds: float) -> Executed:
+        with self.points.around():
+            self.executed.append((container, tuple(command)))
+            return self.answers.get(command[0], Executed(0, ""))
 
     async def watch(self, label: str, on_event: Callable[[], None]) -> None:
         self._watchers.append(on_event)

@@ -7,6 +7,7 @@ one another's heads.
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mosaic.adapters.storage_client import StorageFenced, StorageRefused
@@ -76,6 +77,8 @@ class FakeStorage:
         self.upstreams: list[Upstream] = []
         self.free_bytes = 10**12
         self.damaged: set[str] = set()
+        self.consistent: list[Content] = []
+        self.on_consistent: Callable[[], None] = lambda: None
         self._version = 0
         self._changed = threading.Condition()
 
@@ -128,6 +131,9 @@ class FakeStorage:
             if found.epoch != request.epoch:
                 raise StorageFenced(_failure("fenced", "not this epoch"))
             assert found.local is not None
+            if request.consistent:
+                self.consistent.append(found.local)
+                self.on_consistent()
             if found.first_head_in != request.epoch or self.store.content.get(found.local_head or "") != found.local:
                 head = self.store.commit(request.volume, request.epoch, found.local)
                 found = replace(found, local_head=head, first_head_in=request.epoch)

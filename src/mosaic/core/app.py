@@ -20,6 +20,7 @@ from mosaic.core.compose_variables import interpolate
 from mosaic.core.folders import APP, LINK, docker_volume
 from mosaic.core.ids import InstallationId, ServiceName
 from mosaic.core.policy import check, require_allowed
+from mosaic.core.snapshot_hooks import snapshot_hooks
 
 SEED_VARIABLES = ("LINK_DOMAIN_DEFAULT", "LINK_TOKEN_DEFAULT", "APP_VOLUME_NAME", "LINK_VOLUME_NAME")
 
@@ -60,7 +61,9 @@ def fill_in(parsed: object, *, variables: Mapping[str, str]) -> Compose:
     read_compose(document)
     compose = read_compose(interpolate(document, variables))
     require_declared(compose)
-    return replace(compose, services=_active(compose.services, variables))
+    active = replace(compose, services=_active(compose.services, variables))
+    snapshot_hooks(active)
+    return active
 
 
 def asks_for(compose: Compose) -> list[str]:

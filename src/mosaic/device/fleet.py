@@ -6,6 +6,7 @@ was not assigned is stopped and kept (G5).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 import msgspec
@@ -13,6 +14,7 @@ from anyio.abc import TaskGroup
 
 from mosaic.adapters import log
 from mosaic.core.ids import InstallationId
+from mosaic.device.app_snapshots import AppSnapshots
 from mosaic.device.describe import Work
 from mosaic.device.means import Means
 from mosaic.device.observe import installations_in
@@ -31,13 +33,17 @@ class Fleet:
         self._tasks = tasks
         self._on_change = on_change
         self._workers: dict[InstallationId, tuple[Worker, anyio.CancelScope]] = {}
+        self._snapshots: dict[str, AppSnapshots] = {}
         self.confirmed = False
         self.revision = 0
 
     @property
     def works(self) -> list[Work]:
         """How the work on every installation is."""
-        return [worker.work for worker, _ in self._workers.values()]
+        return [
+            work if work.problem else replace(work, problem=self._snapshots[work.installation].problem)
+            for work in (worker.work for worker, _ in self._workers.values())
+        ]
 
     def recall(self) -> None:
         """Work on what the ledger remembers; start nothing yet that does not run."""
@@ -79,7 +85,7 @@ class Fleet:
         for installation, (worker, scope) in list(self._workers.items()):
             if worker.item is None and worker.idle and sight and installation not in here:
                 scope.cancel()
-                del self._workers[installation]
+                del self._workers[installation], self._snapshots[installation]
             else:
                 worker.wake()
         self._on_change()
@@ -102,16 +108,24 @@ class Fleet:
         known = self._workers.get(installation)
         if known is not None:
             return known[0]
-        worker, scope = Worker(installation, self._means, self._on_change), anyio.CancelScope()
+        snapshots = AppSnapshots(self._means, self._on_change)
+        worker, scope = Worker(installation, self._means, lambda: self._changed(snapshots)), anyio.CancelScope()
         self._workers[installation] = (worker, scope)
-        self._tasks.start_soon(_run, worker, scope, name=f"worker {installation}")
+        self._snapshots[installation] = snapshots
+        self._tasks.start_soon(_run, worker, snapshots, scope, name=f"worker {installation}")
         return worker
+
+    def _changed(self, snapshots: AppSnapshots) -> None:
+        snapshots.wake()
+        self._on_change()
 
     def _confirm(self, installation: InstallationId, item: Assignment) -> None:
         if item.epoch is not None and self._means.records.notes_of(installation).unconfirmed:
             self._means.records.note(installation, unconfirmed=False)
 
 
-async def _run(worker: Worker, scope: anyio.CancelScope) -> None:
+async def _run(worker: Worker, snapshots: AppSnapshots, scope: anyio.CancelScope) -> None:
     with scope:
-        await worker.run()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(snapshots.run, lambda: worker.work)
+            await worker.run()

@@ -4,12 +4,13 @@ The adapters are the real ones; tests bring simulators. An engine is asked in
 the event loop, the other two from threads (`ask`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
 from anyio import to_thread
 
+from mosaic.adapters.docker.execution import Executed
 from mosaic.adapters.docker.sights import Container, EngineVersion, Image
 from mosaic.wire import storage
 from mosaic.wire.assignment import VolumeAssignment
@@ -70,6 +71,10 @@ class Engine(Protocol):
 
     async def logs(self, project: str, file: Path, *, service: str | None, lines: int) -> str:
         """Return the last lines of one service, or of all."""
+        ...
+
+    async def execute(self, container: str, command: Sequence[str], *, deadline_seconds: float) -> Executed:
+        """Run a command in a running container, at most until the deadline."""
         ...
 
     async def watch(self, label: str, on_event: Callable[[], None]) -> None:

@@ -30,7 +30,9 @@ class Notes(msgspec.Struct, frozen=True):
     `docker_volumes` were made for it.
     `started` says that it has run here, so that its volumes must have data.
     `unconfirmed` says that it was started without a Hive and none has
-    confirmed it since.
+    confirmed it since. `consistent_ns` is the instant of the newest
+    app-consistent snapshot, and `after_owed` says that the app's command to be
+    run before one was begun, and the one to be run after it has not ended yet.
     """
 
     name: str = ""
@@ -46,6 +48,8 @@ class Notes(msgspec.Struct, frozen=True):
     web_port: int | None = None
     started: bool = False
     unconfirmed: bool = False
+    consistent_ns: int | None = None
+    after_owed: bool = False
 
 
 class CommandNote(msgspec.Struct, frozen=True):

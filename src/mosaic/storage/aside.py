@@ -37,6 +37,7 @@ def set_aside(volume: Volume, why: str, *, pending_refused: bool) -> None:
                 fenced=record.lease.epoch if record.lease else record.fenced,
                 aside_reason=why,
                 pending=None if pending_refused else record.pending,
+                cut=None,
             )
         )
         keep_conflict(volume)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mosaic.adapters import btrfs
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
-from mosaic.storage import aside, log, replication
+from mosaic.storage import aside, cutting, log
 from mosaic.storage.backing import Backings
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
@@ -139,5 +139,5 @@ class Daemon:
         volume = self._make(resume.record)
         if live is not None:
             volume.seen(live.generation)
-        replication.trim(volume)
+        cutting.trim(volume)
         self._start(volume)

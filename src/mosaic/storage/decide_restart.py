@@ -64,4 +64,5 @@ def _without_data(record: VolumeRecord) -> VolumeRecord:
         data_lease=None,
         accepted=None,
         pending=None,
+        cut=None,
     )

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mosaic.adapters import btrfs
 from mosaic.core.errors import Conflict, Refused, Unavailable
 from mosaic.core.ids import HeadHash, VolumeId
-from mosaic.storage import aside, log, replication, restoring
+from mosaic.storage import aside, cutting, log, restoring
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import StillMounted
 from mosaic.storage.records import Descent
@@ -86,12 +86,13 @@ def discard(daemon: Daemon, asked: Discard) -> None:
                 data_lease=None,
                 accepted=None,
                 pending=None,
+                cut=None,
                 prefetch=None,
                 discarded=True,
                 descent=None,
             )
         )
-        replication.trim(volume)
+        cutting.trim(volume)
         btrfs.sync(volume.places.pool)
     log.info("volume_discarded", volume=volume.id[:12], replaced_by=asked.replaced_by[:12])
 

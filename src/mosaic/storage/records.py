@@ -38,6 +38,19 @@ class Pending(msgspec.Struct, frozen=True):
     generation: int
 
 
+class Cut(msgspec.Struct, frozen=True):
+    """A snapshot that was asked for at its very instant, and waits to be replicated under the lease of `epoch`.
+
+    `flags` are what its head will say of it (`mosaic.core.consistency`).
+    """
+
+    snapshot: str
+    taken_ns: int
+    generation: int
+    epoch: str
+    flags: int
+
+
 class Incoming(msgspec.Struct, frozen=True):
     """A complete, verified restore of `head` that lies beside the live subvolume."""
 
@@ -79,7 +92,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     head to restore beside. `mirrored` is the newest head whose copy lies in
     the store. `aside_generation` is the live subvolume's when its conflict
     snapshot was made. `discarded` says that the Device gave the data up,
-    `descent` whether it may.
+    `descent` whether it may. `cut` goes before whatever the worker would cut.
     """
 
     volume: VolumeId
@@ -105,6 +118,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     aside_reason: str | None = None
     discarded: bool = False
     descent: Descent | None = None
+    cut: Cut | None = None
 
     @property
     def epoch(self) -> Epoch | None:

@@ -8,9 +8,6 @@ How a head is sent and what the answer means is `committing`'s; what is done
 about a store that lost something is `mend`'s.
 """
 
-import time
-from dataclasses import dataclass
-
 from blake3 import blake3
 from msgspec.structs import replace
 
@@ -22,24 +19,16 @@ from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import committing
 from mosaic.storage.backing import Backing
 from mosaic.storage.caches import Caches
+from mosaic.storage.cutting import next_cut, trim
 from mosaic.storage.differing import hints
 from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
 from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.store import Store
 from mosaic.storage.pool import Pool
-from mosaic.storage.records import Accepted, Lease, Pending, VolumeRecord
+from mosaic.storage.records import Accepted, Cut, Lease, Pending, VolumeRecord
 from mosaic.storage.volume import LeaseGone, Moved, Volume
 from mosaic.wire import head as wire
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """A fresh snapshot. `generation` is the live subvolume's since then."""
-
-    name: str
-    taken_ns: int
-    generation: int
 
 
 def replicate_volume(volume: Volume, keys: VolumeKeys, backing: Backing, *, pool: Pool, caches: Caches) -> None:
@@ -66,13 +55,13 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
     generation = look_at(volume)
     with volume.still_leased(lease) as record:
         # What the store lost is written anew from the live data, though nothing changed here.
-        has_news = volume.is_damaged or _has_news(record, lease, generation)
+        has_news = volume.is_damaged or record.cut is not None or _has_news(record, lease, generation)
     if has_news:
         # The last snapshot shares every block with an app that has stopped, and leaving is what makes room.
         if record.phase != "releasing":
             pool.check_room()
         _put_envelope(volume, store, backing.key)
-        cut = _cut(volume)
+        cut = next_cut(volume, lease)
         done = _upload(volume, lease, keys, backing, cut, caches)
         if _sign(volume, lease, keys, backing, cut, done.replication.root):
             committing.commit(volume, lease, heads)
@@ -96,16 +85,6 @@ def look_at(volume: Volume) -> int:
     return live.generation
 
 
-def trim(volume: Volume) -> None:
-    """Delete all local snapshots but the newest acknowledged one and the one under way."""
-    record, folder = volume.record, volume.places.snapshots(volume.id)
-    kept = {found.snapshot for found in (record.accepted, record.pending) if found is not None}
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.name not in kept:
-                btrfs.delete(path)
-
-
 def _has_news(record: VolumeRecord, lease: Lease, generation: int) -> bool:
     accepted = record.accepted
     if accepted is None or accepted.generation != generation:
@@ -119,22 +98,11 @@ def _has_news(record: VolumeRecord, lease: Lease, generation: int) -> bool:
     )
 
 
-def _cut(volume: Volume) -> _Cut:
-    folder = volume.places.snapshots(volume.id)
-    folder.mkdir(mode=0o711, exist_ok=True)
-    taken_ns = time.time_ns()
-    path = folder / str(taken_ns)
-    btrfs.snapshot(volume.places.live(volume.id), path)
-    made = btrfs.look(path)
-    assert made is not None
-    return _Cut(path.name, taken_ns, made.created_at)
-
-
-def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: _Cut, caches: Caches) -> Mending:
+def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: Cut, caches: Caches) -> Mending:
     record, store = volume.record, backing.store
     previous = _accepted_root(volume)
     folder = volume.places.snapshots(volume.id)
-    path = folder / cut.name
+    path = folder / cut.snapshot
     before = record.accepted.snapshot if record.accepted else None
     where = hints(path, folder / before if before else None)
 
@@ -163,19 +131,21 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cu
             volume.show(None)
 
 
-def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: _Cut, root: RootRef) -> bool:
+def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: Cut, root: RootRef) -> bool:
     """Put a signed head into the ledger. Returns False when the newest head says all of it already."""
     with volume.still_leased(lease) as record:
         before = open_head(bytes.fromhex(record.accepted.signed), volume.id) if record.accepted else None
         epoch, digest = parse(lease.epoch), _digest(record)
+        left = None if record.cut == cut else record.cut
         if (
             record.accepted
             and before
             and root_of(before) == root
+            and not cut.flags & ~before.flags
             and not _has_news(record, lease, record.accepted.generation)
         ):
-            unchanged = Accepted(record.accepted.head, record.accepted.signed, cut.name, cut.generation)
-            volume.update(replace(record, accepted=unchanged))
+            unchanged = Accepted(record.accepted.head, record.accepted.signed, cut.snapshot, cut.generation)
+            volume.update(replace(record, accepted=unchanged, cut=left))
             return False
         head = wire.Head(
             volume=volume.id,
@@ -188,10 +158,11 @@ def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut:
             config_revision=record.config_revision,
             root=root.root,
             root_pack=root.pack,
-            flags=wire.APP_STOPPED if record.phase == "releasing" else 0,
+            flags=cut.flags,
         )
         signed = sign_head(head, keys.seed)
-        volume.update(replace(record, pending=Pending(head_hash(signed), signed.hex(), cut.name, cut.generation)))
+        pending = Pending(head_hash(signed), signed.hex(), cut.snapshot, cut.generation)
+        volume.update(replace(record, pending=pending, cut=left))
         return True
 
 

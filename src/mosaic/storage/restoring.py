@@ -100,6 +100,7 @@ def promote(volume: Volume) -> None:
                 data_lease=record.lease,
                 accepted=Accepted(restored.head, restored.signed, None, live.generation),
                 pending=None,
+                cut=None,
                 incoming=None,
                 prefetch=None,
                 aside_reason=None,

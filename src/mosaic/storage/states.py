@@ -52,6 +52,7 @@ def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -
         conflicts=aside.conflicts(daemon.places, volume.id),
         prefetched=record.incoming.head if record.incoming else None,
         prefetching=record.prefetch,
+        cut_ns=volume.cut_ns,
     )
 
 

@@ -14,6 +14,7 @@ from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.storage import aside, log, restoring
+from mosaic.storage.cutting import cut_consistent
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import (
     Asked,
@@ -103,6 +104,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
             prefetch=None,
             discarded=False,
             descent=None,
+            cut=record.cut if record.cut and record.cut.epoch == lease.epoch else None,
         )
         match decision:
             case Keep(pending):
@@ -131,6 +133,11 @@ def prefetch(daemon: Daemon, asked: Prefetch) -> Volume:
 def snapshot(daemon: Daemon, asked: SnapshotNow) -> Volume:
     """Cut a snapshot and replicate it as soon as possible; a final one ends all mounting first."""
     volume = daemon.volume(VolumeId(asked.volume))
+    if asked.consistent:
+        if asked.final:
+            raise Malformed("a wish for a snapshot that is final and of a running app")
+        _check_held(volume, asked.epoch)
+        cut_consistent(volume, daemon.pool)
     with volume.wakes:
         _check_held(volume, asked.epoch)
         if asked.final and volume.record.phase != "releasing":
@@ -225,6 +232,7 @@ def _make_empty(volume: Volume, record: VolumeRecord, lease: Lease) -> None:
             data_lease=lease,
             accepted=None,
             pending=None,
+            cut=None,
             aside_reason=None,
         )
     )

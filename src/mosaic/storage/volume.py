@@ -38,7 +38,10 @@ class Moved:
 
 
 class Volume:
-    """See the module. `wakes` is the lock and what the worker waits on."""
+    """See the module. `wakes` is the lock and what the worker waits on. `cutting` is held while a snapshot is cut.
+
+    Whoever wants both takes `cutting` first.
+    """
 
     def __init__(
         self,
@@ -66,6 +69,8 @@ class Volume:
         self.scrubbed_at: float | None = None
         self.is_damaged = False
         self.envelope_put: tuple[str, str] | None = None
+        self.cut_ns: int | None = None
+        self.cutting = threading.Lock()
         self._changed = changed
 
     @property
@@ -120,4 +125,6 @@ def is_clean(record: VolumeRecord, generation: int | None) -> bool:
     """Return whether all local data is in the newest acknowledged head."""
     if record.live_uuid is None:
         return record.pending is None
-    return record.accepted is not None and record.pending is None and record.accepted.generation == generation
+    if record.cut is not None or record.pending is not None or record.accepted is None:
+        return False
+    return record.accepted.generation == generation

@@ -23,7 +23,8 @@ a reader without Mosaic needs nothing but the table in docs/format.md.
 | 210 | 64 | signature over `mosaic head v1\\0` and bytes 0–209 |
 
 The head's hash is BLAKE3-256 over all 274 bytes. Signing and checking the
-signature are `mosaic.crypto.signing`'s; hashing is `mosaic.crypto.hashing`'s.
+signature are `mosaic.crypto.signing`'s; hashing is `mosaic.crypto.hashing`'s;
+what the flags mean is `mosaic.core.consistency`'s.
 """
 
 import struct
@@ -39,10 +40,6 @@ CONTEXT = b"mosaic head v1\0"
 BODY_BYTES = 210
 SIGNATURE_BYTES = 64
 HEAD_BYTES = BODY_BYTES + SIGNATURE_BYTES
-
-APP_STOPPED = 1
-APP_CONSISTENT = 2
-FUZZY = 4
 
 _LAYOUT = struct.Struct(">8sB32sQQQ32sQ16s32sQ32s16sB")
 _NO_HASH = bytes(32)

@@ -105,6 +105,11 @@ class Prefetch(msgspec.Struct, frozen=True):
 class SnapshotNow(msgspec.Struct, frozen=True):
     """Cut a snapshot now and replicate it. `final`: the app is stopped and nothing may be mounted.
 
+    `consistent`: the app has made its files ready. The cut is made before the
+    answer, which names it (`cut_ns`), so that the app may go on at once; its
+    head, and no other, says app-consistent. It waits its turn even if the
+    daemon is killed; a later one takes its place.
+
     The volume's `clean` is false from the answer on, until everything that was
     there when this was asked is in an acknowledged head. After a final one
     (phase `releasing`) mounts are refused until the volume is held again.
@@ -113,6 +118,7 @@ class SnapshotNow(msgspec.Struct, frozen=True):
     volume: str
     epoch: str
     final: bool = False
+    consistent: bool = False
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -186,7 +192,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     says that nothing has changed since it, as far as the daemon has looked;
     `prefetched` the head
     that was restored ahead, once that restore is complete; `prefetching` the
-    one that is still tried (None: done, given up for `problem`, or not asked).
+    one that is still tried (None: done, given up for `problem`, or not asked);
+    `cut_ns` the instant of the newest cut that was asked for as app-consistent.
     """
 
     volume: str
@@ -205,6 +212,7 @@ class VolumeState(msgspec.Struct, frozen=True):
     conflicts: list[ConflictSnapshot] = []
     prefetched: str | None = None
     prefetching: str | None = None
+    cut_ns: int | None = None
 
 
 class PoolState(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ memory, and the Device asks a dozen questions (docs/decisions/0020).
 import contextlib
 import http.client
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,8 @@ API = "/v1.41"
 """What is spoken: the floor's version, so that a newer engine answers alike."""
 
 DEADLINE_SECONDS = 60.0
+
+_PIECE_BYTES = 65536
 
 Filters = Mapping[str, list[str]]
 Method = Literal["GET", "POST", "DELETE"]
@@ -108,6 +111,32 @@ class Api:
         if answer.status == 404 and missing_is_fine:
             return b""
         raise EngineRefused(_sentence(content) or f"it answered {answer.status}")
+
+    def attached(self, path: str, body: msgspec.Struct, *, until: float) -> Iterator[bytes]:
+        """Start something and yield what it says, until it ends. Raises TimeoutError at `until` (monotonic seconds)."""
+        connection = self._connection(DEADLINE_SECONDS)
+        try:
+            connection.connect()
+            # The answer takes the socket over as soon as its head was read.
+            line = connection.sock
+            answer = self._send(connection, "POST", path, {}, body)
+            if answer.status >= 400:
+                raise EngineRefused(_sentence(answer.read()) or f"it answered {answer.status}")
+            while True:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                line.settimeout(left)
+                piece = answer.read1(_PIECE_BYTES)
+                if not piece:
+                    return
+                yield piece
+        except TimeoutError:
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            raise EngineSilent(self._address, str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
 
     def events(self, filters: Filters) -> "Events":
         """Open the stream of what happens."""

@@ -4,7 +4,7 @@
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -14,8 +14,9 @@ import msgspec
 from anyio import from_thread, to_thread
 
 from mosaic.adapters import process
-from mosaic.adapters.docker import compose, sights
+from mosaic.adapters.docker import compose, execution, sights
 from mosaic.adapters.docker.api import Api, EngineRefused, Events, quoted
+from mosaic.adapters.docker.execution import Executed
 from mosaic.adapters.docker.sights import Container, EngineVersion, Image
 from mosaic.core.errors import NotFound, Refused
 
@@ -141,6 +142,12 @@ class DockerEngine:
         """Return the last lines of one service, or of all."""
         words = compose.logs(self.address, project, file, service=service, lines=lines)
         return (await _compose(words, _COMPOSE_SECONDS)).text
+
+    async def execute(self, container: str, command: Sequence[str], *, deadline_seconds: float) -> Executed:
+        """Run a command in a running container. Raises ContainerGone, EngineRefused, EngineSilent."""
+        asked = partial(execution.execute, self._api, container, command, deadline_seconds=deadline_seconds)
+        # Its own thread: a command may take long, and nobody else's question should wait for it.
+        return await to_thread.run_sync(asked, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
 
     async def watch(self, label: str, on_event: Callable[[], None]) -> None:
         """Call `on_event` for every change of a container with the label, until the stream ends.

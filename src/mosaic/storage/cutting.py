@@ -1,0 +1,109 @@
+"""Cutting a snapshot: whose turn it is, and what its head will say of it.
+
+A cut that the Device asked for (`SnapshotNow.consistent`) is made at once, in
+the thread of the request, because an app waits for it; it is noted in the
+ledger and replicated before anything that the worker would cut. So a head's
+flags always speak of exactly the cut that they were meant for.
+"""
+
+import time
+
+from msgspec.structs import replace
+
+from mosaic.adapters import btrfs
+from mosaic.core.consistency import APP_CONSISTENT, APP_STOPPED
+from mosaic.core.errors import Conflict, Unavailable
+from mosaic.core.ids import VolumeId
+from mosaic.storage.pool import Pool
+from mosaic.storage.records import Cut, Lease
+from mosaic.storage.volume import LeaseGone, Volume
+
+_PATIENCE_SECONDS = 15.0
+"""Half of what the Device waits for an answer."""
+
+
+class CutBusy(Unavailable):
+    """Another snapshot of the volume is being cut and takes long."""
+
+    code = "cut-busy"
+
+    def __init__(self, volume: VolumeId) -> None:
+        super().__init__(
+            f"another snapshot of volume {volume[:12]} is being cut",
+            hint="nothing to do: the Device asks again; crash-consistent snapshots go on",
+        )
+
+
+class NotReadyToCut(Conflict):
+    """The volume is not in use under a lease, so there is nothing to be consistent about."""
+
+    code = "not-ready-to-cut"
+
+    def __init__(self, volume: VolumeId) -> None:
+        super().__init__(
+            f"volume {volume[:12]} is not ready, so no app-consistent snapshot was cut",
+            hint="wait until the app runs: `mosaic show NAME`",
+        )
+
+
+def cut_consistent(volume: Volume, pool: Pool) -> None:
+    """Cut now what an app has made ready, and have it replicated next.
+
+    Raises:
+        NotReadyToCut, CutBusy, LeaseGone, PoolNearlyFull: nothing was cut.
+    """
+    if not volume.cutting.acquire(timeout=_PATIENCE_SECONDS):
+        raise CutBusy(volume.id)
+    try:
+        record = volume.record
+        if record.lease is None or record.phase != "ready":
+            raise NotReadyToCut(volume.id)
+        pool.check_room()
+        cut = _cut(volume, record.lease, APP_CONSISTENT)
+        with volume.still_leased(record.lease) as now:
+            if now.phase != "ready":
+                raise LeaseGone(volume.id)
+            volume.cut_ns = cut.taken_ns
+            volume.update(replace(now, cut=cut))
+    finally:
+        volume.cutting.release()
+
+
+def next_cut(volume: Volume, lease: Lease) -> Cut:
+    """Return what to replicate now: the cut that waits, or a fresh one. Raises LeaseGone."""
+    with volume.cutting:
+        with volume.still_leased(lease) as record:
+            waiting = record.cut
+        if waiting is not None and waiting.epoch == lease.epoch:
+            if btrfs.exists(volume.places.snapshots(volume.id) / waiting.snapshot):
+                return waiting
+            with volume.still_leased(lease) as record:
+                volume.update(replace(record, cut=None))
+        return _cut(volume, lease, APP_STOPPED if record.phase == "releasing" else 0)
+
+
+def trim(volume: Volume) -> None:
+    """Delete all local snapshots but the newest acknowledged one, the one under way and the one that waits."""
+    if not volume.cutting.acquire(blocking=False):
+        # One that is being cut is in no record yet. The next round trims.
+        return
+    try:
+        record, folder = volume.record, volume.places.snapshots(volume.id)
+        kept = {found.snapshot for found in (record.accepted, record.pending, record.cut) if found is not None}
+        if folder.is_dir():
+            for path in folder.iterdir():
+                if path.name not in kept:
+                    btrfs.delete(path)
+    finally:
+        volume.cutting.release()
+
+
+def _cut(volume: Volume, lease: Lease, flags: int) -> Cut:
+    folder = volume.places.snapshots(volume.id)
+    folder.mkdir(mode=0o711, exist_ok=True)
+    taken_ns = time.time_ns()
+    path = folder / str(taken_ns)
+    btrfs.snapshot(volume.places.live(volume.id), path)
+    made = btrfs.look(path)
+    assert made is not None
+    return Cut(path.name, taken_ns, made.created_at, lease.epoch, flags)
