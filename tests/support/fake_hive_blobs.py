@@ -93,7 +93,7 @@ class FakeHive:
     @contextlib.contextmanager
     def running(self) -> Iterator["FakeHive"]:
         """Serve until the block ends."""
-        self._server = ThreadingHTTPServer(self._address, _handler(self))
+        self._server = _Server(self._address, _handler(self))
         self._server.daemon_threads = True
         self._address = ("127.0.0.1", self._server.server_address[1])
         thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -141,6 +141,11 @@ class FakeHive:
             lost = self.replies_to_lose > 0
             self.replies_to_lose -= lost
             return lost
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: whoever asked was killed."""
 
 
 def _put(volume: FakeVolume, name: str, body: bytes) -> Answer:

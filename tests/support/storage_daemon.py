@@ -35,8 +35,14 @@ _PROGRAM = """
 import sys
 import msgspec
 from mosaic.storage.config import StorageConfig
-from mosaic.storage.serve import serve
-serve(msgspec.json.decode(sys.argv[1], type=StorageConfig, dec_hook=lambda kind, text: kind(text)))
+from mosaic.storage.serve import serve, serving
+config = msgspec.json.decode(sys.argv[1], type=StorageConfig, dec_hook=lambda kind, text: kind(text))
+if not sys.argv[2]:
+    serve(config)
+else:
+    import threading
+    with serving(config, boot=sys.argv[2]):
+        threading.Event().wait()
 """
 
 
@@ -45,6 +51,7 @@ class TestDaemon:
     """A daemon's configuration and the ways to talk to it.
 
     `token` is its Device's session at the Hive; `inside` is the running daemon itself, where a test needs it.
+    `boot` names a boot of the machine that the test makes up.
     """
 
     __test__ = False
@@ -54,6 +61,8 @@ class TestDaemon:
     child: process.Child | None = None
     log: Path = field(default=Path("/dev/null"))
     inside: Daemon | None = None
+    device: str = "0a" * 16
+    boot: str = ""
 
     @property
     def client(self) -> StorageClient:
@@ -61,7 +70,7 @@ class TestDaemon:
 
     def connect(self, hive: FakeHive) -> None:
         """Tell the daemon where its Hive is."""
-        self.client.upstream(Upstream(hive.url, self.token, "0a" * 16, "machine-1", "machine-2"))
+        self.client.upstream(Upstream(hive.url, self.token, self.device, "machine-1", "machine-2"))
 
     def hold(self, epoch: str, base: str | None, *, seed: str = SEED, expect_data: bool = False) -> VolumeState:
         """Hold the volume of a seed."""
@@ -137,13 +146,17 @@ class TestDaemon:
 
     def start(self) -> None:
         """Start the daemon as a process of its own, and wait until it is ready."""
+        self.launch()
+        eventually(self.answers, seconds=20, seen=lambda: self.log.read_text()[-2000:])
+
+    def launch(self) -> None:
+        """Start the daemon as a process of its own."""
         given = msgspec.to_builtins(self.config, enc_hook=str)
         self.child = process.spawn(
-            [sys.executable, "-c", _PROGRAM, msgspec.json.encode(given).decode()],
+            [sys.executable, "-c", _PROGRAM, msgspec.json.encode(given).decode(), self.boot],
             env={"PYTHONPATH": os.pathsep.join(sys.path)},
             log=self.log,
         )
-        eventually(self.answers, seconds=10, seen=lambda: self.log.read_text()[-2000:])
 
     def answers(self) -> bool:
         with contextlib.suppress(Exception):
