@@ -17,7 +17,7 @@ XATTRS_BYTES_MAX = 4 * 1024 * 1024
 
 _KEPT_PREFIXES = ("user.", "trusted.")
 _KEPT = ("system.posix_acl_access", "system.posix_acl_default", "security.capability")
-_PRIVILEGED_PREFIXES = (b"trusted.", b"security.")
+PRIVILEGED_PREFIXES = (b"trusted.", b"security.")
 _NOT_HELD = (errno.ENOTSUP, errno.EPERM, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EINVAL)
 
 
@@ -63,7 +63,7 @@ def write_attributes(file: int | bytes, node: Node, *, owned: tuple[int, int] | 
     elif root:
         os.chown(file, node.uid, node.gid, follow_symlinks=False)
     for name, value in node.xattrs:
-        if root or not name.startswith(_PRIVILEGED_PREFIXES):
+        if root or not name.startswith(PRIVILEGED_PREFIXES):
             yield from _write_xattr(file, name, value)
     if node.type is not NodeType.SYMLINK:
         os.chmod(file, node.mode)  # noqa: PTH101 - a descriptor is not a path

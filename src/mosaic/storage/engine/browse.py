@@ -124,7 +124,7 @@ class Browser:
             PathMissing: there is nothing.
             PathDamaged: what is there can't be read.
         """
-        return _entry(self._find(path))
+        return _entry(find(self._tree, path))
 
     def list(self, path: Components, *, after: bytes = b"") -> Iterator[Entry]:
         """Return what is in a directory, in the order of the names' bytes, beginning behind the name `after`.
@@ -132,7 +132,7 @@ class Browser:
         The names that can be read all come, and PathDamaged at the end when
         there are others. PathMissing and PathOfAnotherType come at once.
         """
-        found = self._find(path)
+        found = find(self._tree, path)
         if found.node.type is not NodeType.DIRECTORY:
             raise PathOfAnotherType(path, type=found.node.type, wanted=NodeType.DIRECTORY)
         return self._entries(found, after)
@@ -147,7 +147,7 @@ class Browser:
         """
         if start < 0 or (length is not None and length < 0):
             raise ValueError("a range begins at 0 or later and is not shorter than 0")
-        found = self._find(path)
+        found = find(self._tree, path)
         if found.node.type is not NodeType.FILE:
             raise PathOfAnotherType(path, type=found.node.type, wanted=NodeType.FILE)
         size = found.node.size
@@ -172,42 +172,50 @@ class Browser:
         pieces = file_pieces(self._tree, found, bounds, damaged)
         return (block for _, block in stream(pieces, self._fetcher, lost))
 
-    def _find(self, path: Components) -> Listed:
-        try:
-            found = top(self._tree)
-            passed = {ROOT_NODE}
-            for name in path:
-                found = self._step(found, name, path)
-                if found.number in passed:
-                    raise TreeMalformed("a directory contains itself")
-                passed.add(found.number)
-        except Corrupt as damage:
-            raise PathDamaged(path, damage) from damage
-        return found
 
-    def _step(self, parent: Listed, name: bytes, path: Components) -> Listed:
-        """Return what has this name in `parent`, on the way to `path`."""
-        match parent.node.type:
-            case NodeType.DIRECTORY:
-                pass
-            case NodeType.SYMLINK:
-                raise PathMissing(
-                    path,
-                    f"{_told(parent.path)} is a symbolic link, and links are not followed",
-                    hint=f"it points at {shown(parent.node.tail)}: look there",
-                )
-            case NodeType.FILE | NodeType.FIFO:
-                raise PathMissing(
-                    path, f"{_told(parent.path)} is {_A[parent.node.type]}", hint="nothing is below it; look at it"
-                )
-        value = self._tree.get(entry_key(parent.number, name)) if _is_name(name) else None
-        if value is None:
+def find(tree: Tree, path: Components) -> Listed:
+    """Return what a path is in a tree.
+
+    Raises:
+        PathMissing: there is nothing.
+        PathDamaged: what is there can't be read.
+    """
+    try:
+        found = top(tree)
+        passed = {ROOT_NODE}
+        for name in path:
+            found = _step(tree, found, name, path)
+            if found.number in passed:
+                raise TreeMalformed("a directory contains itself")
+            passed.add(found.number)
+    except Corrupt as damage:
+        raise PathDamaged(path, damage) from damage
+    return found
+
+
+def _step(tree: Tree, parent: Listed, name: bytes, path: Components) -> Listed:
+    """Return what has this name in `parent`, on the way to `path`."""
+    match parent.node.type:
+        case NodeType.DIRECTORY:
+            pass
+        case NodeType.SYMLINK:
             raise PathMissing(
                 path,
-                f"{_told(parent.path)} has no {shown(name) or 'empty name'}",
-                hint=f"list {_told(parent.path)} to see what it has, or look into another snapshot",
+                f"{_told(parent.path)} is a symbolic link, and links are not followed",
+                hint=f"it points at {shown(parent.node.tail)}: look there",
             )
-        return _listed(self._tree, parent.path, name, value)
+        case NodeType.FILE | NodeType.FIFO:
+            raise PathMissing(
+                path, f"{_told(parent.path)} is {_A[parent.node.type]}", hint="nothing is below it; look at it"
+            )
+    value = tree.get(entry_key(parent.number, name)) if _is_name(name) else None
+    if value is None:
+        raise PathMissing(
+            path,
+            f"{_told(parent.path)} has no {shown(name) or 'empty name'}",
+            hint=f"list {_told(parent.path)} to see what it has, or look into another snapshot",
+        )
+    return _listed(tree, parent.path, name, value)
 
 
 def top(tree: Tree) -> Listed:

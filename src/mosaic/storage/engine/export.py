@@ -21,7 +21,7 @@ from typing import TypeAlias
 from mosaic.core.errors import Corrupt
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.beneath import Components
-from mosaic.storage.engine.browse import names, top
+from mosaic.storage.engine.browse import find, names, top
 from mosaic.storage.engine.content import chunk_bytes
 from mosaic.storage.engine.damage import TreeMalformed
 from mosaic.storage.engine.fetch import Fetcher
@@ -29,7 +29,7 @@ from mosaic.storage.engine.file_stream import Piece, Stored, Zeros, file_chunks,
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.listing import Listed, OnLost
 from mosaic.storage.engine.nodeset import NodeSet
-from mosaic.storage.engine.records import CHUNK_BYTES, ROOT_NODE, NodeType
+from mosaic.storage.engine.records import CHUNK_BYTES, NodeType
 from mosaic.storage.engine.roots import OnProgress, Progress, RootRef, ignore_progress, shown
 from mosaic.storage.engine.store import Store
 from mosaic.storage.engine.tar_headers import (
@@ -80,28 +80,30 @@ def export(
     write: Write,
     *,
     known: ChunkIndex,
+    below: Components = (),
     on_progress: OnProgress = ignore_progress,
 ) -> Exported:
-    """Write the state to `write` as a tar stream in the PAX format.
+    """Write the state to `write` as a tar stream in the PAX format: what is at the path `below`, and below that.
 
-    Memory stays small whatever the state holds, but for files with several
-    names, which are remembered until all were met. `known` must have been
-    loaded from this store. Whatever this raises, the stream does not pass for
-    complete.
+    Paths are the whole ones, from the volume's directory on. Memory stays small
+    whatever the state holds, but for files with several names, which are
+    remembered until all were met. `known` must have been loaded from this
+    store. Whatever this raises, the stream does not pass for complete.
 
     Raises:
         ExportIncomplete: some paths are damaged; all others were written, and
             what can't be read of a file is zeros.
         Unavailable: the store did not answer; begin anew.
-        Corrupt: not even the root can be read; nothing was written.
+        PathMissing: there is nothing at `below`; nothing was written.
+        Corrupt: not even the root, or what is at `below`, can be read; nothing was written.
     """
     with Fetcher(keys, store, known) as fetcher:
-        run = _Run(Tree(fetcher.get, root))
+        run = _Run(Tree(fetcher.get, root), below)
         out = _Out(write)
         for piece, block in stream(run.pieces(), fetcher, run.lost_piece):
             if isinstance(piece, bytes):
                 out.header(block)
-                on_progress(Progress(run.files, out.written_bytes, run.tree.root.content_bytes))
+                on_progress(Progress(run.files, out.written_bytes, None if below else run.tree.root.content_bytes))
             else:
                 out.content(block)
         if run.damaged:
@@ -150,15 +152,16 @@ class _Out:
 class _Run:
     """One export: what the stream consists of. A piece of known bytes is a member's header."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, below: Components) -> None:
         self.tree = tree
+        self._first = find(tree, below) if below else top(tree)
         self.files = 0
         self.directories = 0
         self.damaged: set[str] = set()
         self._linked: dict[int, tuple[bytes, int]] = {}
 
     def pieces(self) -> Iterator[Piece]:
-        for found in depth_first(self.tree, self._lost):
+        for found in depth_first(self.tree, self._first, self._lost):
             listed = self._with_sound_attributes(found)
             path = b"./" + b"/".join(listed.path)
             if listed.node.type is NodeType.DIRECTORY:
@@ -233,19 +236,17 @@ def extents_of(chunks: Iterator[tuple[int, bytes]], listed: Listed) -> "array[in
     return extents
 
 
-def depth_first(tree: Tree, on_lost: OnLost) -> Iterator[Listed]:
-    """Yield every name, each directory right before all that is below it.
+def depth_first(tree: Tree, first: Listed, on_lost: OnLost) -> Iterator[Listed]:
+    """Yield `first` and every name below it, each directory right before all that is below it.
 
     A directory that turns up twice is not entered again. What is remembered of
     the directories on the way is a name each: a tree may be deep, and they may be long.
-
-    Raises:
-        Corrupt: the volume's own directory can't be read.
     """
-    first = top(tree)
     yield first
+    if first.node.type is not NodeType.DIRECTORY:
+        return
     entered = NodeSet()
-    entered.add(ROOT_NODE)
+    entered.add(first.number)
     open_: list[tuple[Listed, bytes]] = [(first, b"")]
     while open_:
         directory, after = open_.pop()

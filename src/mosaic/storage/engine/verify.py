@@ -1,6 +1,7 @@
 """Proving that a state of a volume can be restored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from mosaic.core.errors import Corrupt
@@ -17,6 +18,15 @@ from mosaic.storage.engine.survey import Survey
 from mosaic.storage.engine.tree import Tree
 
 _BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedAll:
+    """What `verify_all` found: the damaged paths of each state, and how many files all have together."""
+
+    damaged: tuple[tuple[str, ...], ...]
+    files: int
+    read_bytes: int
 
 
 def verify(
@@ -37,21 +47,94 @@ def verify(
     """
     with Fetcher(keys, store, known) as fetcher:
         tree = Tree(fetcher.get, root)
-        survey = Survey(tree)
-        seen = _Seen()
-        bad: set[bytes] = set()
-        before: Asked | None = None
-        for batch in _batches(known.in_order(survey.chunks())):
-            # One batch is on its way while the one before it is waited for.
-            asked = fetcher.ask(batch, seen.take)
-            if before is not None:
-                bad.update(blob for blob, _ in fetcher.answer(before))
-                on_progress(Progress(survey.files, sum(seen.lengths), tree.root.content_bytes))
-            before = asked
+        checked = _Checked(tree)
+        bad = _read(known.in_order(checked.chunks()), checked, fetcher, on_progress)
+        damaged = checked.damaged(tree, bad)
+        return Verification(checked.survey.files, checked.survey.blobs, fetcher.fetched_bytes, damaged)
+
+
+def verify_all(
+    roots: Sequence[RootRef],
+    keys: VolumeKeys,
+    store: Store,
+    *,
+    known: ChunkIndex,
+    on_progress: OnProgress = ignore_progress,
+) -> VerifiedAll:
+    """Verify several states; what they share is read once. One whose root can't be read is damaged as a whole.
+
+    Raises:
+        Unavailable: the store did not answer; call again.
+    """
+    with Fetcher(keys, store, known) as fetcher:
+        checked = _CheckedAll(roots, fetcher)
+        bad = _read(known.in_order(checked.chunks()), checked, fetcher, on_progress)
+        return VerifiedAll(tuple(checked.damaged(bad)), checked.files, fetcher.fetched_bytes)
+
+
+class _Checked:
+    """One state that is looked at."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.survey = Survey(tree)
+        self.content_bytes: int | None = tree.root.content_bytes
+        self.chunks = self.survey.chunks
+
+    @property
+    def files(self) -> int:
+        return self.survey.files
+
+    def damaged(self, tree: Tree, bad: set[bytes]) -> tuple[str, ...]:
+        return _damaged(tree, bad) if bad or not self.survey.is_whole else ()
+
+
+class _CheckedAll:
+    """Several states, each opened when its turn comes: a tree keeps megabytes of pages."""
+
+    def __init__(self, roots: Sequence[RootRef], fetcher: Fetcher) -> None:
+        self._roots = roots
+        self._fetcher = fetcher
+        self._whole: dict[int, bool] = {}
+        self.files = 0
+        self.content_bytes: int | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        for number, root in enumerate(self._roots):
+            try:
+                survey = Survey(Tree(self._fetcher.get, root))
+                yield from survey.chunks()
+            except Corrupt:
+                continue
+            self.files += survey.files
+            self._whole[number] = survey.is_whole
+
+    def damaged(self, bad: set[bytes]) -> Iterator[tuple[str, ...]]:
+        for number, root in enumerate(self._roots):
+            if number not in self._whole:
+                yield (".",)
+            elif bad or not self._whole[number]:
+                yield _damaged(Tree(self._fetcher.get, root), bad)
+            else:
+                yield ()
+
+
+def _read(
+    blobs: Iterator[bytes], checked: _Checked | _CheckedAll, fetcher: Fetcher, on_progress: OnProgress
+) -> set[bytes]:
+    """Read all these blobs; return those that no pack has whole."""
+    seen = _Seen()
+    bad: set[bytes] = set()
+    before: Asked | None = None
+    for batch in _batches(blobs):
+        # One batch is on its way while the one before it is waited for.
+        asked = fetcher.ask(batch, seen.take)
         if before is not None:
             bad.update(blob for blob, _ in fetcher.answer(before))
-        damaged = _damaged(tree, bad) if bad or not survey.is_whole else ()
-        return Verification(survey.files, survey.blobs, fetcher.fetched_bytes, damaged)
+            on_progress(Progress(checked.files, sum(seen.lengths), checked.content_bytes))
+        before = asked
+    if before is not None:
+        bad.update(blob for blob, _ in fetcher.answer(before))
+    return bad
 
 
 class _Seen:
