@@ -7,19 +7,30 @@ from pathlib import Path
 
 import anyio
 import msgspec
+import psycopg
 import pytest
 
 from mosaic.adapters import process
 from mosaic.adapters.docker.engine import DockerEngine
+from mosaic.core.consistency import label
 from mosaic.core.ids import VolumeId
+from mosaic.crypto.volume_keys import volume_keys
 from mosaic.device.config import DEFAULT_ENGINE
+from mosaic.device.doing.keys import seed_of
 from mosaic.device.observe import device_label
 from mosaic.device.records import Records
 from mosaic.storage.config import PLUGIN_DIR
+from mosaic.storage.engine.heads import root_of
+from mosaic.storage.engine.index import ChunkIndex
+from mosaic.storage.engine.nodes import NodeMap
+from mosaic.storage.engine.restore import restore
 from mosaic.wire.assignment import VolumeAssignment
+from mosaic.wire.head import Head, parse
 from support import fake_hive_blobs
 from support.device_world import NOTES, Running, World, assignment, wants
+from support.postgres import new_database, postgres_program, postgres_server
 from support.storage_daemon import TestDaemon, place
+from support.stores import MemoryStore
 
 pytestmark = [pytest.mark.engine, pytest.mark.btrfs, pytest.mark.timeout(120)]
 
@@ -163,3 +174,66 @@ def test_removing_a_volume_by_hand_is_refused_and_says_what_to_type(real: Real) 
 
     assert said.code != 0
     assert "mosaic uninstall" in said.stderr.decode()
+
+
+DATABASE = """
+services:
+  db:
+    image: mosaic/notes-db:1
+    environment: {POSTGRES_USER: notes, POSTGRES_PASSWORD: notes}
+    stop_grace_period: 10s
+    volumes: ["data:/var/lib/postgresql/data", "dumps:/dump"]
+    healthcheck:
+      test: ["CMD", "pg_isready", "--quiet", "--host=127.0.0.1"]
+      interval: 1s
+volumes:
+  data: {}
+  dumps: {}
+x-mosaic:
+  snapshot:
+    before:
+      service: db
+      command:
+        - sh
+        - -c
+        - >-
+          psql -qU notes -c 'CREATE TABLE page AS SELECT generate_series(1, 1000) AS number'
+          && pg_dump -U notes -Fc -f /dump/notes.dump
+    after: {service: db, command: [psql, -qU, notes, -c, DROP TABLE page]}
+"""
+
+
+@pytest.mark.postgres
+def test_the_dump_that_an_app_made_before_a_snapshot_restores_from_it(real: Real, tmp_path: Path) -> None:
+    real.digest = real.world.publish(DATABASE)
+
+    def prepared() -> list[Head]:
+        heads = [parse(signed)[0] for found in real.blobs.volumes.values() for signed in found.heads]
+        return [head for head in heads if label(head.flags) == "app-consistent"]
+
+    def is_over(running: Running) -> bool:
+        notes = running.means.records.notes_of(NOTES)
+        assert running.fleet.works[0].problem is None
+        return bool(prepared()) and notes.consistent_ns is not None and not notes.after_owed
+
+    running = real.run(until=is_over)
+
+    (head,) = prepared()
+    (volume,) = real.world.hive.registered.values()
+    keys = volume_keys(seed_of(running.means, volume).reveal())
+    store, known = MemoryStore(), ChunkIndex()
+    store.objects.update(real.blobs.volume(head.volume).objects)
+    known.load(store, keys)
+    target = tmp_path / "restored"
+    target.mkdir()
+    restore(root_of(head), keys, store, target, known=known, nodes=NodeMap())
+    dumps = [path for path in target.rglob("notes.dump") if path.stat().st_size]
+    assert len(dumps) == 1
+    with postgres_server() as server:
+        database = new_database(server)
+        process.run(
+            [str(postgres_program("pg_restore")), "--no-owner", "--exit-on-error", "--dbname", database, str(dumps[0])],
+            deadline_seconds=60,
+        )
+        with psycopg.connect(database) as connection:
+            assert connection.execute("SELECT count(*), sum(number) FROM page").fetchone() == (1000, 500500)

@@ -66,6 +66,13 @@ def new_database(server: str) -> str:
     )
 
 
+def postgres_program(name: str) -> Path:
+    """Return the path of one of PostgreSQL's programs."""
+    folder = _programs()
+    assert folder is not None
+    return folder / name
+
+
 def _programs() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if found:
