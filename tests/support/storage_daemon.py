@@ -19,10 +19,12 @@ import msgspec
 
 from mosaic.adapters import btrfs, process
 from mosaic.adapters.storage_client import StorageClient
+from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.serve import serving
+from mosaic.storage.volume import Volume
 from mosaic.wire.storage import Hold, Prefetch, Release, SnapshotNow, StateRequest, Upstream, VolumeState
 from support.fake_hive_blobs import FakeHive
 from support.waiting import eventually
@@ -93,6 +95,11 @@ class TestDaemon:
         found = [one for one in self.client.state(StateRequest()).volumes if one.volume == volume]
         assert found, "the daemon does not know the volume"
         return found[0]
+
+    def inside_volume(self, volume: str) -> Volume:
+        """Return a volume of a daemon that runs within this process."""
+        assert self.inside is not None
+        return self.inside.volume(VolumeId(volume))
 
     def wait_for_phase(self, phase: str, *, seconds: float = 15.0) -> VolumeState:
         eventually(lambda: self.volume().phase == phase, seconds=seconds, seen=lambda: self.volume())

@@ -13,6 +13,7 @@ import msgspec
 
 from mosaic.adapters import unix_http
 from mosaic.core.errors import Fenced, MosaicError, Unavailable
+from mosaic.wire.hiveless import HivelessVolumes, NamedVolume, Nothing, RecoveryCode
 from mosaic.wire.storage import (
     Discard,
     Done,
@@ -28,7 +29,7 @@ from mosaic.wire.storage import (
     VolumeState,
 )
 
-Answer = TypeVar("Answer", Done, VolumeState, State)
+Answer = TypeVar("Answer", Done, VolumeState, State, HivelessVolumes, RecoveryCode, NamedVolume)
 
 DEADLINE_SECONDS = 30.0
 """Verbs that take long start their work and return at once, so this is for a daemon that hangs."""
@@ -114,6 +115,26 @@ class StorageClient:
     def state(self, request: StateRequest) -> State:
         """Return everything; with `after`, wait for something newer."""
         return self._ask("state", request, State, extra_seconds=request.wait_seconds)
+
+    def hiveless(self) -> HivelessVolumes:
+        """Return all volumes that no Hive knows."""
+        return self._ask("hiveless", Nothing(), HivelessVolumes)
+
+    def recovery(self, name: str) -> RecoveryCode:
+        """Return the recovery code that waits to be shown."""
+        return self._ask("recovery", NamedVolume(name), RecoveryCode)
+
+    def recovery_shown(self, name: str) -> Done:
+        """Say that a person has the recovery code: it is removed."""
+        return self._ask("recovery-shown", NamedVolume(name), Done)
+
+    def trash_restore(self, name: str) -> NamedVolume:
+        """Bring a removed volume back, by its name or the beginning of its key. Returns its name."""
+        return self._ask("trash-restore", NamedVolume(name), NamedVolume)
+
+    def trash_delete(self, name: str) -> NamedVolume:
+        """Delete the local copy of a removed volume now. Returns its name."""
+        return self._ask("trash-delete", NamedVolume(name), NamedVolume)
 
     def _ask(self, verb: str, request: msgspec.Struct, answer: type[Answer], *, extra_seconds: float = 0) -> Answer:
         try:

@@ -93,8 +93,13 @@ def unlock_root(keys: AccountKeys, kek: Secret) -> Secret:
 
 def recover_root(keys: AccountKeys, code: str) -> Secret:
     """Open the root key with a printed recovery code. Raises RecoveryCodeUnreadable, RecoveryCodeWrong."""
+    return recover_wrapped_root(keys.recovery_root, code, owner_key=keys.owner_key)
+
+
+def recover_wrapped_root(recovery_root: str, code: str, *, owner_key: str) -> Secret:
+    """Open a root key as a store's envelope has it, bound to `owner_key`. Raises like `recover_root`."""
     try:
-        return _open(Kind.ROOT_UNDER_RECOVERY, keys.recovery_root, recovery.read(code), bytes.fromhex(keys.owner_key))
+        return _open(Kind.ROOT_UNDER_RECOVERY, recovery_root, recovery.read(code), bytes.fromhex(owner_key))
     except (_Unopened, ValueError):
         raise RecoveryCodeWrong from None
 

@@ -5,10 +5,12 @@ keeps heads (a Hive, or a store that is its own log) and what keeps packs (one
 store, or several) can differ from volume to volume.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from mosaic.adapters.hive_blobs import CommitAnswer
+from mosaic.core.errors import MosaicError
 from mosaic.core.ids import DeviceId, HeadHash
 from mosaic.storage.engine.store import Store
 from mosaic.storage.records import VolumeRecord
@@ -56,15 +58,23 @@ class Backing:
 class Backings:
     """Finds each volume's backing. Threads share it."""
 
-    def __init__(self, upstreams: Upstreams) -> None:
+    def __init__(self, upstreams: Upstreams, hiveless: Callable[[VolumeRecord], Backing] | None = None) -> None:
         self._upstreams = upstreams
+        self._hiveless = hiveless
 
     def of(self, record: VolumeRecord) -> Backing:
         """Return the volume's backing. Raises NoUpstream while it is not known."""
+        if record.hiveless is not None and self._hiveless is not None:
+            return self._hiveless(record)
         return _hive(self._upstreams.require(), record)
 
     def known(self, record: VolumeRecord) -> Backing | None:
         """Return the volume's backing, None while it is not known."""
+        if record.hiveless is not None:
+            try:
+                return self.of(record)
+            except MosaicError:
+                return None
         connected = self._upstreams.current()
         return _hive(connected, record) if connected is not None else None
 

@@ -1,8 +1,10 @@
 """The buckets of the daemon's ledger, `<state>/storage.db`."""
 
+import secrets
 from pathlib import Path
 
 from mosaic.adapters.ledger import Ledger
+from mosaic.core.ids import DeviceId
 from mosaic.storage.records import DockerVolume, VolumeRecord
 from mosaic.wire.storage import Upstream
 
@@ -19,6 +21,7 @@ class Books:
         self.seeds = self._ledger.bucket("seeds", str)
         self._upstreams = self._ledger.bucket("upstream", Upstream)
         self._boots = self._ledger.bucket("boot", str)
+        self._names = self._ledger.bucket("writer", str)
         self.transaction = self._ledger.transaction
         self.close = self._ledger.close
 
@@ -29,6 +32,15 @@ class Books:
     def put_upstream(self, upstream: Upstream) -> None:
         """Remember where heads and packs go from now on."""
         self._upstreams.put(_ONLY, upstream)
+
+    def writer(self) -> DeviceId:
+        """Return the name in which this daemon writes heads of volumes without a Hive. Drawn once."""
+        with self.transaction():
+            found = self._names.get(_ONLY)
+            if found is None:
+                found = secrets.token_hex(16)
+                self._names.put(_ONLY, found)
+        return DeviceId(found)
 
     def boot(self) -> str | None:
         """Return the id of the boot that the daemon ran in last, None before its first run."""

@@ -12,6 +12,7 @@ from mosaic.storage.discarding import discard
 from mosaic.storage.states import state, volume_state
 from mosaic.storage.unix_http import Reply
 from mosaic.storage.volume import Volume
+from mosaic.wire.hiveless import HIVELESS_VERBS
 from mosaic.wire.storage import (
     Discard,
     Done,
@@ -52,7 +53,16 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         "/v1/discard": done(Discard, discard),
         "/v1/state": lambda body: state(daemon, msgspec.json.decode(body or b"{}", type=StateRequest)),
     }
-    return lambda path, body: _answer(table.get(path), path, body)
+
+    def of_hiveless(path: str) -> Route | None:
+        if path not in HIVELESS_VERBS:
+            return None
+        # Loaded when it is asked for: a Device's daemon pays nothing for it.
+        from mosaic.storage.hiveless.control import answer
+
+        return lambda body: answer(daemon, path, body)
+
+    return lambda path, body: _answer(table.get(path) or of_hiveless(path), path, body)
 
 
 def _answer(route: Route | None, path: str, body: bytes) -> Reply:

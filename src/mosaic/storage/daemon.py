@@ -1,13 +1,15 @@
 """All that one daemon has open, and the volumes that it knows."""
 
+import functools
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mosaic.adapters import btrfs
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.storage import aside, cutting, log
-from mosaic.storage.backing import Backings
+from mosaic.storage.backing import Backing, Backings
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
@@ -18,7 +20,10 @@ from mosaic.storage.records import VolumeRecord
 from mosaic.storage.reports import Reports
 from mosaic.storage.upstreams import Upstreams
 from mosaic.storage.volume import Volume
-from mosaic.storage.worker import Worker
+from mosaic.storage.worker import OwnStep, Worker
+
+if TYPE_CHECKING:
+    from mosaic.storage.hiveless.stores import Stores
 
 
 class VolumeNotHere(NotFound):
@@ -56,7 +61,15 @@ class Daemon:
     @property
     def backings(self) -> Backings:
         """Where each volume's heads and packs go."""
-        return Backings(self.upstreams)
+        return Backings(self.upstreams, self._backing_without_hive)
+
+    @functools.cached_property
+    def stores(self) -> "Stores":
+        """The stores of volumes without a Hive."""
+        # Loaded where there are such volumes: an idle daemon of a Device pays nothing for them.
+        from mosaic.storage.hiveless.stores import Stores
+
+        return Stores(self.config.state)
 
     @property
     def caches(self) -> Caches:
@@ -94,6 +107,8 @@ class Daemon:
     def stop(self, deadline_seconds: float) -> None:
         """End all work."""
         self.upstreams.close()
+        if "stores" in self.__dict__:
+            self.stores.close()
         for worker in self._workers:
             worker.stop(deadline_seconds / max(1, len(self._workers)))
 
@@ -120,9 +135,20 @@ class Daemon:
             caches=self.caches,
             backings=self.backings,
             config=self.config,
+            without_hive=self._step_without_hive,
         )
         self._workers.append(worker)
         worker.start()
+
+    def _backing_without_hive(self, record: VolumeRecord) -> Backing:
+        from mosaic.storage.hiveless.stores import backing
+
+        return backing(self.stores, record, self.books.writer())
+
+    def _step_without_hive(self, volume: Volume, step: OwnStep) -> float | None:
+        from mosaic.storage.hiveless.steps import carry_out
+
+        return carry_out(self, volume, step)
 
     def _recover(self, record: VolumeRecord) -> None:
         places = self.places

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mosaic.core.ids import HeadHash
-from mosaic.storage.records import VolumeRecord
+from mosaic.storage.records import Hiveless, VolumeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,30 @@ class Rest:
     """Nothing to do until something is asked."""
 
 
-Step: TypeAlias = Fetch | Promote | Replicate | Trace | Rest
+@dataclass(frozen=True, slots=True)
+class Regain:
+    """A volume without a Hive: find out from its store whether it may be held, and hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A volume without a Hive is held without having asked its store: ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """A volume without a Hive lies in the trash since `removed_ns`: delete what is here when its time is over."""
+
+    removed_ns: int
+
+
+Step: TypeAlias = Fetch | Promote | Replicate | Trace | Rest | Regain | Confirm | Purge
 
 
 def next_step(record: VolumeRecord) -> Step:
     """Return the one thing to do now."""
+    if record.hiveless is not None and (own := _without_hive(record, record.hiveless)) is not None:
+        return own
     complete = record.incoming.head if record.incoming else None
     if record.lease is not None and record.phase == "restoring":
         if record.lease.base is None:
@@ -55,3 +74,13 @@ def next_step(record: VolumeRecord) -> Step:
     if record.prefetch is not None and complete != record.prefetch:
         return Fetch(record.prefetch)
     return Rest()
+
+
+def _without_hive(record: VolumeRecord, hiveless: Hiveless) -> Step | None:
+    if hiveless.removed_ns is not None:
+        return Purge(hiveless.removed_ns) if record.live_uuid is not None else Rest()
+    if record.lease is None and record.phase in ("absent", "released"):
+        return Regain()
+    if record.lease is not None and record.phase == "ready" and not hiveless.confirmed:
+        return Confirm()
+    return None

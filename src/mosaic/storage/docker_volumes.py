@@ -32,8 +32,12 @@ class OptionsRefused(Refused):
 
     code = "volume-options-refused"
 
-    def __init__(self, reason: str) -> None:
-        hint = "volumes of apps are made by the Device; install an app with `mosaic install APP`"
+    def __init__(
+        self,
+        reason: str,
+        *,
+        hint: str = "volumes of apps are made by the Device; install an app with `mosaic install APP`",
+    ) -> None:
         super().__init__(f"{reason}; {hint}", hint=hint)
 
 
@@ -49,8 +53,17 @@ class NameTaken(Conflict):
 
 
 def create(daemon: Daemon, name: str, options: Mapping[str, str]) -> None:
-    """Note a Docker volume. The same again is fine; nothing is made on the disk before a mount."""
+    """Note a Docker volume, or make one that needs no Hive. The same again is fine.
+
+    Of a Device's volumes nothing is made on the disk before a mount.
+    """
     wanted = _parse(name, options)
+    if wanted is None:
+        # Loaded when there is such a volume: a Device's daemon pays nothing for it.
+        from mosaic.storage.hiveless.creating import create as create_without_hive
+
+        create_without_hive(daemon, name, options)
+        return
     with daemon.lock:
         there = daemon.books.docker_volumes.get(name)
         if there is None:
@@ -71,6 +84,10 @@ def mount(daemon: Daemon, name: str, mount_id: str) -> Path:
         assert docker.volume is not None
         check_mount(docker.volume, None, live_uuid=None, boot=daemon.boot)
         raise AssertionError("a volume that nobody knows is refused above")
+    if volume.record.hiveless is not None:
+        from mosaic.storage.hiveless.mounting import check_ready
+
+        check_ready(daemon, volume)
     # Under the lock, so that no release or fence falls between the look and the count.
     with volume.wakes:
         check_mount(volume.id, volume.record, live_uuid=_live_uuid(volume), boot=daemon.boot)
@@ -95,7 +112,15 @@ def unmount(daemon: Daemon, name: str, mount_id: str) -> None:
 
 
 def remove(daemon: Daemon, name: str) -> None:
-    """Forget a Docker volume. Refused while it stands for data that is here; unknown ones are fine."""
+    """Forget a Docker volume. Refused while it stands for a Device's data that is here; unknown ones are fine.
+
+    A volume that needs no Hive goes to the trash.
+    """
+    if (own := _without_hive(daemon, name)) is not None:
+        from mosaic.storage.hiveless import trash
+
+        trash.remove(daemon, own)
+        return
     with daemon.lock:
         docker = daemon.books.docker_volumes.get(name)
         if docker is None:
@@ -131,13 +156,26 @@ def forget_mounts(daemon: Daemon) -> None:
             daemon.books.docker_volumes.put(name, replace(docker, mount_ids=()))
 
 
-def _parse(name: str, options: Mapping[str, str]) -> DockerVolume:
+def _without_hive(daemon: Daemon, name: str) -> Volume | None:
+    docker = daemon.books.docker_volumes.get(name)
+    volume = daemon.volumes.get(docker.volume) if docker is not None and docker.volume else None
+    return volume if volume is not None and volume.record.hiveless is not None else None
+
+
+def _parse(name: str, options: Mapping[str, str]) -> DockerVolume | None:
+    """Read the options; None for a volume with a store of its own."""
     if not _NAME.fullmatch(name):
         raise OptionsRefused(f"{name!r} is not a name that the driver takes")
+    if "store" in options:
+        return None
     if set(options) == {"guard"} and _NAME.fullmatch(options["guard"]):
         return DockerVolume(name, guard=InstallationId(options["guard"]))
     if "volume" not in options:
-        raise OptionsRefused("volumes of the driver mosaic belong to an app, and this one names none")
+        raise OptionsRefused(
+            "volumes of the driver mosaic belong to an app or have a store of their own, and this one names neither",
+            hint="give a store, -o store=/mnt/nas/backups or -o store=s3://bucket/folder?endpoint=…, or install an "
+            "app with `mosaic install APP`",
+        )
     if set(options) != {"volume", "folder"}:
         raise OptionsRefused(f"the driver takes the options volume and folder, not {', '.join(sorted(options))}")
     if not _VOLUME.fullmatch(options["volume"]):

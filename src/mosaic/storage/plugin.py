@@ -70,6 +70,10 @@ def _status(daemon: Daemon, docker: DockerVolume) -> dict[str, str]:
     volume = daemon.volumes.get(docker.volume) if docker.volume else None
     if volume is None:
         return {}
+    if volume.record.hiveless is not None:
+        from mosaic.storage.hiveless.status import shown
+
+        return shown(daemon, volume)
     return {"installation": volume.record.installation, "phase": volume.record.phase}
 
 
@@ -81,7 +85,9 @@ def _answer(route: Route | None, path: str, body: bytes) -> Reply:
     except MosaicError as error:
         # The engine shows `Err` word for word with status 200, and adds the verb's name to any other.
         log.info("engine_refused", verb=path, code=error.code, reason=error.message)
-        return Reply(200, msgspec.json.encode(Answer(error.message)))
+        # Docker has no place for a hint but the sentence.
+        hint = "" if error.hint in error.message else f"; {error.hint}"
+        return Reply(200, msgspec.json.encode(Answer(error.message + hint)))
     except msgspec.MsgspecError:
         return Reply(200, msgspec.json.encode(Answer("the engine's request is not well-formed")))
     except Exception as error:

@@ -82,6 +82,29 @@ class Lease(msgspec.Struct, frozen=True):
     base: HeadHash | None
 
 
+class Hiveless(msgspec.Struct, frozen=True):
+    """What makes a volume one of `docker volume create -o store=…`, without a Hive.
+
+    `name` is what the engine calls it and `store` the address as it was
+    understood, without secrets; `key_file` has the seed, `credentials` the
+    store's key (None: found where it usually is). `take_over` says that a
+    person asked for the volume, whoever has it, and `claim` is the signed
+    claim (hex) of that, until it is held. `confirmed` tells whether the log
+    was asked since it is held. `removed_ns` is when the engine removed it:
+    from then on it lies in the trash.
+    """
+
+    name: str
+    store: str
+    key_file: str
+    created_ns: int
+    credentials: str | None = None
+    take_over: bool = False
+    claim: str | None = None
+    confirmed: bool = False
+    removed_ns: int | None = None
+
+
 class VolumeRecord(msgspec.Struct, frozen=True):
     """One volume.
 
@@ -93,6 +116,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     the store. `aside_generation` is the live subvolume's when its conflict
     snapshot was made. `discarded` says that the Device gave the data up,
     `descent` whether it may. `cut` goes before whatever the worker would cut.
+    `hiveless` is there for volumes that no Hive knows.
     """
 
     volume: VolumeId
@@ -119,6 +143,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     discarded: bool = False
     descent: Descent | None = None
     cut: Cut | None = None
+    hiveless: Hiveless | None = None
 
     @property
     def epoch(self) -> Epoch | None:

@@ -21,7 +21,9 @@ def state(daemon: Daemon, asked: StateRequest) -> State:
     version = daemon.reports.wait(asked.after, min(asked.wait_seconds, _LONGEST_WAIT_SECONDS))
     mounts = _mounts(daemon)
     with daemon.lock:
-        volumes = sorted(daemon.volumes.values(), key=lambda volume: volume.id)
+        # A Device has no business with volumes that no Hive knows.
+        of_devices = (volume for volume in daemon.volumes.values() if volume.record.hiveless is None)
+        volumes = sorted(of_devices, key=lambda volume: volume.id)
     return State(
         run=daemon.reports.run,
         version=version,

@@ -9,6 +9,7 @@ is asked again.
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -22,7 +23,18 @@ from mosaic.storage import descent, log, memory, replication, restoring, scrubbi
 from mosaic.storage.backing import Backings
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
-from mosaic.storage.decide_step import Fetch, Promote, Replicate, Rest, Step, Trace, next_step
+from mosaic.storage.decide_step import (
+    Confirm,
+    Fetch,
+    Promote,
+    Purge,
+    Regain,
+    Replicate,
+    Rest,
+    Step,
+    Trace,
+    next_step,
+)
 from mosaic.storage.engine.restore import TargetFailed
 from mosaic.storage.pool import Pool
 from mosaic.storage.volume import LeaseGone, Volume
@@ -32,6 +44,9 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _REFUSED_PAUSE_SECONDS = 15.0
 _ENDS_A_RESTORE = (Corrupt, NotFound, btrfs.PoolFull, TargetFailed)
 """Waiting does not mend these, and meanwhile the app runs nowhere."""
+
+OwnStep = Regain | Confirm | Purge
+"""What only volumes without a Hive need done."""
 
 
 class InternalError(MosaicError):
@@ -61,12 +76,20 @@ class Worker:
     """Runs one volume's thread."""
 
     def __init__(
-        self, volume: Volume, *, pool: Pool, caches: Caches, backings: Backings, config: StorageConfig
+        self,
+        volume: Volume,
+        *,
+        pool: Pool,
+        caches: Caches,
+        backings: Backings,
+        config: StorageConfig,
+        without_hive: Callable[[Volume, OwnStep], float | None],
     ) -> None:
         self._volume = volume
         self._pool = pool
         self._caches = caches
         self._backings = backings
+        self._without_hive = without_hive
         self._interval_seconds = config.interval_seconds
         self._scrub = config.scrub
         self._failures = 0
@@ -141,6 +164,8 @@ class Worker:
                 return 0.0
             case Rest():
                 return None
+            case Regain() | Confirm() | Purge():
+                return self._without_hive(volume, step)
             case _:
                 assert_never(step)
 

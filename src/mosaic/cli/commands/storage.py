@@ -1,10 +1,17 @@
-"""`mosaic storage serve`."""
+"""`mosaic storage serve`, and what a person asks about the volumes that no Hive knows."""
 
+import sys
 from pathlib import Path
 
 import click
 
+from mosaic.adapters.storage_client import StorageClient
+from mosaic.cli.output import Output, json_option
+from mosaic.cli.up.layout import Layout, state_folder
+
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_state = click.option("--state", type=_FOLDER, help="Where the daemon keeps everything. [/var/lib/mosaic/storage]")
 
 
 @click.group()
@@ -13,11 +20,11 @@ def storage() -> None:
 
 
 @storage.command()
-@click.option("--state", type=_FOLDER, required=True, help="Where everything of this daemon is kept.")
+@_state
 @click.option("--driver", default="mosaic", show_default=True, help="The volume driver's name on this engine.")
 @click.option("--pool", type=_FOLDER, help="A folder on btrfs; an image of its own if not given.")
 @click.option("--pool-gigabytes", type=click.IntRange(min=1), help="How large to make the image.")
-def serve(state: Path, driver: str, pool: Path | None, pool_gigabytes: int | None) -> None:
+def serve(state: Path | None, driver: str, pool: Path | None, pool_gigabytes: int | None) -> None:
     """Run the storage daemon until it is stopped."""
     from mosaic.cli.up.lean import be_lean
 
@@ -25,6 +32,126 @@ def serve(state: Path, driver: str, pool: Path | None, pool_gigabytes: int | Non
     from mosaic.storage.config import StorageConfig
     from mosaic.storage.serve import serve as run
 
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = _folder(state)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     image_bytes = None if pool_gigabytes is None else pool_gigabytes * 1024**3
-    run(StorageConfig(state=state, driver=driver, pool=pool, image_bytes=image_bytes))
+    run(StorageConfig(state=folder, driver=driver, pool=pool, image_bytes=image_bytes))
+
+
+@storage.command()
+@_state
+@json_option
+def volumes(out: Output, state: Path | None) -> None:
+    """List the volumes that need no Hive, and how safe each is."""
+    from mosaic.cli.units import ago, size
+
+    found = [one for one in _client(state).hiveless().volumes if one.removed_ns is None]
+    rows = [
+        [
+            one.name,
+            one.public_key[:12],
+            one.state + ("" if one.confirmed or one.epoch is None else ", unconfirmed"),
+            ago(one.last_replicated_ns),
+            size(one.waiting_bytes),
+            one.store,
+        ]
+        for one in found
+    ]
+    columns = ["NAME", "KEY", "STATE", "LAST REPLICATED", "WAITING", "STORE"]
+    empty = "There are no volumes without a Hive; `docker volume create -d mosaic -o store=/mnt/nas/backups NAME`."
+    out.table(found, columns, rows, empty=empty)
+    if out.as_json:
+        return
+    for one in found:
+        if one.problem is not None:
+            click.echo(f"{one.name}: {one.problem.message}; {one.problem.hint}")
+        for conflict in one.conflicts:
+            click.echo(f"{one.name}: what only this machine had is kept in {conflict.path}")
+
+
+@storage.command()
+@click.argument("name")
+@_state
+def recovery(name: str, state: Path | None) -> None:
+    """Print the recovery code of the volume NAME. It is shown once."""
+    client = _client(state)
+    code = client.recovery(name).code
+    click.echo(code)
+    sys.stdout.flush()
+    # Only now: a code that nobody saw must not be gone.
+    client.recovery_shown(name)
+    click.echo("Write it down: it is not shown again, and with the store it restores the volume.", err=True)
+
+
+@storage.command("key-file")
+@click.option("--store", "address", required=True, help="Where the volume is: /mnt/nas/backups or s3://…")
+@click.option("--to", type=_FILE, required=True, help="The new key file.")
+@click.option("--credentials", type=_FILE, help="The file with the store's key.")
+@click.option("--code-file", type=_FILE, help="A file with the recovery code; asked for when left out.")
+@_state
+def key_file(address: str, to: Path, credentials: Path | None, code_file: Path | None, state: Path | None) -> None:
+    """Get a volume's key file back with its recovery code."""
+    from mosaic.cli import asking
+    from mosaic.storage.hiveless.address import parse_address
+    from mosaic.storage.hiveless.key_file import write_key
+    from mosaic.storage.hiveless.recovering import find_seed
+    from mosaic.storage.hiveless.stores import Stores
+
+    code = asking.secret("recovery code", file=code_file, option="--code-file")
+    named = str(credentials.absolute()) if credentials else None
+    volume, seed = find_seed(Stores(_folder(state)), parse_address(address), named, code)
+    write_key(to.absolute(), seed)
+    click.echo(f"The key of volume {volume[:12]} is in {to}. To restore the volume here:")
+    click.echo(
+        f"  docker volume create -d mosaic -o store='{address}' -o key-file={to.absolute()} -o take-over=yes NAME"
+    )
+
+
+@storage.group()
+def trash() -> None:
+    """Volumes that were removed with `docker volume rm`; they stay for 30 days."""
+
+
+@trash.command("list")
+@_state
+@json_option
+def trash_list(out: Output, state: Path | None) -> None:
+    """List removed volumes."""
+    from mosaic.cli.units import ago
+
+    found = [one for one in _client(state).hiveless().volumes if one.removed_ns is not None]
+    rows = [[one.name, one.public_key[:12], ago(one.removed_ns), ago(one.last_replicated_ns)] for one in found]
+    out.table(found, ["NAME", "KEY", "REMOVED", "LAST REPLICATED"], rows, empty="The trash is empty.")
+
+
+@trash.command("restore")
+@click.argument("name")
+@_state
+@json_option
+def trash_restore(out: Output, name: str, state: Path | None) -> None:
+    """Bring the removed volume NAME back, with its data."""
+    restored = _client(state).trash_restore(name)
+    out.result(restored, f"The volume {restored.name} is back.")
+
+
+@trash.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_state
+@json_option
+def trash_delete(out: Output, name: str, yes: bool, state: Path | None) -> None:
+    """Delete the local copy of the removed volume NAME now. What is in its store stays."""
+    from mosaic.cli import asking
+
+    if not asking.agree(f"Delete the data of {name} on this machine?", yes=yes):
+        raise click.ClickException("Nothing was deleted, for nobody confirmed it; pass --yes to confirm.")
+    deleted = _client(state).trash_delete(name)
+    out.result(deleted, f"The local copy of {deleted.name} is deleted; its key file and its store are untouched.")
+
+
+def _folder(state: Path | None) -> Path:
+    return (state or Layout(state_folder(None)).storage).absolute()
+
+
+def _client(state: Path | None) -> StorageClient:
+    return StorageClient(_folder(state) / "storage.sock")
