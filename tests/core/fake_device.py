@@ -14,11 +14,13 @@ from mosaic.core.steps import (
     DiscardData,
     FetchBundle,
     FinalSnapshot,
+    GoBack,
     HoldVolumes,
     MakeKeys,
     Prefetch,
     PullImages,
     ReleaseVolumes,
+    SavePresent,
     SetAside,
     Snapshot,
     StartApp,
@@ -73,6 +75,12 @@ def _do(step: Step, wanted: Desired | None, here: Observed) -> Observed:
         case Prefetch() | HoldVolumes() | WaitForVolumes() | Snapshot() | FinalSnapshot() | ReleaseVolumes():
             assert wanted is not None
             return _with_volumes(step, wanted, here)
+        case SavePresent() | GoBack():
+            assert wanted is not None and wanted.going_back is not None and here.containers is None
+            back = wanted.going_back
+            return replace(
+                here, volumes={**here.volumes, back.volume: _go_back(step, back.id, here.volumes[back.volume])}
+            )
         case MakeKeys() | DiscardData():
             raise AssertionError(step)
         case _ as unreachable:
@@ -99,15 +107,25 @@ def _with_volumes(
             case Snapshot():
                 assert _ready(seen, step)
                 volumes[volume] = replace(seen, local_head=HeadHash("cut"), clean=True, proved=True)
-            case FinalSnapshot() if seen.phase in (VolumePhase.READY, VolumePhase.RELEASING):
+            case FinalSnapshot() if seen.phase in (VolumePhase.READY, VolumePhase.GOING_BACK, VolumePhase.RELEASING):
                 assert here.containers is None and seen.epoch == step.epoch
-                volumes[volume] = replace(seen, local_head=HeadHash("last"), clean=True, proved=True)
+                phase = VolumePhase.RELEASING
+                volumes[volume] = replace(seen, phase=phase, local_head=HeadHash("last"), clean=True, proved=True)
             case ReleaseVolumes() if _held(seen):
                 assert here.containers is None and seen.clean
                 volumes[volume] = replace(seen, phase=VolumePhase.RELEASED)
             case _:
                 pass
     return replace(here, volumes=volumes)
+
+
+def _go_back(step: SavePresent | GoBack, wish: str, seen: SeenVolume) -> SeenVolume:
+    assert seen.epoch == step.epoch
+    if isinstance(step, SavePresent):
+        assert seen.phase in (VolumePhase.READY, VolumePhase.GOING_BACK)
+        return replace(seen, phase=VolumePhase.GOING_BACK, local_head=HeadHash("saved"), clean=True)
+    assert seen.phase is VolumePhase.GOING_BACK and seen.clean
+    return replace(seen, phase=VolumePhase.READY, went_back=wish, failed_back=False, local_head=HeadHash("back"))
 
 
 def _hold(step: HoldVolumes, base: HeadHash | None, seen: SeenVolume) -> SeenVolume:
@@ -121,7 +139,9 @@ def _hold(step: HoldVolumes, base: HeadHash | None, seen: SeenVolume) -> SeenVol
 
 
 def _held(seen: SeenVolume) -> bool:
-    return seen.phase in (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.RELEASING)
+    return seen.phase in (
+        VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.GOING_BACK, VolumePhase.RELEASING,
+    )  # fmt: skip
 
 
 def _failed_in_hold(seen: SeenVolume) -> bool:

@@ -1,5 +1,7 @@
 """What a Device does next, whatever it finds."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,18 +9,20 @@ from core.fake_device import Sights, Wishes, carry_out
 from mosaic.core.epoch import Epoch
 from mosaic.core.goal import Goal
 from mosaic.core.ids import AppDigest, HeadHash, InstallationId, VolumeId
-from mosaic.core.reconcile import Desired, Observed, SeenVolume, VolumePhase, has_left, plan
+from mosaic.core.reconcile import Desired, GoingBack, Observed, SeenVolume, VolumePhase, has_left, plan
 from mosaic.core.steps import (
     CheckApp,
     DiscardData,
     FetchBundle,
     FinalSnapshot,
+    GoBack,
     HoldVolumes,
     MakeKeys,
     Prefetch,
     PullImages,
     Release,
     ReleaseVolumes,
+    SavePresent,
     SetAside,
     Snapshot,
     StartApp,
@@ -43,6 +47,8 @@ volumes_seen = st.builds(
     clean=st.booleans(),
     proved=st.booleans(),
     prefetched=st.booleans(),
+    went_back=st.sampled_from([None, "old", "new"]),
+    failed_back=st.booleans(),
 )
 releases = st.sampled_from([V1, V2])
 sights = st.builds(
@@ -60,6 +66,7 @@ wishes = st.builds(
     epoch=st.sampled_from([None, E2, E3]),
     release=releases,
     volumes=st.dictionaries(st.sampled_from([DATA, LINK]), st.sampled_from([None, H1, H2])),
+    going_back=st.none() | st.builds(GoingBack, st.just("new"), st.sampled_from([DATA, LINK]), st.booleans()),
 )
 names = st.sampled_from([NOTES, BLOG])
 fleets = st.dictionaries(names, wishes)
@@ -106,6 +113,42 @@ def test_nothing_starts_or_writes_without_an_epoch(desired: Wishes, observed: Si
     for step in plan(desired, observed):
         if isinstance(step, StartApp | Snapshot | FinalSnapshot | HoldVolumes | ReleaseVolumes | MakeKeys):
             assert step.epoch == desired[step.installation].epoch
+
+
+@given(fleets, machines)
+def test_an_app_that_shall_go_back_is_stopped_saved_and_put_back_before_it_starts(
+    desired: Wishes, observed: Sights
+) -> None:
+    steps = plan(desired, observed)
+    for installation, wanted in desired.items():
+        ours = [step for step in steps if step.installation == installation]
+        back = next((place for place, step in enumerate(ours) if isinstance(step, GoBack)), None)
+        if back is None:
+            continue
+        assert wanted.going_back is not None and wanted.going_back.volume in wanted.volumes
+        assert isinstance(ours[back - 1], SavePresent)
+        assert not any(isinstance(step, StartApp) for step in ours[:back])
+        seen = observed.get(installation, Observed())
+        assert seen.containers is None or isinstance(ours[0], StopApp)
+
+
+@given(wishes, sights)
+def test_a_wish_to_go_back_is_carried_out_once(wanted: Desired, seen: Observed) -> None:
+    running = replace(wanted, goal=Goal.RUN, epoch=E3)
+    desired, observed = settle({NOTES: running}, {NOTES: seen})
+    again = plan(desired, observed)
+    assert not any(isinstance(step, SavePresent | GoBack) for step in again)
+
+
+@given(wishes, sights, st.booleans())
+def test_an_older_program_never_starts_on_the_present(wanted: Desired, seen: Observed, running: bool) -> None:
+    back = GoingBack("new", DATA, changes_app=True)
+    stayed = SeenVolume(VolumePhase.READY, E3, H1, went_back="new", failed_back=True)
+    here = replace(seen, containers=wanted.release if running else None, running=running, volumes={DATA: stayed})
+    asked = replace(wanted, goal=Goal.RUN, epoch=E3, volumes={DATA: H1}, going_back=back)
+    steps = plan({NOTES: asked}, {NOTES: here})
+    assert not any(isinstance(step, StartApp) for step in steps)
+    assert not running or isinstance(steps[0], StopApp)
 
 
 @given(wishes, sights)

@@ -17,6 +17,8 @@ from mosaic.wire.storage import (
     Discard,
     Done,
     Failure,
+    GoBack,
+    GoingBack,
     Hold,
     Phase,
     PoolState,
@@ -29,6 +31,7 @@ from mosaic.wire.storage import (
     StateRequest,
     Upstream,
     VolumeState,
+    WentBack,
 )
 from support.kill_points import KillPoints
 
@@ -63,6 +66,9 @@ class _Volume:
     first_head_in: str | None = None
     prefetched: str | None = None
     problem: Failure | None = None
+    went_back: WentBack | None = None
+    app_digest: str | None = None
+    going_back: GoingBack | None = None
     conflicts: tuple[Content, ...] = ()
 
 
@@ -79,6 +85,7 @@ class FakeStorage:
         self.damaged: set[str] = set()
         self.consistent: list[Content] = []
         self.on_consistent: Callable[[], None] = lambda: None
+        self.in_use: Callable[[], bool] = lambda: False
         self._version = 0
         self._changed = threading.Condition()
 
@@ -91,6 +98,14 @@ class FakeStorage:
         found = self.volumes[volume]
         assert found.phase == "ready" and found.local is not None
         self._put(volume, replace(found, local=(*found.local, line)))
+
+    def replicate(self, volume: str) -> str:
+        """Have what is here accepted as a head, as the daemon does by itself, and return it."""
+        found = self.volumes[volume]
+        assert found.local is not None and found.epoch is not None
+        head = self.store.commit(volume, found.epoch, found.local)
+        self._put(volume, replace(found, local_head=head, first_head_in=found.epoch))
+        return head
 
     def upstream(self, request: Upstream) -> Done:
         self.upstreams.append(request)
@@ -111,7 +126,15 @@ class FakeStorage:
                 found = self._restored(found, request)
             self._put(
                 request.volume,
-                replace(found, phase="ready", epoch=request.epoch, highest=request.epoch, prefetched=None),
+                replace(
+                    found,
+                    phase="ready",
+                    epoch=request.epoch,
+                    highest=request.epoch,
+                    prefetched=None,
+                    going_back=None,
+                    app_digest=request.app_digest,
+                ),
             )
         return self._state_of(request.volume)
 
@@ -156,6 +179,46 @@ class FakeStorage:
                 kept = found.conflicts if self._is_clean(found) else (*found.conflicts, found.local or ())
                 self._put(request.volume, replace(found, phase="set-aside", epoch=None, conflicts=kept))
         return self._state_of(request.volume)
+
+    def go_back(self, request: GoBack) -> VolumeState:
+        with self.points.around():
+            found = self.volumes[request.volume]
+            if found.went_back is not None and found.went_back.id == request.id:
+                return self._state_of(request.volume)
+            if found.epoch != request.epoch:
+                raise StorageRefused(_failure("not-held", "not this epoch"))
+            assert found.local is not None and not self.in_use()
+            saved = found.local_head if self._is_clean(found) else None
+            self._put(request.volume, replace(found, phase="going-back", going_back=GoingBack(request.id, saved)))
+        with self.points.around():
+            self._save_and_turn(request)
+        return self._state_of(request.volume)
+
+    def _save_and_turn(self, request: GoBack) -> None:
+        found = self.volumes[request.volume]
+        assert found.local is not None
+        if not self._is_clean(found):
+            head = self.store.commit(request.volume, request.epoch, found.local)
+            found = replace(found, local_head=head, first_head_in=request.epoch)
+        saved = found.local_head
+        if request.head in self.damaged:
+            went = WentBack(request.id, saved, _DAMAGE)
+            self._put(request.volume, replace(found, phase="ready", going_back=None, went_back=went))
+            return
+        content = self.store.content[request.head or ""]
+        head = self.store.commit(request.volume, request.epoch, content)
+        self._put(
+            request.volume,
+            replace(
+                found,
+                phase="ready",
+                local=content,
+                local_head=head,
+                going_back=None,
+                went_back=WentBack(request.id, saved),
+                app_digest=request.app_digest,
+            ),
+        )
 
     def discard(self, request: Discard) -> Done:
         with self.points.around():
@@ -215,6 +278,8 @@ class FakeStorage:
             conflicts=[ConflictSnapshot(f"c{at}", "1.1", at, "/c") for at in range(len(found.conflicts))],
             prefetched=found.prefetched,
             problem=found.problem,
+            going_back=found.going_back,
+            went_back=found.went_back,
         )
 
 

@@ -25,7 +25,7 @@ from mosaic.storage.config import StorageConfig
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.serve import serving
 from mosaic.storage.volume import Volume
-from mosaic.wire.storage import Hold, Prefetch, Release, SnapshotNow, StateRequest, Upstream, VolumeState
+from mosaic.wire.storage import GoBack, Hold, Prefetch, Release, SnapshotNow, StateRequest, Upstream, VolumeState
 from support.fake_hive_blobs import FakeHive
 from support.waiting import eventually
 
@@ -54,6 +54,7 @@ class TestDaemon:
 
     `token` is its Device's session at the Hive; `inside` is the running daemon itself, where a test needs it.
     `boot` names a boot of the machine that the test makes up.
+    `prelude` is run in the daemon's process before the daemon is.
     """
 
     __test__ = False
@@ -65,6 +66,7 @@ class TestDaemon:
     inside: Daemon | None = None
     device: str = "0a" * 16
     boot: str = ""
+    prelude: str = ""
 
     @property
     def client(self) -> StorageClient:
@@ -86,6 +88,22 @@ class TestDaemon:
         epoch, base = hive.grant(VOLUME, self.token)
         self.hold(epoch, base, expect_data=expect_data)
         return epoch
+
+    def go_back(self, head: str | None, *, request: str = "1", conflict: str | None = None) -> VolumeState:
+        """Ask for an earlier state in the epoch that is held."""
+        epoch = self.volume().epoch
+        assert epoch is not None
+        return self.client.go_back(GoBack(VOLUME, epoch, request, head, APP, 2, conflict))
+
+    def wait_until_back(self, *, request: str = "1", seconds: float = 15.0) -> VolumeState:
+        """Wait until the request is over, one way or the other."""
+
+        def over() -> bool:
+            went = self.volume().went_back
+            return went is not None and went.id == request
+
+        eventually(over, seconds=seconds, seen=lambda: (self.volume(), self.log.read_text()[-3000:]))
+        return self.volume()
 
     def prefetch(self, head: str) -> VolumeState:
         return self.client.prefetch(Prefetch(VOLUME, "notes", "app", SEED, head))
@@ -160,7 +178,7 @@ class TestDaemon:
         """Start the daemon as a process of its own."""
         given = msgspec.to_builtins(self.config, enc_hook=str)
         self.child = process.spawn(
-            [sys.executable, "-c", _PROGRAM, msgspec.json.encode(given).decode(), self.boot],
+            [sys.executable, "-c", self.prelude + _PROGRAM, msgspec.json.encode(given).decode(), self.boot],
             env={"PYTHONPATH": os.pathsep.join(sys.path)},
             log=self.log,
         )

@@ -18,6 +18,7 @@ from mosaic.wire.storage import (
     Discard,
     Done,
     Failure,
+    GoBack,
     Hold,
     Prefetch,
     Release,
@@ -107,6 +108,10 @@ class StorageClient:
     def set_aside(self, request: SetAside) -> VolumeState:
         """Keep what is here as a conflict snapshot and stop holding."""
         return self._ask("set-aside", request, VolumeState)
+
+    def go_back(self, request: GoBack) -> VolumeState:
+        """Begin to put an earlier state in the place of the present, which is saved first."""
+        return self._ask("go-back", request, VolumeState)
 
     def discard(self, request: Discard) -> Done:
         """Remove the local copy of a released volume. Raises StorageNotYet until it is known whether that may be."""

@@ -23,12 +23,14 @@ from mosaic.core.steps import (
     DiscardData,
     FetchBundle,
     FinalSnapshot,
+    GoBack,
     HoldVolumes,
     MakeKeys,
     Prefetch,
     PullImages,
     Release,
     ReleaseVolumes,
+    SavePresent,
     SetAside,
     Snapshot,
     StartApp,
@@ -39,6 +41,15 @@ from mosaic.core.steps import (
 
 
 @dataclass(frozen=True, slots=True)
+class GoingBack:
+    """A wish of the owner: this volume shall be what it was. `changes_app`: another bundle runs on it then."""
+
+    id: str
+    volume: VolumeId
+    changes_app: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """One assignment. `volumes` has each volume's base head (for `prepare` its newest); empty: no keys yet."""
 
@@ -46,6 +57,7 @@ class Desired:
     epoch: Epoch | None
     release: Release
     volumes: Mapping[VolumeId, HeadHash | None]
+    going_back: GoingBack | None = None
 
 
 class VolumePhase(StrEnum):
@@ -54,6 +66,7 @@ class VolumePhase(StrEnum):
     ABSENT = "absent"
     RESTORING = "restoring"
     READY = "ready"
+    GOING_BACK = "going-back"
     RELEASING = "releasing"
     RELEASED = "released"
     FAILED = "failed"
@@ -67,7 +80,8 @@ class SeenVolume:
     `local_head` is the newest accepted head that the local data descends
     from. `clean` says that all local data is in that head. `proved` says that
     a head of `epoch` was accepted. `prefetched` says that a restore ahead was
-    done for the coming hold.
+    done for the coming hold. `went_back` is the newest wish to go back that
+    was carried out here, or `failed_back`.
     """
 
     phase: VolumePhase
@@ -76,6 +90,8 @@ class SeenVolume:
     clean: bool = True
     proved: bool = False
     prefetched: bool = False
+    went_back: str | None = None
+    failed_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +113,7 @@ class Observed:
     volumes: Mapping[VolumeId, SeenVolume] = field(default_factory=dict)
 
 
-_HELD = (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.RELEASING)
+_HELD = (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.GOING_BACK, VolumePhase.RELEASING)
 
 
 def plan(desired: Mapping[InstallationId, Desired], observed: Mapping[InstallationId, Observed]) -> list[Step]:
@@ -133,6 +149,8 @@ def _must_stop(wanted: Desired | None, seen: Observed) -> bool:
         return True
     if wanted.epoch is None:
         return False
+    if _must_go_back(wanted, seen) or _waits_for_app(wanted, seen):
+        return True
     # A new epoch may come with somebody else's data: what runs must be standing on the very head it was granted.
     return seen.containers != wanted.release or not _stands_on_base(wanted, wanted.epoch, seen)
 
@@ -242,7 +260,8 @@ def _run(installation: InstallationId, wanted: Desired, seen: Observed, epoch: E
     if not wanted.volumes:
         return [*steps, MakeKeys(installation, epoch)]
     steps += _hold(installation, wanted, seen, epoch)
-    if not seen.running or seen.containers != wanted.release:
+    steps += _go_back(installation, wanted, seen, epoch)
+    if (not seen.running or seen.containers != wanted.release) and not _waits_for_app(wanted, seen):
         steps.append(StartApp(installation, wanted.release, epoch))
     return [*steps, *_prove(installation, wanted, seen, epoch)]
 
@@ -250,14 +269,37 @@ def _run(installation: InstallationId, wanted: Desired, seen: Observed, epoch: E
 def _hold_stopped(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
     if not wanted.volumes:
         return []
-    return [*_hold(installation, wanted, seen, epoch), *_prove(installation, wanted, seen, epoch)]
+    held = [*_hold(installation, wanted, seen, epoch), *_go_back(installation, wanted, seen, epoch)]
+    return [*held, *_prove(installation, wanted, seen, epoch)]
+
+
+def _go_back(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
+    return [SavePresent(installation, epoch), GoBack(installation, epoch)] if _must_go_back(wanted, seen) else []
+
+
+def _must_go_back(wanted: Desired, seen: Observed) -> bool:
+    back = wanted.going_back
+    if back is None or back.volume not in wanted.volumes:
+        return False
+    local = seen.volumes.get(back.volume)
+    return local is None or local.went_back != back.id
+
+
+def _waits_for_app(wanted: Desired, seen: Observed) -> bool:
+    """Whether the present stayed where it is, and what was wanted to run on the earlier state must not touch it."""
+    back = wanted.going_back
+    local = seen.volumes.get(back.volume) if back else None
+    if back is None or local is None or not back.changes_app:
+        return False
+    return local.went_back == back.id and local.failed_back
 
 
 def _hold(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
     local = [seen.volumes.get(volume) for volume in wanted.volumes]
-    if all(volume is not None and volume.epoch == epoch and volume.phase is VolumePhase.READY for volume in local):
+    ready = [VolumePhase.READY, *([VolumePhase.GOING_BACK] if _must_go_back(wanted, seen) else [])]
+    if all(volume is not None and volume.epoch == epoch and volume.phase in ready for volume in local):
         return []
-    usable = (VolumePhase.READY, VolumePhase.RESTORING)
+    usable = (*ready, VolumePhase.RESTORING)
     held = all(volume is not None and volume.epoch == epoch and volume.phase in usable for volume in local)
     wait = WaitForVolumes(installation, epoch)
     return [wait] if held else [HoldVolumes(installation, epoch), wait]

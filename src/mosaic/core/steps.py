@@ -79,6 +79,22 @@ class WaitForVolumes:
 
 
 @dataclass(frozen=True, slots=True)
+class SavePresent:
+    """Of a stopped app that shall go back: end all mounting, and have all of its data in an accepted head."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class GoBack:
+    """Put the earlier state in the place of the present, which is saved. Fails with the present in its place."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
 class StartApp:
     """Write the rendered compose file and bring it up. Services that run as rendered are left alone.
 
@@ -145,6 +161,8 @@ Step: TypeAlias = (
     | Prefetch
     | HoldVolumes
     | WaitForVolumes
+    | SavePresent
+    | GoBack
     | StartApp
     | StopApp
     | Snapshot

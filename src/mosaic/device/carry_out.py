@@ -7,7 +7,7 @@ import msgspec
 
 from mosaic.core import steps as core
 from mosaic.device.bell import Bell
-from mosaic.device.doing import bundles, checking, images, keys, preparing, starting, stopping, volumes
+from mosaic.device.doing import bundles, checking, going_back, images, keys, preparing, starting, stopping, volumes
 from mosaic.device.means import Means
 from mosaic.device.outside import ask
 from mosaic.device.package import read_app
@@ -19,6 +19,8 @@ _DataStep: TypeAlias = (
     core.Prefetch
     | core.HoldVolumes
     | core.WaitForVolumes
+    | core.SavePresent
+    | core.GoBack
     | core.Snapshot
     | core.FinalSnapshot
     | core.ReleaseVolumes
@@ -78,6 +80,10 @@ async def _bring_data(step: _DataStep, means: Means, item: Assignment, show: vol
             await volumes.hold(means, item, str(step.epoch))
         case core.WaitForVolumes():
             await volumes.wait_ready(means, item, str(step.epoch), show)
+        case core.SavePresent():
+            await going_back.save_present(means, item, str(step.epoch), show)
+        case core.GoBack():
+            await going_back.go_back(means, item, str(step.epoch), show)
         case core.Snapshot():
             await volumes.snapshot(means, item, str(step.epoch), show)
         case core.FinalSnapshot():

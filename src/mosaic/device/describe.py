@@ -23,6 +23,8 @@ _AT_WORK: dict[type[core.Step], InstallationPhase] = {
     core.Prefetch: "preparing",
     core.HoldVolumes: "restoring",
     core.WaitForVolumes: "restoring",
+    core.SavePresent: "replicating",
+    core.GoBack: "restoring",
     core.StartApp: "starting",
     core.StopApp: "stopping",
     core.FinalSnapshot: "replicating",
@@ -83,6 +85,7 @@ def volume_reports(sight: Sight, installations: set[str]) -> list[VolumeReport]:
             waiting_bytes=seen.waiting_bytes,
             conflicts=seen.conflicts,
             problem=seen.problem,
+            went_back=seen.went_back,
         )
         for seen in sight.state.volumes
         if seen.installation in installations and (seen.phase != "absent" or seen.prefetched or seen.conflicts)

@@ -7,7 +7,7 @@ from mosaic.core import epoch as epochs
 from mosaic.core.condition import ServiceSight, is_healthy, is_up
 from mosaic.core.goal import Goal
 from mosaic.core.ids import AppDigest, HeadHash, InstallationId, VolumeId
-from mosaic.core.reconcile import Desired, Observed, SeenVolume, VolumePhase
+from mosaic.core.reconcile import Desired, GoingBack, Observed, SeenVolume, VolumePhase
 from mosaic.core.render_service import RESTART_LABEL
 from mosaic.core.steps import Release
 from mosaic.device.lookout import Sight
@@ -56,7 +56,15 @@ def desired(item: Assignment) -> Desired:
         epoch=epochs.parse(item.epoch) if item.epoch else None,
         release=release_of(item),
         volumes={VolumeId(volume): HeadHash(head) if head else None for volume, head in heads.items()},
+        going_back=_going_back(item),
     )
+
+
+def _going_back(item: Assignment) -> GoingBack | None:
+    back = item.going_back
+    if back is None:
+        return None
+    return GoingBack(back.id, VolumeId(back.volume), changes_app=back.present_digest != item.app_digest)
 
 
 def observed(sight: Sight, installation: str, notes: Notes, item: Assignment | None) -> Observed:
@@ -136,6 +144,8 @@ def _volume(seen: VolumeState, item: VolumeAssignment | None) -> SeenVolume:
         # A holder's first head in an epoch follows the base that the grant froze.
         proved=seen.local_head is not None and seen.local_head != base,
         prefetched=seen.prefetched is not None or (newest is not None and seen.local_head == newest),
+        went_back=seen.went_back.id if seen.went_back else None,
+        failed_back=seen.went_back is not None and seen.went_back.failure is not None,
     )
 
 

@@ -109,6 +109,10 @@ class Storage(Protocol):
         """Keep what is here as a conflict snapshot and stop holding."""
         ...
 
+    def go_back(self, request: storage.GoBack) -> storage.VolumeState:
+        """Begin to put an earlier state in the place of the present."""
+        ...
+
     def discard(self, request: storage.Discard) -> storage.Done:
         """Remove the local copy of a released volume."""
         ...

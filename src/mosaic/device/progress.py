@@ -20,6 +20,8 @@ NAMES: dict[type[core.Step], str] = {
     core.Prefetch: "Restore its data ahead",
     core.HoldVolumes: "Take over its data",
     core.WaitForVolumes: "Restore its data",
+    core.SavePresent: "Save it as it is now",
+    core.GoBack: "Restore it as it was",
     core.StartApp: "Start it and ask its health checks",
     core.StopApp: "Stop it",
     core.Snapshot: "Take and replicate a snapshot",

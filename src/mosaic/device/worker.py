@@ -14,7 +14,7 @@ from mosaic.core.errors import Corrupt, Fenced, MosaicError, Unavailable
 from mosaic.core.goal import Goal
 from mosaic.core.ids import InstallationId
 from mosaic.core.reconcile import Desired, Observed, plan
-from mosaic.core.steps import FinalSnapshot, Snapshot, StartApp, Step
+from mosaic.core.steps import FinalSnapshot, SavePresent, Snapshot, StartApp, Step
 from mosaic.device.backoff import bound, jittered
 from mosaic.device.bell import Bell
 from mosaic.device.carry_out import carry_out, with_volumes
@@ -222,7 +222,7 @@ class Worker:
     @property
     def _proving(self) -> bool:
         """A snapshot that waits for the Hive is no failure of the app: it goes on as long as it takes."""
-        return isinstance(self.last_step, Snapshot | FinalSnapshot)
+        return isinstance(self.last_step, Snapshot | FinalSnapshot | SavePresent)
 
     async def _pause(self, attempt: int) -> None:
         await self._news.wait(max(LEAST_PAUSE_SECONDS, jittered(attempt, self._means.draw)))
@@ -234,4 +234,14 @@ def _essence(item: Assignment | None) -> tuple[object, ...] | None:
         return None
     bases = tuple((volume.volume, volume.base) for volume in item.volumes) if item.goal in ("run", "stop") else ()
     config = tuple(sorted(item.config.items()))
-    return (item.goal, item.epoch, item.app_digest, item.config_revision, item.restart_count, config, item.open, bases)
+    return (
+        item.goal,
+        item.epoch,
+        item.app_digest,
+        item.config_revision,
+        item.restart_count,
+        config,
+        item.open,
+        bases,
+        item.going_back,
+    )

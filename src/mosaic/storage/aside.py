@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from mosaic.adapters import btrfs
+from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.storage.places import Places
 from mosaic.storage.records import VolumeRecord
@@ -19,6 +20,18 @@ from mosaic.storage.volume import Volume, is_clean
 from mosaic.wire.storage import ConflictSnapshot
 
 _NO_EPOCH = "0.0"
+
+
+class ConflictUnknown(NotFound):
+    """There is no conflict snapshot of that name here."""
+
+    code = "conflict-unknown"
+
+    def __init__(self, volume: VolumeId, name: str) -> None:
+        super().__init__(
+            f"volume {volume[:12]} has no conflict snapshot {name[:60]!r} on this Device",
+            hint="`mosaic volume show KEY` names those that there are",
+        )
 
 
 def set_aside(volume: Volume, why: str, *, pending_refused: bool) -> None:
@@ -38,6 +51,7 @@ def set_aside(volume: Volume, why: str, *, pending_refused: bool) -> None:
                 aside_reason=why,
                 pending=None if pending_refused else record.pending,
                 cut=None,
+                going_back=None,
             )
         )
         keep_conflict(volume)
@@ -91,6 +105,14 @@ def conflicts(places: Places, volume: VolumeId) -> list[ConflictSnapshot]:
         if epoch and instant.isdigit():
             found.append(ConflictSnapshot(path.name, epoch, int(instant), str(path)))
     return found
+
+
+def conflict(places: Places, volume: VolumeId, name: str) -> Path:
+    """Return where the conflict snapshot of that name lies. Raises ConflictUnknown."""
+    found = next((one for one in conflicts(places, volume) if one.name == name), None)
+    if found is None:
+        raise ConflictUnknown(volume, name)
+    return Path(found.path)
 
 
 def _is_saved(record: VolumeRecord, places: Places, live: btrfs.Subvolume) -> bool:

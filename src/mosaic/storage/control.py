@@ -17,6 +17,7 @@ from mosaic.wire.storage import (
     Discard,
     Done,
     Failure,
+    GoBack,
     Hold,
     Prefetch,
     Release,
@@ -50,6 +51,7 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         "/v1/snapshot": of_volume(SnapshotNow, verbs.snapshot),
         "/v1/release": of_volume(Release, verbs.release),
         "/v1/set-aside": of_volume(SetAside, verbs.set_aside),
+        "/v1/go-back": of_volume(GoBack, verbs.go_back),
         "/v1/discard": done(Discard, discard),
         "/v1/state": lambda body: state(daemon, msgspec.json.decode(body or b"{}", type=StateRequest)),
     }

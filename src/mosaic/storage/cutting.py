@@ -79,7 +79,7 @@ def next_cut(volume: Volume, lease: Lease) -> Cut:
                 return waiting
             with volume.still_leased(lease) as record:
                 volume.update(replace(record, cut=None))
-        return _cut(volume, lease, APP_STOPPED if record.phase == "releasing" else 0)
+        return _cut(volume, lease, APP_STOPPED if record.phase in ("releasing", "going-back") else 0)
 
 
 def trim(volume: Volume) -> None:

@@ -95,6 +95,8 @@ def _not_ready(record: VolumeRecord) -> tuple[str, str]:
     match record.phase:
         case "restoring":
             return "is being restored", f"wait until it is complete: mosaic show {record.installation}"
+        case "going-back":
+            return "goes back to an earlier snapshot", f"wait until it is there: mosaic show {record.installation}"
         case "releasing":
             return "is being moved away", f"see how far it is: mosaic show {record.installation}"
         case "set-aside":

@@ -38,7 +38,7 @@ def after_restart(record: VolumeRecord, disk: OnDisk) -> Resume:
     live = disk.incoming if finish else disk.live
     if record.boot != disk.boot:
         record = _unheld(record)
-    if record.live_uuid is not None and live != record.live_uuid:
+    if record.live_uuid is not None and live != record.live_uuid and not _goes_back(record, disk):
         record = _without_data(record)
     promotable = record.incoming is not None and record.incoming.uuid in (disk.incoming, disk.live)
     if record.incoming is not None and not promotable:
@@ -52,7 +52,18 @@ def _unheld(record: VolumeRecord) -> VolumeRecord:
     if record.lease is None:
         return record
     phase = record.phase if record.phase in ("failed", "set-aside") else "released"
-    return replace(record, lease=None, boot=None, phase=phase if record.live_uuid else "absent")
+    return replace(record, lease=None, boot=None, phase=phase if record.live_uuid else "absent", going_back=None)
+
+
+def _goes_back(record: VolumeRecord, disk: OnDisk) -> bool:
+    """Whether the present is gone because the complete earlier state is about to take its place, or has.
+
+    Nothing is lost by that: an accepted head has all of the present.
+    """
+    going, incoming = record.going_back, record.incoming
+    if record.phase != "going-back" or going is None or going.saved is None or incoming is None:
+        return False
+    return incoming.head == going.wanted and incoming.uuid == (disk.live or disk.incoming)
 
 
 def _without_data(record: VolumeRecord) -> VolumeRecord:
@@ -65,4 +76,5 @@ def _without_data(record: VolumeRecord) -> VolumeRecord:
         accepted=None,
         pending=None,
         cut=None,
+        going_back=None,
     )

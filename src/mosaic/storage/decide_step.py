@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mosaic.core.ids import HeadHash
-from mosaic.storage.records import Hiveless, VolumeRecord
+from mosaic.storage.records import GoingBack, Hiveless, VolumeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,28 @@ class Promote:
 @dataclass(frozen=True, slots=True)
 class Replicate:
     """Carry what changed to the stores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Have all of the present acknowledged: something older is about to take its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyConflict:
+    """Put a copy of this conflict snapshot beside the live subvolume."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """The earlier state is complete: put it in the place of the present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """Have a head accepted that says that the volume went back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +77,9 @@ class Purge:
     removed_ns: int
 
 
-Step: TypeAlias = Fetch | Promote | Replicate | Trace | Rest | Regain | Confirm | Purge
+Step: TypeAlias = (
+    Fetch | Promote | Replicate | Save | CopyConflict | PutBack | Attest | Trace | Rest | Regain | Confirm | Purge
+)
 
 
 def next_step(record: VolumeRecord) -> Step:
@@ -67,8 +91,12 @@ def next_step(record: VolumeRecord) -> Step:
         if record.lease.base is None:
             return Rest()
         return Promote() if complete == record.lease.base else Fetch(record.lease.base)
-    if record.lease is not None and record.phase in ("ready", "releasing"):
-        return Replicate()
+    if record.lease is not None and record.phase in ("ready", "releasing", "going-back"):
+        # First: what is replicated next goes on from there.
+        if is_unattested(record):
+            return Attest()
+        is_back = record.phase != "going-back" or record.going_back is None
+        return Replicate() if is_back or record.going_back is None else _back(record.going_back, complete)
     if record.lease is None and record.descent is not None and not record.descent.answered:
         return Trace()
     if record.prefetch is not None and complete != record.prefetch:
@@ -84,3 +112,19 @@ def _without_hive(record: VolumeRecord, hiveless: Hiveless) -> Step | None:
     if record.lease is not None and record.phase == "ready" and not hiveless.confirmed:
         return Confirm()
     return None
+
+
+def is_unattested(record: VolumeRecord) -> bool:
+    """Whether the live subvolume is an earlier state, and the newest accepted head is still the one before that."""
+    went, accepted = record.went_back, record.accepted
+    if went is None or went.signed is None or accepted is None:
+        return False
+    return record.live_uuid == went.uuid and accepted.head == went.saved
+
+
+def _back(going: GoingBack, complete: HeadHash | None) -> Step:
+    if going.saved is None:
+        return Save()
+    if complete == going.wanted:
+        return PutBack()
+    return Fetch(going.head) if going.head is not None else CopyConflict(going.conflict or "")

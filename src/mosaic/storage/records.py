@@ -11,8 +11,9 @@ import msgspec
 
 from mosaic.core.epoch import Epoch, parse
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
+from mosaic.wire.storage import Failure
 
-Phase = Literal["absent", "restoring", "ready", "releasing", "released", "failed", "set-aside"]
+Phase = Literal["absent", "restoring", "ready", "going-back", "releasing", "released", "failed", "set-aside"]
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -30,11 +31,11 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A signed head that is on its way to the Hive; whether it was accepted is unknown."""
+    """A signed head that is on its way to the Hive; whether it was accepted is unknown. `snapshot` as in Accepted."""
 
     head: HeadHash
     signed: str
-    snapshot: str
+    snapshot: str | None
     generation: int
 
 
@@ -73,6 +74,44 @@ class Descent(msgspec.Struct, frozen=True):
     newest: HeadHash | None = None
     next: HeadHash | None = None
     missing: tuple[HeadHash, ...] = ()
+
+
+class GoingBack(msgspec.Struct, frozen=True):
+    """An earlier state that shall take the place of the present: a head, or a conflict snapshot.
+
+    `id` is the request's. `saved` is the accepted head that has all of the
+    present; the present is touched when there is one, never before. The other
+    two say what will run on it.
+    """
+
+    id: str
+    head: HeadHash | None
+    conflict: str | None
+    app_digest: str | None
+    config_revision: int
+    saved: HeadHash | None = None
+
+    @property
+    def wanted(self) -> HeadHash:
+        """What the complete `Incoming` is called."""
+        return self.head if self.head is not None else HeadHash(f"conflict {self.conflict}")
+
+
+class WentBack(msgspec.Struct, frozen=True):
+    """How the newest such request ended: with a `failure`, or with the subvolume `uuid` as the live one.
+
+    `signed` is the head that it is a restore of (None: a conflict snapshot),
+    `generation` the subvolume's when it took its place, at `taken_ns`. Until
+    the volume's newest head is another one than `saved`, none says so yet.
+    """
+
+    id: str
+    saved: HeadHash | None
+    failure: Failure | None = None
+    uuid: str | None = None
+    signed: str | None = None
+    generation: int = 0
+    taken_ns: int = 0
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -117,6 +156,8 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     snapshot was made. `discarded` says that the Device gave the data up,
     `descent` whether it may. `cut` goes before whatever the worker would cut.
     `hiveless` is there for volumes that no Hive knows.
+    `going_back` is under way in the phase `going-back`, `went_back` the newest
+    that is over.
     """
 
     volume: VolumeId
@@ -144,6 +185,8 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     descent: Descent | None = None
     cut: Cut | None = None
     hiveless: Hiveless | None = None
+    going_back: GoingBack | None = None
+    went_back: WentBack | None = None
 
     @property
     def epoch(self) -> Epoch | None:

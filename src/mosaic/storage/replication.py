@@ -93,7 +93,7 @@ def _has_news(record: VolumeRecord, lease: Lease, generation: int) -> bool:
     # A holder's first head shows that it can write, and each head names the program that the data belongs to.
     return (head.epoch, head.app_digest, head.config_revision) != (
         parse(lease.epoch),
-        _digest(record),
+        app_digest(record),
         record.config_revision,
     )
 
@@ -135,7 +135,7 @@ def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut:
     """Put a signed head into the ledger. Returns False when the newest head says all of it already."""
     with volume.still_leased(lease) as record:
         before = open_head(bytes.fromhex(record.accepted.signed), volume.id) if record.accepted else None
-        epoch, digest = parse(lease.epoch), _digest(record)
+        epoch, digest = parse(lease.epoch), app_digest(record)
         left = None if record.cut == cut else record.cut
         if (
             record.accepted
@@ -188,5 +188,6 @@ def _put_envelope(volume: Volume, store: Store, key: str) -> None:
         volume.envelope_put = (envelope, key)
 
 
-def _digest(record: VolumeRecord) -> bytes | None:
+def app_digest(record: VolumeRecord) -> bytes | None:
+    """Return the digest of the bundle that the volume's data belongs to, as a head names it."""
     return bytes.fromhex(record.app_digest.removeprefix("sha256:")) if record.app_digest else None

@@ -64,7 +64,7 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
             volume.show(None)
         btrfs.sync(volume.places.pool)
         with volume.wakes:
-            if next_step(volume.record) != Fetch(wanted) or not _lies_here(volume, made.uuid):
+            if next_step(volume.record) != Fetch(wanted) or not lies_here(volume, made.uuid):
                 # Given up, discarded or held otherwise while the last bytes were written.
                 raise LeaseGone(volume.id)
             volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), made.uuid)))
@@ -81,7 +81,7 @@ def promote(volume: Volume) -> None:
             return
         live = volume.live
         if live is None or live.uuid != record.incoming.uuid:
-            if not _lies_here(volume, record.incoming.uuid):
+            if not lies_here(volume, record.incoming.uuid):
                 # Before anything is retired: what should take its place is gone, and is restored anew.
                 volume.update(replace(record, incoming=None))
                 return
@@ -116,7 +116,8 @@ def drop_incoming(volume: Volume) -> None:
         aside.throw_away(volume.places, volume.places.incoming(volume.id))
 
 
-def _lies_here(volume: Volume, uuid: str) -> bool:
+def lies_here(volume: Volume, uuid: str) -> bool:
+    """Whether this very subvolume lies in `incoming/`."""
     found = btrfs.look(volume.places.incoming(volume.id))
     return found is not None and found.uuid == uuid
 
@@ -135,7 +136,7 @@ def _made(volume: Volume) -> Iterator[btrfs.Subvolume]:
         yield made
     except Exception as error:
         with volume.wakes:
-            if not _lies_here(volume, made.uuid):
+            if not lies_here(volume, made.uuid):
                 raise LeaseGone(volume.id) from error
             # A failure here would hide why the restore failed; the next one, or the next start, clears it too.
             with contextlib.suppress(MosaicError, OSError):
@@ -149,7 +150,7 @@ def _base(volume: Volume) -> Iterator[tuple[Path, RootRef] | None]:
     record, places = volume.record, volume.places
     path = places.incoming(volume.id)
     older = record.incoming
-    if older is None or not _lies_here(volume, older.uuid):
+    if older is None or not lies_here(volume, older.uuid):
         drop_incoming(volume)
         yield _local_copy(volume)
         return

@@ -9,7 +9,7 @@ from mosaic.storage.backing import Backing
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.volume import Volume, is_clean
 from mosaic.wire import head as wire
-from mosaic.wire.storage import Replica, ReplicaState, State, StateRequest, VolumeState
+from mosaic.wire.storage import GoingBack, Replica, ReplicaState, State, StateRequest, VolumeState, WentBack
 
 _LONGEST_WAIT_SECONDS = 60.0
 _UNKNOWN = "hive"
@@ -36,6 +36,7 @@ def state(daemon: Daemon, asked: StateRequest) -> State:
 def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -> VolumeState:
     """Return what is so with one volume."""
     record, moved, problem = volume.record, volume.moved, volume.problem
+    going, went = record.going_back, record.went_back
     waiting = (moved.total_bytes or 0) - moved.moved_bytes if moved and moved.kind == "replicating" else 0
     return VolumeState(
         volume=record.volume,
@@ -55,6 +56,8 @@ def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -
         prefetched=record.incoming.head if record.incoming else None,
         prefetching=record.prefetch,
         cut_ns=volume.cut_ns,
+        going_back=GoingBack(going.id, going.saved) if going else None,
+        went_back=WentBack(went.id, went.saved, went.failure) if went else None,
     )
 
 

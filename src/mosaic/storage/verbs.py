@@ -26,11 +26,11 @@ from mosaic.storage.decide_hold import (
     StillMounted,
     decide_hold,
 )
-from mosaic.storage.records import Accepted, Lease, VolumeRecord
+from mosaic.storage.records import Accepted, GoingBack, Lease, VolumeRecord
 from mosaic.storage.replication import look_at
 from mosaic.storage.stale_mounts import mounts_in_use
 from mosaic.storage.volume import Volume, is_clean
-from mosaic.wire.storage import Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
+from mosaic.wire.storage import GoBack, Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
 
 _HEX_64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _INSTALLATION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -70,6 +70,17 @@ class NotReplicated(Conflict):
         )
 
 
+class NotReady(Conflict):
+    """The volume is not in a state that something else can take the place of."""
+
+    code = "not-ready"
+
+    def __init__(self, volume: VolumeId, phase: str) -> None:
+        super().__init__(
+            f"volume {volume[:12]} is {phase}, so nothing can take its place", hint="wait until the app runs again"
+        )
+
+
 def upstream(daemon: Daemon, asked: Upstream) -> None:
     """Send heads and packs there from now on."""
     if daemon.upstreams.replace(asked, remember=daemon.books.put_upstream):
@@ -81,9 +92,7 @@ def upstream(daemon: Daemon, asked: Upstream) -> None:
 def hold(daemon: Daemon, asked: Hold) -> Volume:
     """Make the volume mountable under a lease: now, or after the restore that this begins."""
     epoch = _epoch(asked.epoch)
-    lease = Lease(str(epoch), HeadHash(_hash(asked.base)) if asked.base is not None else None)
-    if asked.app_digest is not None and not _DIGEST.fullmatch(asked.app_digest):
-        raise Malformed("the app's digest")
+    lease = Lease(str(epoch), HeadHash(checked_hash(asked.base)) if asked.base is not None else None)
     volume = _known(daemon, asked.volume, asked.installation, asked.kind, asked.seed)
     with volume.wakes:
         record = volume.record
@@ -97,7 +106,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
             lease=lease,
             boot=daemon.boot,
             highest=str(epoch),
-            app_digest=asked.app_digest,
+            app_digest=checked_digest(asked.app_digest),
             config_revision=asked.config_revision,
             expect_data=asked.expect_data,
             envelope=asked.envelope or record.envelope,
@@ -105,6 +114,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
             discarded=False,
             descent=None,
             cut=record.cut if record.cut and record.cut.epoch == lease.epoch else None,
+            going_back=None,
         )
         match decision:
             case Keep(pending):
@@ -120,7 +130,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
 
 def prefetch(daemon: Daemon, asked: Prefetch) -> Volume:
     """Restore a head beside whatever is there. Nothing is done while the volume is held here."""
-    head = HeadHash(_hash(asked.head))
+    head = HeadHash(checked_hash(asked.head))
     volume = _known(daemon, asked.volume, asked.installation, asked.kind, asked.seed)
     with volume.wakes:
         if volume.record.lease is None:
@@ -136,16 +146,38 @@ def snapshot(daemon: Daemon, asked: SnapshotNow) -> Volume:
     if asked.consistent:
         if asked.final:
             raise Malformed("a wish for a snapshot that is final and of a running app")
-        _check_held(volume, asked.epoch)
+        check_held(volume, asked.epoch)
         cut_consistent(volume, daemon.pool)
     with volume.wakes:
-        _check_held(volume, asked.epoch)
+        check_held(volume, asked.epoch)
         if asked.final and volume.record.phase != "releasing":
-            _check_unmounted(daemon, volume)
-            if volume.record.phase != "ready":
+            check_unmounted(daemon, volume)
+            if volume.record.phase not in ("ready", "going-back"):
                 raise NotHeld(volume.id, asked.epoch, None)
-            volume.update(replace(volume.record, phase="releasing"))
+            volume.update(replace(volume.record, phase="releasing", going_back=None))
         volume.generation = None
+    volume.wake()
+    return volume
+
+
+def go_back(daemon: Daemon, asked: GoBack) -> Volume:
+    """Begin to put an earlier state in the place of the present. The same request again does nothing."""
+    volume = daemon.volume(VolumeId(asked.volume))
+    head = HeadHash(checked_hash(asked.head)) if asked.head is not None else None
+    with volume.wakes:
+        record = volume.record
+        under_way = record.going_back is not None and record.going_back.id == asked.id
+        if under_way or (record.went_back is not None and record.went_back.id == asked.id):
+            return volume
+        check_held(volume, asked.epoch)
+        if record.phase not in ("ready", "going-back"):
+            raise NotReady(volume.id, record.phase)
+        check_unmounted(daemon, volume)
+        if head is None:
+            aside.conflict(volume.places, volume.id, asked.conflict or "")
+        wanted = GoingBack(asked.id, head, asked.conflict, checked_digest(asked.app_digest), asked.config_revision)
+        volume.update(replace(record, phase="going-back", going_back=wanted))
+    log.info("volume_goes_back", volume=volume.id[:12], to=wanted.wanted[:12])
     volume.wake()
     return volume
 
@@ -157,14 +189,14 @@ def release(daemon: Daemon, asked: Release) -> Volume:
         record = volume.record
         if record.lease is None and record.phase == "released" and record.highest == asked.epoch:
             return volume
-        _check_held(volume, asked.epoch)
-        _check_unmounted(daemon, volume)
+        check_held(volume, asked.epoch)
+        check_unmounted(daemon, volume)
         if record.phase == "restoring":
             volume.update(replace(record, phase="released" if record.live_uuid else "absent", lease=None))
             return volume
         if not is_clean(record, look_at(volume)):
             raise NotReplicated(volume.id)
-        volume.update(replace(record, phase="released", lease=None))
+        volume.update(replace(record, phase="released", lease=None, going_back=None))
     log.info("volume_released", volume=volume.id[:12], epoch=asked.epoch)
     volume.wake()
     return volume
@@ -238,12 +270,14 @@ def _make_empty(volume: Volume, record: VolumeRecord, lease: Lease) -> None:
     )
 
 
-def _check_held(volume: Volume, epoch: str) -> None:
+def check_held(volume: Volume, epoch: str) -> None:
+    """Raise NotHeld unless the volume is held in just this epoch."""
     if volume.record.epoch is None or str(volume.record.epoch) != epoch:
         raise NotHeld(volume.id, epoch, volume.record.epoch)
 
 
-def _check_unmounted(daemon: Daemon, volume: Volume) -> None:
+def check_unmounted(daemon: Daemon, volume: Volume) -> None:
+    """Raise StillMounted while containers use the volume."""
     mounts = mounts_in_use(daemon, volume.id)
     if mounts:
         raise StillMounted(mounts)
@@ -256,7 +290,15 @@ def _epoch(text: str) -> Epoch:
         raise Malformed("the epoch") from None
 
 
-def _hash(text: str) -> str:
+def checked_digest(text: str | None) -> str | None:
+    """Return a bundle's digest that is well-formed, or None. Raises Malformed."""
+    if text is not None and not _DIGEST.fullmatch(text):
+        raise Malformed("the app's digest")
+    return text
+
+
+def checked_hash(text: str) -> str:
+    """Return a head's hash that is well-formed. Raises Malformed."""
     if not _HEX_64.fullmatch(text):
         raise Malformed("a head's hash")
     return text

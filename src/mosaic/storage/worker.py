@@ -19,18 +19,22 @@ from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavaila
 from mosaic.core.ids import VolumeId
 from mosaic.core.pace import pause_seconds
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
-from mosaic.storage import descent, log, memory, replication, restoring, scrubbing
+from mosaic.storage import descent, going_back, log, memory, replication, restoring, scrubbing
 from mosaic.storage.backing import Backings
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.decide_step import (
+    Attest,
     Confirm,
+    CopyConflict,
     Fetch,
     Promote,
     Purge,
+    PutBack,
     Regain,
     Replicate,
     Rest,
+    Save,
     Step,
     Trace,
     next_step,
@@ -159,6 +163,9 @@ class Worker:
                 else:
                     scrubbing.scrub_a_little(volume, self._keys(), backing.store, self._caches, self._scrub)
                 return pause_seconds(self._interval_seconds, time.monotonic() - began)
+            case Save() | CopyConflict() | PutBack() | Attest():
+                self._go_back(step)
+                return 0.0
             case Trace():
                 descent.trace(volume, self._backings.of(volume.record).heads)
                 return 0.0
@@ -169,13 +176,33 @@ class Worker:
             case _:
                 assert_never(step)
 
+    def _go_back(self, step: Save | CopyConflict | PutBack | Attest) -> None:
+        volume = self._volume
+        match step:
+            case Save():
+                backing = self._backings.of(volume.record)
+                going_back.save(volume, self._keys(), backing, pool=self._pool, caches=self._caches)
+            case CopyConflict(name):
+                going_back.copy_conflict(volume, name)
+            case PutBack():
+                going_back.put_back(volume)
+            case Attest():
+                going_back.attest(volume, self._keys(), self._backings.of(volume.record))
+            case _:
+                assert_never(step)
+        log.info("volume_going_back", volume=volume.id[:12], done=type(step).__name__)
+
     def _failed(self, step: Step, error: MosaicError) -> float | None:
         volume = self._volume
         log.warning(
             "step_failed", volume=volume.id[:12], step=type(step).__name__, code=error.code, reason=error.message
         )
         volume.tell(error)
-        if isinstance(step, Fetch) and isinstance(error, _ENDS_A_RESTORE):
+        if isinstance(step, Save | CopyConflict | PutBack | Fetch) and volume.record.phase == "going-back":
+            if going_back.ends(error, self._failures + 1) and going_back.give_up(volume, error):
+                self._failures = 0
+                return 0.0
+        elif isinstance(step, Fetch) and isinstance(error, _ENDS_A_RESTORE):
             self._give_up(step)
             return 0.0
         self._failures += 1

@@ -39,6 +39,20 @@ class PortWish(msgspec.Struct, frozen=True):
     host_port: int
 
 
+class GoingBack(msgspec.Struct, frozen=True):
+    """The owner wants a volume as it was: at the snapshot `head` (hash), or as its conflict snapshot has it.
+
+    `id` is the wish's: it is carried out once. The assignment's own bundle is
+    the one to run then; `present_digest` is what the present belongs to.
+    """
+
+    id: str
+    volume: str
+    head: str | None
+    present_digest: str
+    conflict: str | None = None
+
+
 class Assignment(msgspec.Struct, frozen=True):
     """One installation and what this Device should do about it.
 
@@ -68,3 +82,4 @@ class Assignment(msgspec.Struct, frozen=True):
     domain: str = ""
     link_token: str = ""
     restart_count: int = 0
+    going_back: GoingBack | None = None

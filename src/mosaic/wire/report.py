@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from mosaic.wire.storage import ConflictSnapshot, Failure, PoolState, Replica, ReplicaState
+from mosaic.wire.storage import ConflictSnapshot, Failure, PoolState, Replica, ReplicaState, WentBack
 
 InstallationPhase = Literal[
     "fetching", "restoring", "starting", "running", "stopping", "stopped",
@@ -80,6 +80,7 @@ class VolumeReport(msgspec.Struct, frozen=True):
     waiting_bytes: int
     conflicts: list[ConflictSnapshot] = []
     problem: Failure | None = None
+    went_back: WentBack | None = None
 
 
 class MachineState(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ ends with a reboot: the phase is `released` then, until the Device holds again
 | snapshot | SnapshotNow | VolumeState |
 | release | Release | VolumeState |
 | set-aside | SetAside | VolumeState |
+| go-back | GoBack | VolumeState |
 | discard | Discard | Done |
 | state | StateRequest | State |
 """
@@ -139,6 +140,31 @@ class SetAside(msgspec.Struct, frozen=True):
     why: str
 
 
+class GoBack(msgspec.Struct, frozen=True):
+    """Put an earlier state in the place of the present: the snapshot `head`, or the conflict snapshot `conflict`.
+
+    The app is stopped, and nothing may be mounted (`volume-in-use`). From the
+    answer on the phase is `going-back` and mounts are refused, until
+
+    1. all of the present is in an acknowledged head (`going_back.saved`),
+    2. the earlier state lies here, complete and verified,
+    3. it has taken the place of the present: the phase is `ready` again.
+
+    Then `went_back` has the request's `id`; so it has when that failed, with
+    the reason, and the present is in its place still. The same `id` again
+    does nothing. `app_digest` and `config_revision` are what will run on it.
+    A `hold` or a final snapshot in between gives it up.
+    """
+
+    volume: str
+    epoch: str
+    id: str
+    head: str | None
+    app_digest: str | None
+    config_revision: int
+    conflict: str | None = None
+
+
 class Discard(msgspec.Struct, frozen=True):
     """Remove the live subvolume and local snapshots of a released volume (conflicts stay).
 
@@ -160,7 +186,7 @@ class StateRequest(msgspec.Struct, frozen=True):
 
 
 ReplicaState = Literal["pending", "replicating", "replicated", "error"]
-Phase = Literal["absent", "restoring", "ready", "releasing", "released", "failed", "set-aside"]
+Phase = Literal["absent", "restoring", "ready", "going-back", "releasing", "released", "failed", "set-aside"]
 
 
 class Replica(msgspec.Struct, frozen=True):
@@ -180,6 +206,21 @@ class ConflictSnapshot(msgspec.Struct, frozen=True):
     epoch: str
     instant_ns: int
     path: str
+
+
+class GoingBack(msgspec.Struct, frozen=True):
+    """A `GoBack` under way. `saved` is the acknowledged head that has all of the present, None until there is one."""
+
+    id: str
+    saved: str | None
+
+
+class WentBack(msgspec.Struct, frozen=True):
+    """How the newest `GoBack` ended. `failure` None: the earlier state is in place, and `saved` has what was before."""
+
+    id: str
+    saved: str | None
+    failure: Failure | None = None
 
 
 class VolumeState(msgspec.Struct, frozen=True):
@@ -213,6 +254,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     prefetched: str | None = None
     prefetching: str | None = None
     cut_ns: int | None = None
+    going_back: GoingBack | None = None
+    went_back: WentBack | None = None
 
 
 class PoolState(msgspec.Struct, frozen=True):

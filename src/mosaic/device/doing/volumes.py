@@ -12,7 +12,17 @@ from mosaic.device.doing.waiting import until
 from mosaic.device.means import Means
 from mosaic.device.outside import ask
 from mosaic.wire.assignment import Assignment
-from mosaic.wire.storage import Discard, Hold, Prefetch, Release, SetAside, SnapshotNow, StateRequest, VolumeState
+from mosaic.wire.storage import (
+    Discard,
+    Hold,
+    Prefetch,
+    Release,
+    SetAside,
+    SnapshotNow,
+    StateRequest,
+    VolumeState,
+    WentBack,
+)
 
 Show = Callable[[int | None, int | None], None]
 """Told how many bytes of how many have moved."""
@@ -22,6 +32,7 @@ _HELD = ("ready", "restoring", "releasing")
 
 async def hold(means: Means, item: Assignment, epoch: str) -> None:
     """Ask for every volume under `epoch`. An app that ran here before must find its data again (G4)."""
+    here = {volume.volume: volume for volume in await _here(means, item.installation)}
     expect_data = means.records.notes_of(item.installation).started
     for volume in item.volumes:
         request = Hold(
@@ -31,7 +42,7 @@ async def hold(means: Means, item: Assignment, epoch: str) -> None:
             seed=seed_of(means, volume).reveal().hex(),
             epoch=epoch,
             base=volume.base,
-            app_digest=item.app_digest,
+            app_digest=_digest(item, here.get(volume.volume)),
             config_revision=item.config_revision,
             envelope=volume.store_envelope,
             expect_data=expect_data and volume.kind == "data",
@@ -45,7 +56,7 @@ async def wait_ready(means: Means, item: Assignment, epoch: str, show: Show) -> 
         means,
         _ids(item),
         lambda seen: seen.phase in ("ready", "releasing") and seen.epoch == epoch,
-        show=_summed(show),
+        show=summed(show),
     )
 
 
@@ -60,7 +71,7 @@ async def prefetch(means: Means, item: Assignment, show: Show) -> None:
         means,
         list(wanted),
         lambda seen: wanted[seen.volume].newest in (seen.prefetched, seen.local_head),
-        show=_summed(show),
+        show=summed(show),
         gave_up=lambda seen: seen.prefetching != wanted[seen.volume].newest,
     )
 
@@ -74,7 +85,7 @@ async def snapshot(means: Means, item: Assignment, epoch: str, show: Show) -> No
         means,
         list(bases),
         lambda seen: seen.epoch == epoch and seen.local_head is not None and seen.local_head != bases[seen.volume],
-        show=_summed(show),
+        show=summed(show),
     )
 
 
@@ -83,7 +94,7 @@ async def final_snapshot(means: Means, item: Assignment, epoch: str, show: Show)
     written = [volume.volume for volume in await _of(means, item) if volume.phase in ("ready", "releasing")]
     for volume in written:
         await ask(means.storage.snapshot, SnapshotNow(volume, epoch, final=True))
-    await until(means, written, lambda seen: seen.epoch == epoch and seen.clean, show=_summed(show))
+    await until(means, written, lambda seen: seen.epoch == epoch and seen.clean, show=summed(show))
 
 
 async def release(means: Means, item: Assignment, epoch: str) -> None:
@@ -115,6 +126,18 @@ async def discard(means: Means, item: Assignment) -> None:
             await ask(means.storage.discard, Discard(volume.volume, replaced_by))
 
 
+def _digest(item: Assignment, seen: VolumeState | None) -> str:
+    """Return the bundle that a volume's data belongs to now: of one that shall go back, the present's until it has."""
+    back = item.going_back
+    if back is None or (seen is not None and seen.went_back is not None and _is_back(seen.went_back, back.id)):
+        return item.app_digest
+    return back.present_digest
+
+
+def _is_back(went: WentBack, wish: str) -> bool:
+    return went.id == wish and went.failure is None
+
+
 async def _of(means: Means, item: Assignment) -> list[VolumeState]:
     return [volume for volume in await _here(means, item.installation) if volume.volume in _ids(item)]
 
@@ -128,7 +151,9 @@ def _ids(item: Assignment) -> list[str]:
     return [volume.volume for volume in item.volumes]
 
 
-def _summed(show: Show) -> Callable[[list[VolumeState]], None]:
+def summed(show: Show) -> Callable[[list[VolumeState]], None]:
+    """Return what shows the bytes of several volumes as those of one step."""
+
     def told(volumes: list[VolumeState]) -> None:
         moving = [volume for volume in volumes if volume.moved_bytes is not None]
         if moving:
