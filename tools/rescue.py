@@ -118,7 +118,7 @@ class Restore:
     def __init__(self, volume, head, target):
         self.volume, self.damaged, self.linked, self.records = volume, False, {}, {}
         root = struct.unpack(">8sBB32sQQQQ", volume.blob(head[11]))
-        if root[:2] != (b"MOSAROOT", 1):
+        if root[0] != b"MOSAROOT" or root[1] not in (1, 2):
             raise Damaged("the root record is of another version")
         self.page(root[3], root[2])
         self.keys = sorted(self.records)

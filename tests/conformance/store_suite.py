@@ -88,6 +88,16 @@ class StoreSuite:
             store.put(name, b"x")
         assert [entry.name for entry in store.list("p-")] == names
 
+    def test_what_was_deleted_is_gone_and_may_be_deleted_again(self, store: Store) -> None:
+        store.put("p-1", b"one")
+        store.put("p-2", b"two")
+        store.delete("p-1")
+        store.delete("p-1")
+        with pytest.raises(ObjectMissing):
+            store.get("p-1")
+        assert [entry.name for entry in store.list("")] == ["p-2"]
+        assert store.get("p-2") == b"two"
+
     def test_a_name_that_is_none_is_refused(self, store: Store) -> None:
         for name in ("", ".", "..", "../p-1", "a/b", "/etc", "P-1", "-p", "p 1", "p\0", "p\n", "ü", "p" * 161):
             with pytest.raises(ObjectRefused):
@@ -96,6 +106,8 @@ class StoreSuite:
                 store.get(name)
             with pytest.raises(ObjectRefused):
                 store.get_range(name, 0, 1)
+            with pytest.raises(ObjectRefused):
+                store.delete(name)
         assert list(store.list("")) == []
 
     def test_an_object_that_is_too_big_is_refused(self, store: Store) -> None:

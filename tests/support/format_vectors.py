@@ -2,13 +2,15 @@
 
 `PYTHONPATH=tests python -m support.format_vectors > tests/vectors/storage.json`
 writes them anew; after step 2 has frozen the format that is never done again,
-and a new version of the format gets a file of its own.
+and a new version of the format gets a file of its own: what version 2 of the
+root record adds is `tests/vectors/storage-2.json`.
 """
 
 import json
 import tempfile
 from pathlib import Path
 
+from mosaic.core.collecting import Condemned
 from mosaic.core.epoch import Epoch
 from mosaic.core.ids import DeviceId, HeadHash
 from mosaic.crypto import signing
@@ -20,6 +22,8 @@ from mosaic.storage.engine.pages import Root, encode_page, encode_root
 from mosaic.storage.engine.records import (
     Node,
     NodeType,
+    condemned_key,
+    encode_condemned,
     encode_entry,
     encode_node,
     entry_key,
@@ -119,6 +123,18 @@ def _records() -> Vector:
         "symlink": encode_node(LINK).hex(),
         "page": encode_page(0, items).hex(),
         "root": encode_root(Root(1, b"\x66" * 32, 9, 3, 2, 1_000)).hex(),
+    }
+
+
+def computed_2() -> dict[str, Vector]:
+    """Return what version 2 of the root record adds."""
+    condemned = Condemned(bytes(range(16)), 42, 1_700_000_000_123_456_789)
+    return {
+        "condemned": {
+            "key": condemned_key(condemned.pack).hex(),
+            "value": encode_condemned(condemned).hex(),
+            "root": encode_root(Root(1, b"\x66" * 32, 9, 3, 2, 1_000, condemns=True)).hex(),
+        }
     }
 
 

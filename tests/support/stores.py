@@ -45,6 +45,11 @@ class MemoryStore:
             raise ObjectDamaged(name, "it is shorter")
         return found
 
+    def delete(self, name: str) -> None:
+        check_name(name)
+        self.requests += 1
+        self.objects.pop(name, None)
+
     def list(self, prefix: str) -> Iterator[ObjectEntry]:
         self.requests += 1
         for name, data in sorted(self.objects.items()):
@@ -83,6 +88,13 @@ class FailingStore:
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         self._fail_reading()
         return self.inner.get_range(name, offset, length)
+
+    def delete(self, name: str) -> None:
+        fails = self._counted()
+        if not fails or self.after:
+            self.inner.delete(name)
+        if fails:
+            raise StoreUnavailable("the test store", "told to fail")
 
     def list(self, prefix: str) -> Iterator[ObjectEntry]:
         self._fail_reading()

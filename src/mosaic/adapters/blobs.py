@@ -150,6 +150,16 @@ class FolderStore:
             raise ObjectDamaged(name, f"it ends {length - len(found)} bytes before the end of the range that was asked")
         return found
 
+    def delete(self, name: str) -> None:
+        """Delete an object; see `Store.delete`."""
+        check_name(name)
+        with self._failures(name):
+            try:
+                (self._folder / name).unlink()
+            except FileNotFoundError:
+                return
+            sync_folder(self._folder)
+
     def list(self, prefix: str) -> Iterator[ObjectEntry]:
         """Yield objects sorted by name; see `Store.list`."""
         with self._failures(prefix):

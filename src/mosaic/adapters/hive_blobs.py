@@ -261,6 +261,12 @@ class HiveStore:
             raise ObjectDamaged(name, f"it ends {length - len(found)} bytes before the end of the range that was asked")
         return found
 
+    def delete(self, name: str) -> None:
+        """Delete an object; see `Store.delete`. The Hive takes it only from who holds the lease."""
+        answer = self._connection.ask("DELETE", f"{self._path}/{check_name(name)}")
+        if not answer.is_success and answer.status_code != 404:
+            raise self._meaning(name, answer)
+
     def list(self, prefix: str) -> Iterator[ObjectEntry]:
         """Yield objects sorted by name; see `Store.list`."""
         after: str | None = ""

@@ -7,23 +7,34 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.core.collecting import Condemned
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.heads import newest_mirrored, open_head, root_of
 from mosaic.storage.engine.index import ChunkIndex, fetch_footer
 from mosaic.storage.engine.pack import pack_of
-from mosaic.storage.engine.records import decode_node
-from support.format_vectors import BLOBS, FILE, LINK, computed
+from mosaic.storage.engine.pages import decode_root
+from mosaic.storage.engine.records import decode_condemned, decode_node
+from support.format_vectors import BLOBS, FILE, LINK, computed, computed_2
 from support.stores import MemoryStore
 from support.trees import tree_fingerprint
 from support.volumes import KEYS, Machine
 
 ROOT = Path(__file__).parents[3]
+FROZEN_2 = json.loads((ROOT / "tests" / "vectors" / "storage-2.json").read_text())
 FROZEN = json.loads((ROOT / "tests" / "vectors" / "storage.json").read_text())
 
 
 @pytest.mark.parametrize("name", ["keys", "signature", "blob_id", "head", "pack", "records"])
 def test_this_program_writes_the_frozen_bytes(name: str) -> None:
     assert computed()[name] == FROZEN[name]
+
+
+def test_this_program_writes_and_reads_the_frozen_list_of_condemned_packs() -> None:
+    frozen = FROZEN_2["condemned"]
+    assert computed_2()["condemned"] == frozen
+    read = decode_condemned(bytes.fromhex(frozen["key"]), bytes.fromhex(frozen["value"]))
+    assert read == Condemned(bytes(range(16)), 42, 1_700_000_000_123_456_789)
+    assert decode_root(bytes.fromhex(frozen["root"])).condemns
 
 
 def test_this_program_reads_the_frozen_records() -> None:

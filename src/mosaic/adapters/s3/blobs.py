@@ -87,6 +87,10 @@ class S3Store:
             raise ObjectDamaged(name, f"it ends {length - len(found)} bytes before the end of the range that was asked")
         return found
 
+    def delete(self, name: str) -> None:
+        """Delete an object; see `Store.delete`."""
+        self._bucket.delete(self._key(name))
+
     def list(self, prefix: str) -> Iterator[ObjectEntry]:
         """Yield objects sorted by name; see `Store.list`."""
         # The whole folder: S3 lists a part of it only up to a slash, and not every store sorts.

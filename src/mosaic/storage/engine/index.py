@@ -4,6 +4,10 @@ The packs' own footers are the truth; this is a copy of them in a SQLite file
 that may be deleted at any time and is rebuilt by `load`. A pack that is gone
 or was found damaged counts no more as having its blobs, and is remembered
 until `mended`; what can still be read of it is read when no other pack has it.
+
+A pack that a head condemns counts no more either (`condemn`), and is read last.
+How long this machine has seen it condemned is kept here too: lost with the
+file, the time begins anew.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from mosaic.core.collecting import Condemned, Waiting
 from mosaic.core.errors import Corrupt, NotFound
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine import pack as packs
@@ -24,17 +29,24 @@ _TAIL_BYTES = 64 * 1024
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS packs (
     number INTEGER PRIMARY KEY, pack BLOB NOT NULL UNIQUE, key_version INTEGER NOT NULL,
-    salt BLOB NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, checked INTEGER NOT NULL);
+    salt BLOB NOT NULL, size INTEGER NOT NULL, state INTEGER NOT NULL, checked INTEGER NOT NULL,
+    met INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS blobs (
     blob BLOB NOT NULL, number INTEGER NOT NULL, position INTEGER NOT NULL, start INTEGER NOT NULL,
     length INTEGER NOT NULL, plain_length INTEGER NOT NULL, flags INTEGER NOT NULL,
     PRIMARY KEY (blob, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS condemned (
+    pack BLOB PRIMARY KEY, seq INTEGER NOT NULL, at_ns INTEGER NOT NULL, waited REAL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, at_s REAL NOT NULL);
 """
-_VERSION = 3
+_VERSION = 4
 _GONE = -1
 """The size of a pack that the store lost; when it comes back its size differs, and it is read again."""
 
-_GOOD, _DAMAGED, _MENDED = range(3)
+GOOD, DAMAGED, MENDED, CONDEMNED = range(4)
+"""The states of a pack, in the order in which readers try them."""
+
+_UNSIGNED = 1 << 64
 _FIND = """
 SELECT number, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
 WHERE blob = ? ORDER BY state, number
@@ -70,6 +82,9 @@ class ChunkIndex:
     def __init__(self, path: Path | None = None) -> None:
         """Open the file, or make it; a file that is not an index is replaced. None keeps it in memory."""
         self._rows = open_cache(path, schema=_SCHEMA, version=_VERSION)
+        self.rows = self._rows
+        """For `needs` alone, which asks questions about all blobs at once."""
+
         self._head_of = lru_cache(maxsize=1024)(self._read_head)
 
     def load(self, store: Store, keys: VolumeKeys) -> Loaded:
@@ -85,9 +100,12 @@ class ChunkIndex:
         there = {pack: entry.size for entry in store.list(packs.PREFIX) if (pack := packs.pack_of(entry.name))}
         marked = mended(store)
         have: dict[bytes, int] = dict(self._rows.execute("SELECT pack, size FROM packs"))
-        gone = [pack for pack, size in have.items() if size != _GONE and pack not in there]
-        for pack in gone:
-            self._put(PackHead(pack, 0, b""), (), size=_GONE, state=_DAMAGED)
+        condemned = {pack for (pack,) in self._rows.execute("SELECT pack FROM condemned")}
+        missed = [pack for pack, size in have.items() if size != _GONE and pack not in there]
+        gone = [pack for pack in missed if pack not in condemned]
+        for pack in missed:
+            # A condemned one was deleted on purpose, and nothing relies on it.
+            self._put(PackHead(pack, 0, b""), (), size=_GONE, state=CONDEMNED if pack in condemned else DAMAGED)
         added: list[bytes] = []
         damaged: list[bytes] = []
         for pack, size in there.items():
@@ -96,22 +114,23 @@ class ChunkIndex:
             try:
                 head, places = fetch_footer(store, keys, pack, size=size)
             except (Corrupt, NotFound):
-                state = _MENDED if pack in marked else _DAMAGED
+                state = CONDEMNED if pack in condemned else MENDED if pack in marked else DAMAGED
                 self._put(PackHead(pack, 0, b""), (), size=size, state=state)
-                damaged.append(pack)
+                if pack not in condemned:
+                    damaged.append(pack)
             else:
-                self.add(head, places, size=size)
+                self._put(head, places, size=size, state=CONDEMNED if pack in condemned else GOOD)
                 added.append(pack)
         with self._rows:
             # One that is damaged by what this machine saw is not done with by what another one wrote.
             self._rows.executemany(
-                "UPDATE packs SET state = ? WHERE pack = ? AND state = ?", ((_MENDED, pack, _GOOD) for pack in marked)
+                "UPDATE packs SET state = ? WHERE pack = ? AND state = ?", ((MENDED, pack, GOOD) for pack in marked)
             )
         return Loaded(tuple(added), tuple(gone), tuple(damaged))
 
     def add(self, head: PackHead, places: Iterable[BlobPlace], *, size: int) -> None:
         """Remember a pack that the store has durably. A blob may lie in several."""
-        self._put(head, places, size=size, state=_GOOD)
+        self._put(head, places, size=size, state=GOOD)
 
     def having(self, blobs: Sequence[bytes]) -> set[bytes]:
         """Return those of the blobs that a pack has which is not known to be damaged."""
@@ -119,7 +138,7 @@ class ChunkIndex:
         for at in range(0, len(blobs), _MOST_WORDS):
             some = blobs[at : at + _MOST_WORDS]
             marks = ",".join("?" * len(some))
-            found.update(blob for (blob,) in self._rows.execute(_HAVING.format(marks, _GOOD), some))
+            found.update(blob for (blob,) in self._rows.execute(_HAVING.format(marks, GOOD), some))
         return found
 
     def find(self, blob: bytes) -> Location | None:
@@ -162,22 +181,80 @@ class ChunkIndex:
     def doubt(self, pack: bytes) -> None:
         """Remember that something in a pack can't be read: from now on it counts no more as having its blobs."""
         with self._rows:
-            self._rows.execute("UPDATE packs SET state = ? WHERE pack = ? AND state = ?", (_DAMAGED, pack, _GOOD))
+            self._rows.execute("UPDATE packs SET state = ? WHERE pack = ? AND state = ?", (DAMAGED, pack, GOOD))
+
+    def condemn(self, packs: Iterable[Condemned]) -> None:
+        """Count these packs no more as having their blobs. No time has passed for them until `accept_condemned`."""
+        with self._rows:
+            for one in packs:
+                self._rows.execute(
+                    "INSERT OR IGNORE INTO condemned VALUES (?, ?, ?, NULL)", (one.pack, *_numbers(one.seq, one.at_ns))
+                )
+                self._rows.execute("UPDATE packs SET state = ? WHERE pack = ?", (CONDEMNED, one.pack))
+
+    def condemn_only(self, packs: Iterable[Condemned]) -> bool:
+        """Make this the whole list of what the accepted head condemns.
+
+        Returns whether others were taken for condemned: they are forgotten, and `load` must be called again.
+        """
+        listed = {one.pack: one for one in packs}
+        with self._rows:
+            before = self._rows.execute("SELECT pack FROM condemned").fetchall()
+            others = [(pack,) for (pack,) in before if pack not in listed]
+            self._rows.executemany("DELETE FROM condemned WHERE pack = ?", others)
+            self._rows.executemany(
+                "DELETE FROM blobs WHERE number IN (SELECT number FROM packs WHERE pack = ?)", others
+            )
+            self._rows.executemany("DELETE FROM packs WHERE pack = ?", others)
+            self._head_of.cache_clear()
+        self.condemn(listed.values())
+        self.accept_condemned()
+        return bool(others)
+
+    def accept_condemned(self) -> None:
+        """Let time begin to pass for all condemned packs: the accepted head lists them."""
+        with self._rows:
+            self._rows.execute("UPDATE condemned SET waited = 0 WHERE waited IS NULL")
+
+    def pass_time(self, boot: str, at_s: float) -> None:
+        """Note the boot's own clock. What passed since the last time in the same boot was waited; else nothing."""
+        with self._rows:
+            row = self._rows.execute("SELECT boot, at_s FROM clock").fetchone()
+            if row is not None and row[0] == boot and at_s > row[1]:
+                self._rows.execute("UPDATE condemned SET waited = waited + ?", (at_s - row[1],))
+            self._rows.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?)", (boot, at_s))
+
+    def condemned(self) -> list[Waiting]:
+        """Return what the accepted head condemns, packs that are gone already too."""
+        found = self._rows.execute(
+            "SELECT pack, seq, at_ns, waited FROM condemned WHERE waited IS NOT NULL ORDER BY pack"
+        )
+        return [
+            Waiting(Condemned(pack, seq % _UNSIGNED, at_ns % _UNSIGNED), waited) for pack, seq, at_ns, waited in found
+        ]
+
+    def stored(self) -> set[bytes]:
+        """Return the names of all packs that the store had at the last look, whatever their state."""
+        return {pack for (pack,) in self._rows.execute("SELECT pack FROM packs WHERE size != ?", (_GONE,))}
+
+    def deleted(self, pack: bytes) -> None:
+        """Remember that a condemned pack was deleted from the store."""
+        self._put(PackHead(pack, 0, b""), (), size=_GONE, state=CONDEMNED)
 
     def damaged(self) -> tuple[bytes, ...]:
         """Return the packs that are gone or damaged and were not `mended` since."""
-        found = self._rows.execute("SELECT pack FROM packs WHERE state = ? ORDER BY pack", (_DAMAGED,))
+        found = self._rows.execute("SELECT pack FROM packs WHERE state = ? ORDER BY pack", (DAMAGED,))
         return tuple(pack for (pack,) in found)
 
     def mended(self, pack: bytes) -> None:
         """Remember that what is needed of a damaged pack lies in others too."""
         with self._rows:
-            self._rows.execute("UPDATE packs SET state = ? WHERE pack = ?", (_MENDED, pack))
+            self._rows.execute("UPDATE packs SET state = ? WHERE pack = ? AND state = ?", (MENDED, pack, DAMAGED))
 
     def least_checked(self, before_s: float) -> bytes | None:
         """Return the pack that was written, met or checked longest ago, if that was before this instant (Unix time)."""
         row: tuple[bytes] | None = self._rows.execute(
-            "SELECT pack FROM packs WHERE state = ? AND checked < ? ORDER BY checked, number", (_GOOD, before_s)
+            "SELECT pack FROM packs WHERE state = ? AND checked < ? ORDER BY checked, number", (GOOD, before_s)
         ).fetchone()
         return row[0] if row else None
 
@@ -193,7 +270,7 @@ class ChunkIndex:
 
     def packs(self) -> list[bytes]:
         """Return the names of all packs that are not known to be damaged."""
-        found = self._rows.execute("SELECT pack FROM packs WHERE state = ? ORDER BY pack", (_GOOD,))
+        found = self._rows.execute("SELECT pack FROM packs WHERE state = ? ORDER BY pack", (GOOD,))
         return [pack for (pack,) in found]
 
     def close(self) -> None:
@@ -210,7 +287,8 @@ class ChunkIndex:
                 # Numbers are used again.
                 self._head_of.cache_clear()
             number = self._rows.execute(
-                "INSERT INTO packs (pack, key_version, salt, size, state, checked) VALUES (?, ?, ?, ?, ?, unixepoch())",
+                "INSERT INTO packs (pack, key_version, salt, size, state, checked, met) "
+                "VALUES (?, ?, ?, ?, ?, unixepoch(), unixepoch())",
                 (head.pack, head.key_version, head.salt, size, state),
             ).lastrowid
             self._rows.executemany(
@@ -223,6 +301,11 @@ class ChunkIndex:
             "SELECT pack, key_version, salt FROM packs WHERE number = ?", (number,)
         ).fetchone()
         return PackHead(pack, key_version, salt)
+
+
+def _numbers(*unsigned: int) -> tuple[int, ...]:
+    """SQLite's integers have a sign; a head may say any number of 64 bits."""
+    return tuple(number - _UNSIGNED if number >> 63 else number for number in unsigned)
 
 
 def fetch_footer(store: Store, keys: VolumeKeys, pack: bytes, *, size: int) -> tuple[PackHead, list[BlobPlace]]:

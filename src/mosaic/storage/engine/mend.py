@@ -13,6 +13,7 @@ from pathlib import Path
 from mosaic.core.errors import Corrupt
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.changes import Hints
+from mosaic.storage.engine.condemning import NOTHING, Condemning
 from mosaic.storage.engine.damage import SourceDamaged
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mended import mark_mended
@@ -40,6 +41,7 @@ def replicate_and_mend(
     nodes: NodeMap,
     taken_ns: int,
     hints: Hints | None = None,
+    condemning: Condemning = NOTHING,
     on_progress: OnProgress = ignore_progress,
 ) -> Mending:
     """Do what `replicate` does, and write everything anew when the store was found damaged.
@@ -61,6 +63,7 @@ def replicate_and_mend(
                 nodes=nodes,
                 taken_ns=taken_ns,
                 hints=hints,
+                condemning=condemning,
                 on_progress=on_progress,
             )
             return Mending(done, ())
@@ -79,6 +82,7 @@ def replicate_and_mend(
         nodes=nodes,
         taken_ns=taken_ns,
         hints=hints,
+        condemning=condemning,
         on_progress=on_progress,
     )
     return Mending(done, damaged)

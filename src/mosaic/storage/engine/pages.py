@@ -14,6 +14,8 @@ from mosaic.storage.engine.damage import TreeMalformed
 
 ROOT_MAGIC = b"MOSAROOT"
 ROOT_VERSION = 1
+ROOT_CONDEMNING = 2
+"""The version of a volume from which packs were ever collected: who doesn't know it must not write to the volume."""
 
 _PAGE = struct.Struct(">BI")
 _ITEM = struct.Struct(">HI")
@@ -31,7 +33,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The root record. `next_node` is the lowest number that no node has had."""
+    """The root record. `next_node` is the lowest number that no node has had; `condemns`: packs may be condemned."""
 
     level: int
     top: bytes
@@ -39,6 +41,7 @@ class Root:
     files: int
     directories: int
     content_bytes: int
+    condemns: bool = False
 
 
 def item_bytes(key: bytes, value: bytes) -> int:
@@ -81,7 +84,7 @@ def encode_root(root: Root) -> bytes:
     """Return the root record's bytes."""
     return _ROOT.pack(
         ROOT_MAGIC,
-        ROOT_VERSION,
+        ROOT_CONDEMNING if root.condemns else ROOT_VERSION,
         root.level,
         root.top,
         root.next_node,
@@ -97,6 +100,6 @@ def decode_root(content: bytes) -> Root:
         magic, version, level, top, next_node, files, directories, content_bytes = _ROOT.unpack(content)
     except struct.error as error:
         raise TreeMalformed("the root record has a wrong length") from error
-    if magic != ROOT_MAGIC or version != ROOT_VERSION:
-        raise TreeMalformed(f"this is no root record of version {ROOT_VERSION}")
-    return Root(level, top, next_node, files, directories, content_bytes)
+    if magic != ROOT_MAGIC or version not in (ROOT_VERSION, ROOT_CONDEMNING):
+        raise TreeMalformed(f"this is no root record of version {ROOT_VERSION} or {ROOT_CONDEMNING}")
+    return Root(level, top, next_node, files, directories, content_bytes, version == ROOT_CONDEMNING)

@@ -3,6 +3,7 @@
     N node                  what a file is: type, mode, owner, times, size, xattrs, content
     G node index            64 chunk ids of a big file
     E parent name           a directory entry: the node of that name
+    C pack                  the pack is condemned: since which head, and its instant
 
 Keys sort so that a directory's entries lie together, and so do a file's
 groups; nodes that were made together have neighbouring numbers. A record
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
+from mosaic.core.collecting import Condemned
 from mosaic.crypto.hashing import BLOB_ID_BYTES
 from mosaic.storage.engine.damage import TreeMalformed
 
@@ -35,7 +37,9 @@ _GROUP_KEY = struct.Struct(">BQQ")
 _NODE = struct.Struct(">BHIIqIQIH")
 _XATTR = struct.Struct(">HI")
 _U64 = struct.Struct(">Q")
-_NODE_TAG, _GROUP_TAG, _ENTRY_TAG = b"NGE"
+_CONDEMNED_KEY = struct.Struct(">B16s")
+_CONDEMNED = struct.Struct(">QQ")
+_NODE_TAG, _GROUP_TAG, _ENTRY_TAG, _CONDEMNED_TAG = b"NGEC"
 
 Xattrs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -105,6 +109,9 @@ ALL_RECORDS = (b"", b"\xff")
 ALL_ENTRIES = (_KEY.pack(_ENTRY_TAG, 0), bytes([_ENTRY_TAG + 1]))
 
 
+ALL_CONDEMNED = (bytes([_CONDEMNED_TAG]), bytes([_CONDEMNED_TAG + 1]))
+
+
 def is_entry(key: bytes) -> bool:
     """Return whether the key is a directory entry's."""
     return key[0] == _ENTRY_TAG
@@ -153,6 +160,23 @@ def decode_entry(value: bytes) -> int:
     if node > NODE_MAX:
         raise TreeMalformed("an entry points at a number that no node has")
     return node
+
+
+def condemned_key(pack: bytes) -> bytes:
+    """Return the key of the record that condemns a pack."""
+    return _CONDEMNED_KEY.pack(_CONDEMNED_TAG, pack)
+
+
+def encode_condemned(condemned: Condemned) -> bytes:
+    """Return the value of the record that condemns a pack."""
+    return _CONDEMNED.pack(condemned.seq, condemned.at_ns)
+
+
+def decode_condemned(key: bytes, value: bytes) -> Condemned:
+    """Return what a record says that condemns a pack."""
+    if len(key) != _CONDEMNED_KEY.size or len(value) != _CONDEMNED.size:
+        raise TreeMalformed("a condemned pack's record has a wrong length")
+    return Condemned(key[1:], *_CONDEMNED.unpack(value))
 
 
 def encode_node(node: Node) -> bytes:

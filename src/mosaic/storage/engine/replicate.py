@@ -16,6 +16,7 @@ from mosaic.storage.engine.ahead import Met, OpenDirectory, ReadAhead, Ready, di
 from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components, open_beneath, open_root
 from mosaic.storage.engine.changes import Hints, Spot
+from mosaic.storage.engine.condemning import NOTHING, Condemning, stage_condemned
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.grow import grow
 from mosaic.storage.engine.hinted import HintedWalk, HintsUnusable
@@ -54,6 +55,7 @@ def replicate(
     nodes: NodeMap,
     taken_ns: int,
     hints: Hints | None = None,
+    condemning: Condemning = NOTHING,
     on_progress: OnProgress = ignore_progress,
 ) -> Replication:
     """Upload the snapshot; every object is durable in the store when this returns.
@@ -66,7 +68,9 @@ def replicate(
     just before the snapshot was cut: files changed later than one second
     before it are read again next time, for their clock may not have ticked.
     `hints` say where the snapshot differs from the one that `nodes` remembers:
-    then only there is looked. Hints that do not fit are not used.
+    then only there is looked. Hints that do not fit are not used. `condemning`
+    is what the new state says of packs beyond what the previous one says;
+    `known` must not count them already.
 
     Nothing changed: nothing is sent and `previous` is returned. May be killed
     at any point and called again; packs that were finished are used again.
@@ -93,7 +97,8 @@ def replicate(
                 run = _look(top_fd, prior, previous, nodes, stage, uploader, hints, on_progress)
             finally:
                 os.close(top_fd)
-            root = previous if previous and not stage.count else run.finish(keys, known)
+            condemns = stage_condemned(stage, prior, known, condemning)
+            root = previous if previous and not stage.count else run.finish(keys, known, condemns=condemns)
             nodes.commit(root.root, taken_ns=taken_ns, source=hints.snapshot if hints else "")
         except BaseException:
             nodes.rollback()
@@ -223,7 +228,7 @@ class _Run:
                 self._nodes.forget(gone[at])
                 self.store.drop(gone[at + 1])
 
-    def finish(self, keys: VolumeKeys, known: ChunkIndex) -> RootRef:
+    def finish(self, keys: VolumeKeys, known: ChunkIndex, *, condemns: bool) -> RootRef:
         """Write the pages and the root record, and wait until everything is durable."""
 
         def write(page: bytes) -> bytes:
@@ -237,6 +242,7 @@ class _Run:
             files=self.files,
             directories=self.directories,
             content_bytes=self.content_bytes,
+            condemns=condemns,
         )
         blob = self._uploader.add(encode_root(record), Kind.ROOT)
         self._uploader.finish()

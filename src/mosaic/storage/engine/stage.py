@@ -36,7 +36,9 @@ class Stage:
     def in_order(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield (key, value or None) by ascending key."""
         self._write()
-        yield from self._rows.execute("SELECT key, value FROM changes ORDER BY key")
+        # Not `yield from`: that closes the cursor when it is given up, which fails once the stage was closed.
+        for row in self._rows.execute("SELECT key, value FROM changes ORDER BY key"):  # noqa: UP028
+            yield row
 
     def close(self) -> None:
         """Drop everything."""

@@ -23,14 +23,15 @@ class Store(Protocol):
        name, at most one returns normally. A bucket that knows no conditional
        writes keeps this one after another only, and not at the same moment
        (`mosaic.adapters.s3.blobs`): heads are then kept by the Hive as well.
-    4. A store adds no meaning: it never looks into the bytes.
+    4. A deleted object is gone: no later `get` or `list` shows it.
+    5. A store adds no meaning: it never looks into the bytes.
 
     Rights of a caller:
 
-    5. Every verb may be called again after an unknown outcome (an Unavailable
+    6. Every verb may be called again after an unknown outcome (an Unavailable
        error, a lost reply, a crash); `put` with the same name and bytes is
        then a success.
-    6. Verbs may be called from several threads at once.
+    7. Verbs may be called from several threads at once.
 
     Errors are those of `mosaic.adapters.blobs`: `ObjectMissing` (NotFound),
     `ObjectExists` (Conflict), `ObjectDamaged` (Corrupt), `ObjectRefused` and
@@ -55,6 +56,14 @@ class Store(Protocol):
 
         ObjectDamaged is raised when the object ends before that, ObjectMissing
         when there is none.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete an object for good. One that is not there is deleted already.
+
+        Only what a collection condemned a day ago, or let go, may be deleted
+        (`mosaic.storage.engine.collect`); a store may refuse it to anybody else.
         """
         ...
 

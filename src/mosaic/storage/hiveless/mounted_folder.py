@@ -53,6 +53,11 @@ class MountedFolder:
         self._check()
         return self._store.get_range(name, offset, length)
 
+    def delete(self, name: str) -> None:
+        """See `Store.delete`."""
+        self._check()
+        self._store.delete(name)
+
     def list(self, prefix: str) -> Iterator[ObjectEntry]:
         """See `Store.list`."""
         self._check()
