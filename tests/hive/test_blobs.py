@@ -147,3 +147,19 @@ def stall(http: httpx2.Client, path: str) -> HTTPConnection:
         connection.putheader(name, value)
     connection.endheaders(b"only the beginning")
     return connection
+
+
+def test_only_packs_and_heads_are_deleted_and_only_by_the_holder(http: httpx2.Client, joined: Join) -> None:
+    pack = "p-" + "ab" * 16
+    assert http.put(f"/objects/{pack}", content=b"pack").status_code == 201
+    assert http.put("/objects/e-1", content=b"envelope").status_code == 201
+    refused = http.delete("/objects/e-1")
+    assert (refused.status_code, refused.json()["code"]) == (422, "object-not-deleted")
+    assert http.get("/objects/e-1").content == b"envelope"
+    bearer = {"Authorization": f"Bearer {joined('shed').welcomes[-1].token}"}
+    fenced = http.delete(f"/objects/{pack}", headers=bearer)
+    assert (fenced.status_code, fenced.json()["code"]) == (409, "fenced")
+    assert http.get(f"/objects/{pack}").content == b"pack"
+    assert http.delete(f"/objects/{pack}").status_code == 204
+    assert http.delete(f"/objects/{pack}").status_code == 204
+    assert http.get(f"/objects/{pack}").status_code == 404

@@ -121,20 +121,35 @@ class FakeHive:
         if may_go_on is not None:
             may_go_on.wait(20)
         with self.lock:
-            match (kind, method, name):
-                case ("objects", "PUT", str()):
-                    is_fenced = self.objects_are_fenced and token != volume.token
-                    return _problem(409, "fenced") if is_fenced else _put(volume, name, body)
-                case ("objects", "GET", str()):
-                    return _get(volume, name, byte_range)
-                case ("objects", "GET", None):
-                    return _list(volume, {key: values[0] for key, values in parse_qs(parts.query).items()})
-                case ("heads", "POST", None):
-                    return _commit(volume, found[1], body, token)
-                case ("heads", "GET", str()):
-                    return _head(volume, name)
-                case _:
-                    return _problem(405, "refused")
+            if kind == "heads":
+                return _heads(volume, found[1], method, name, body, token)
+            return self._objects(volume, method, name, body, token, (parts.query, byte_range))
+
+    def _objects(
+        self,
+        volume: FakeVolume,
+        method: str,
+        name: str | None,
+        body: bytes,
+        token: str,
+        asked: tuple[str, str | None],
+    ) -> Answer:
+        query, byte_range = asked
+        match (method, name):
+            case ("PUT", str()):
+                is_fenced = self.objects_are_fenced and token != volume.token
+                return _problem(409, "fenced") if is_fenced else _put(volume, name, body)
+            case ("DELETE", str()):
+                if volume.token not in (None, token):
+                    return _problem(409, "fenced")
+                volume.objects.pop(name, None)
+                return Answer(204)
+            case ("GET", str()):
+                return _get(volume, name, byte_range)
+            case ("GET", None):
+                return _list(volume, {key: values[0] for key, values in parse_qs(query).items()})
+            case _:
+                return _problem(405, "refused")
 
     def loses_this_reply(self) -> bool:
         with self.lock:
@@ -186,6 +201,16 @@ def _commit(volume: FakeVolume, name: str, signed: bytes, token: str) -> Answer:
     return _json(200, HeadAccepted(head_hash(signed)))
 
 
+def _heads(volume: FakeVolume, volume_name: str, method: str, name: str | None, body: bytes, token: str) -> Answer:
+    match (method, name):
+        case ("POST", None):
+            return _commit(volume, volume_name, body, token)
+        case ("GET", str()):
+            return _head(volume, name)
+        case _:
+            return _problem(405, "refused")
+
+
 def _head(volume: FakeVolume, name: str) -> Answer:
     if name == "newest":
         return _json(200, HeadAnswer(volume.newest, volume.heads[-1].hex() if volume.heads else None))
@@ -218,7 +243,7 @@ def _handler(hive: FakeHive) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 self.wfile.write(answer.body)
 
-        do_GET = do_PUT = do_POST = _serve
+        do_GET = do_PUT = do_POST = do_DELETE = _serve
 
         def log_message(self, format: str, *args: object) -> None:
             return

@@ -10,6 +10,7 @@ are immutable and at most 64 MiB.
 | PUT /api/volumes/{volume}/objects/{name} (octets) | 201; 200 if these very bytes are there; 409 `object-exists` if others are |
 | GET /api/volumes/{volume}/objects/{name} (Range allowed) | 200 or 206 octets; 404 |
 | GET /api/volumes/{volume}/objects?prefix=&after=&limit= | ObjectList, sorted by name |
+| DELETE /api/volumes/{volume}/objects/{name} | 204, also when it is gone; 409 `fenced`; only packs and heads |
 | POST /api/volumes/{volume}/heads (octets: a signed head) | HeadAccepted; 409 `fenced` or `head-stale` with the newest head |
 | GET /api/volumes/{volume}/heads?before=&limit= | HeadList, the newest first |
 | GET /api/volumes/{volume}/heads/newest | HeadAnswer |

@@ -10,7 +10,7 @@ bytes are ciphertext: nothing here can tell what they mean.
 import re
 from itertools import islice
 
-from litestar import Response, get, put
+from litestar import Response, delete, get, put
 from litestar.params import FromPath, FromQuery
 
 from mosaic.adapters.blobs import FolderStore, ObjectDamaged, ObjectMissing, check_name
@@ -19,15 +19,27 @@ from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.sessions import SpeaksFor
 from mosaic.core.errors import Refused
 from mosaic.core.ids import AccountId, VolumeId
-from mosaic.core.lease import fenced
+from mosaic.core.lease import fenced, require_holder
 from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import Reader, Session, require_admitted
 from mosaic.wire.blobs import MAX_OBJECT_BYTES, ObjectList
 
+_DELETABLE = ("p-", "h-")
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})", re.ASCII)
 _MOST_LISTED = 1000
+
+
+class NotDeleted(Refused):
+    """An object is not one that retention ever lets go."""
+
+    code = "object-not-deleted"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is neither a pack nor a head, and stays", hint="this is a mistake in the Device; please report it"
+        )
 
 
 class RangeUnsatisfiable(Refused):
@@ -105,6 +117,18 @@ async def list_objects(
     return await hive.in_thread(page)
 
 
+@delete("/api/volumes/{volume:str}/objects/{name:str}", status_code=204)
+async def delete_object(volume: FromPath[str], name: FromPath[str], hive: TheHive, session: Session) -> None:
+    """Delete a pack or a mirrored head for good. Only who holds the lease may, and nothing else is ever deleted."""
+    check_name(name)
+    require_admitted(session)
+    if not name.startswith(_DELETABLE):
+        raise NotDeleted(name)
+    await hive.read(lambda tx: _require_holder(tx, VolumeId(volume), session))
+    store = hive.blobs.volume(VolumeId(volume))
+    await hive.in_thread(lambda: store.delete(name))
+
+
 async def _readable(hive: Hive, volume: str, reader: AccountId) -> FolderStore:
     await hive.read(lambda tx: require_own(tx, VolumeId(volume), reader))
     return hive.blobs.volume(VolumeId(volume))
@@ -125,6 +149,15 @@ def _require_writer(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
         raise fenced(placement.lease) if placement else VolumeUnknown()
 
 
+def _require_holder(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
+    require_own(tx, volume, session.account)
+    known = volumes.get(tx, volume)
+    placement = placements.get(tx, known.installation) if known else None
+    if placement is None:
+        raise VolumeUnknown
+    require_holder(placement.lease, session.holder, placement.lease.epoch)
+
+
 def _put(store: FolderStore, name: str, content: bytes) -> bool:
     existed = _exists(store, name)
     store.put(name, content)
@@ -139,4 +172,4 @@ def _exists(store: FolderStore, name: str) -> bool:
     return True
 
 
-handlers = [put_object, get_object, list_objects]
+handlers = [put_object, get_object, list_objects, delete_object]
