@@ -59,7 +59,7 @@ def test_the_hints_are_found() -> None:
     assert meant("trash list|restore NAME") == [["trash", "list", "NAME"], ["trash", "restore", "NAME"]]
 
 
-@pytest.mark.parametrize("line", ["volume verify", "move NAME --callof", "frobnicate"])
+@pytest.mark.parametrize("line", ["volume frobnicate", "move NAME --callof", "frobnicate"])
 def test_what_does_not_exist_is_found_out(line: str) -> None:
     with pytest.raises(AssertionError, match="tells people to type"):
         test_a_hint_names_a_command_that_exists(line, "here")

@@ -39,7 +39,7 @@ COMMANDS = {
     "move": ("move", "move", "Move an app with its data to another Device."),
     "uninstall": ("trash", "uninstall", "Uninstall an app; its data stays in the trash for 30 days."),
     "trash": ("trash", "trash", "List and restore uninstalled apps."),
-    "volume": ("volume", "volume", "List and show encrypted volumes."),
+    "volume": ("volume", "volume", "List encrypted volumes, look into their past, and prove that it comes back."),
     "doctor": ("doctor", "doctor", "Check this machine and the way to the Hive."),
 }
 
@@ -94,9 +94,9 @@ def run(words: list[str]) -> int:
     """Run one command and return its exit code."""
     as_json = "--json" in words
     try:
-        mosaic.main(words, prog_name="mosaic", standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
+        # Commands return nothing; what comes back is the code with which one ended early.
+        ended = mosaic.main(words, prog_name="mosaic", standalone_mode=False)
+        return ended if isinstance(ended, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         # Somebody who types a group alone asks what is in it.
         click.echo(error.format_message(), err=True)
@@ -113,7 +113,6 @@ def run(words: list[str]) -> int:
         return 1
     except OSError as error:
         return _fail("machine", *_machine_says(error), code=1, as_json=as_json)
-    return 0
 
 
 def _fail(name: str, message: str, hint: str, *, code: int, as_json: bool) -> int:

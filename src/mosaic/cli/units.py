@@ -30,6 +30,21 @@ def ago(instant_ns: int | None) -> str:
     return f"{duration((time.time_ns() - instant_ns) / 1e9)} ago"
 
 
+def second(instant_ns: int) -> str:
+    """Return an instant in this machine's time zone, to the second, as `--at` takes it."""
+    try:
+        at = datetime.fromtimestamp(instant_ns // 10**9).astimezone()
+    except (ValueError, OverflowError, OSError):
+        # A clock that was wrong may have said any instant.
+        return f"{instant_ns // 10**9} s since 1970"
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def zoned(naive: datetime) -> datetime:
+    """Return a time as it is meant on this machine."""
+    return naive.astimezone()
+
+
 def day(instant_ns: int) -> str:
     """Return an instant in this machine's time zone, to the minute."""
     return datetime.fromtimestamp(instant_ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -80,7 +80,7 @@ class SnapshotUnknown(NotFound):
     code = "snapshot-unknown"
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, hint="leave `--at` out for the newest; `mosaic volume show KEY` says when that was")
+        super().__init__(reason, hint="`mosaic volume snapshots NAME` shows those that there are")
 
 
 class SnapshotAmbiguous(Refused):

@@ -1,26 +1,50 @@
-"""`mosaic volume list|show`."""
+"""`mosaic volume list|show`, and where the other commands about volumes are."""
+
+import importlib
 
 import click
 
 from mosaic.cli.connection import connected
 from mosaic.cli.output import Output, json_option
+from mosaic.cli.past.named import named
 from mosaic.cli.shown import last_saved
-from mosaic.cli.units import ago, size
-from mosaic.core.errors import NotFound
+from mosaic.cli.units import ago, second, size
 from mosaic.wire.api import Volume
 
+# Command → module of mosaic.cli.commands, its attribute, and the help line: each is imported when it is called.
+OTHERS = {
+    "snapshots": ("volume_snapshots", "snapshots", "List what can be gone back to."),
+    "browse": ("volume_browse", "browse", "Look into a snapshot, and fetch a file of it."),
+    "export": ("volume_export", "export", "Write a snapshot, or a part of it, as tar."),
+    "verify": ("volume_verify", "verify", "Read and check everything that is stored."),
+    "drill": ("volume_drill", "drill", "Prove that a snapshot comes back."),
+}
 
-class VolumeUnknown(NotFound):
-    """No volume has a key that begins like this, or several have."""
 
-    code = "volume-unknown"
+class VolumeCommands(click.Group):
+    """The commands of this file, and those of `OTHERS`."""
 
-    def __init__(self, name: str, count: int) -> None:
-        said = "no volume's key begins" if count == 0 else f"{count} volumes' keys begin"
-        super().__init__(f"{said} with {name!r}", hint="`mosaic volume list` shows them")
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, those of this file first."""
+        return [*super().list_commands(ctx), *OTHERS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in OTHERS:
+            return super().get_command(ctx, cmd_name)
+        module, attribute, _ = OTHERS[cmd_name]
+        command = getattr(importlib.import_module(f"mosaic.cli.commands.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        own = [(name, self.commands[name].get_short_help_str(80)) for name in super().list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([*own, *((name, line) for name, (_, _, line) in OTHERS.items())])
 
 
-@click.group()
+@click.group(cls=VolumeCommands)
 def volume() -> None:
     """Encrypted volumes and their replicas."""
 
@@ -42,17 +66,13 @@ def show(out: Output, key: str) -> None:
     """Show one volume by the beginning of its KEY, or by its app's name."""
     with connected() as hive:
         volumes = hive.get("/api/volumes", list[Volume])
-    # Of an app's own volumes the one with its data is meant; its link's is found by its key.
-    named = [one for one in volumes if one.name == key and one.kind == "data"]
-    found = named or [one for one in volumes if one.volume.startswith(key)]
-    if len(found) != 1:
-        raise VolumeUnknown(key, len(found))
-    one = found[0]
+    one = named(volumes, key)
     lines = [
         f"{one.volume}",
         f"  app:              {one.name} ({one.kind})",
         f"  newest head:      {one.newest_head or 'none'}",
         f"  newest snapshot:  {ago(one.newest_instant_ns)}",
+        f"  restorable:       {_proved(one)}",
     ]
     for report in one.reports:
         lines.append(f"  here:             {report.state}, {size(report.waiting_bytes)} waiting, {last_saved(report)}")
@@ -62,3 +82,16 @@ def show(out: Output, key: str) -> None:
 
 def _state(one: Volume) -> str:
     return ", ".join(last_saved(report) for report in one.reports) or "not on any Device now"
+
+
+def _proved(one: Volume) -> str:
+    failed = one.last_drill if one.last_drill is not None and one.last_drill.drill.differing else None
+    said = "never tried; `mosaic volume drill NAME` proves it"
+    if one.proved is not None:
+        drill = one.proved.drill
+        said = (
+            f"proved {ago(one.proved.at_ns)} for the snapshot of {second(one.proved.instant_ns)}: {drill.files} files"
+        )
+    if failed is not None:
+        said += f". The last drill FAILED {ago(failed.at_ns)}: {failed.drill.differing} paths differ"
+    return said

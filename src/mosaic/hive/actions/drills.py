@@ -20,7 +20,7 @@ class DrillUnusable(Refused):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"this is no drill's result: {reason}",
-            hint="nothing was taken down; `mosaic volume list` shows the volumes and their newest snapshots",
+            hint="nothing was taken down; `mosaic volume drill NAME` tells its own",
         )
 
 

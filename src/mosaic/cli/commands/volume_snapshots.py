@@ -1,0 +1,72 @@
+"""`mosaic volume snapshots`: what can be gone back to. Needs no passphrase: heads are signed, not hidden."""
+
+import click
+import msgspec
+
+from mosaic.cli.output import Output, json_option
+from mosaic.cli.past.asked import Asked, asked_of
+from mosaic.cli.past.opening import chosen, past_of
+from mosaic.cli.past.past import Past, PastSnapshot
+from mosaic.cli.units import second
+from mosaic.core.ids import HeadHash
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """One snapshot. `app_digest` (hex) is None for a volume that belongs to no app."""
+
+    head: str
+    seq: int
+    instant_ns: int
+    epoch: str
+    device: str
+    device_name: str
+    app_digest: str | None
+    config_revision: int
+    label: str
+
+
+@click.command()
+@asked_of
+@json_option
+def snapshots(out: Output, asked: Asked) -> None:
+    """List the snapshots of the volume NAME (an app's name, or the beginning of a key), the newest first.
+
+    With --at only the one that is meant. Every command of the time machine
+    takes --at with a snapshot's number, its hash, or an instant.
+    """
+    with past_of(asked) as past:
+        found = [chosen(past, asked.at)] if asked.at is not None else _once(past)
+        shown = [_shown(past, one) for one in found]
+    rows = [
+        [second(one.instant_ns), str(one.seq), at.short, one.label, one.device_name, one.epoch, _app(one)]
+        for one, at in zip(shown, found, strict=True)
+    ]
+    columns = ["WHEN", "NUMBER", "HASH", "CONSISTENCY", "DEVICE", "EPOCH", "APP"]
+    out.table(shown, columns, rows, empty=f"{past.name} has no snapshot yet.")
+
+
+def _once(past: Past) -> list[PastSnapshot]:
+    # A head that is committed while pages are read would come twice.
+    found: dict[HeadHash, PastSnapshot] = {}
+    for one in past.snapshots():
+        found.setdefault(one.hash, one)
+    return list(found.values())
+
+
+def _shown(past: Past, one: PastSnapshot) -> Shown:
+    head = one.head
+    return Shown(
+        head=one.hash,
+        seq=head.seq,
+        instant_ns=head.instant_ns,
+        epoch=str(head.epoch),
+        device=head.device,
+        device_name=past.device_name(head.device),
+        app_digest=head.app_digest.hex() if head.app_digest else None,
+        config_revision=head.config_revision,
+        label=one.label,
+    )
+
+
+def _app(one: Shown) -> str:
+    return one.app_digest[:12] if one.app_digest else "none"
