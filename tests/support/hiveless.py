@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mosaic.core.ids import VolumeId
 from mosaic.storage.serve import serving
 from mosaic.wire.hiveless import HivelessVolume
 from support.storage_daemon import TestDaemon, place
@@ -51,6 +52,9 @@ class Machine:
         found = [one for one in self.daemon.client.hiveless().volumes if one.name == name]
         assert found, "there is no such volume"
         return found[0]
+
+    def id_of(self, volume: HivelessVolume) -> VolumeId:
+        return VolumeId(volume.public_key)
 
     def write(self, text: str, name: str = "notes", file: str = "page") -> None:
         """Write a file as a container would."""

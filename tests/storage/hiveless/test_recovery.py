@@ -1,0 +1,123 @@
+"""Coming back with little: the store and the recovery code, or the store and the key file and no Mosaic at all."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mosaic.adapters import process
+from mosaic.cli.main import mosaic
+from support.hiveless import Machine, machine
+
+pytestmark = pytest.mark.btrfs
+
+TOOLS = Path(__file__).parents[3] / "tools"
+SAVED = "saved on this machine only"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / "nas"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def here(btrfs_path: Path) -> Iterator[Machine]:
+    with machine(btrfs_path, "here") as found:
+        yield found
+
+
+@pytest.fixture
+def there(btrfs_path: Path) -> Iterator[Machine]:
+    with machine(btrfs_path, "there") as found:
+        yield found
+
+
+def ask(*words: object, fails: bool = False) -> str:
+    """Type a command; return what it printed."""
+    done = CliRunner().invoke(mosaic, ["storage", *map(str, words)], standalone_mode=False)
+    assert (done.exception is not None) == fails, done.exception
+    return done.output if not fails else str(done.exception)
+
+
+def test_a_volume_is_restored_on_another_machine_from_the_store_and_the_recovery_code(
+    here: Machine, there: Machine, store: Path, tmp_path: Path
+) -> None:
+    here.made("other", store=store)
+    here.made(store=store)
+    here.write("hello")
+    here.save()
+    here.save("other")
+    waiting = here.state / "recovery" / "notes"
+    assert (waiting.stat().st_mode & 0o777, waiting.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    code = ask("recovery", "notes", "--state", here.state).splitlines()[0]
+    assert not waiting.exists()
+    assert "each is shown once" in ask("recovery", "notes", "--state", here.state, fails=True)
+
+    (tmp_path / "code").write_text(code.lower())
+    said = ask("key-file", "--store", store, "--to", tmp_path / "key", "--code-file", tmp_path / "code")
+    assert "-o take-over=yes" in said
+    there.made(store=store, key_file=tmp_path / "key", take_over="yes")
+    there.wait_for(SAVED)
+    assert there.read() == "hello"
+
+
+def test_a_recovery_code_of_another_volume_opens_nothing(here: Machine, store: Path, tmp_path: Path) -> None:
+    here.made(store=store)
+    here.write("hello")
+    here.save()
+    (tmp_path / "elsewhere").mkdir()
+    here.made("other", store=tmp_path / "elsewhere")
+    (tmp_path / "code").write_text(ask("recovery", "other", "--state", here.state).splitlines()[0])
+    said = ask("key-file", "--store", store, "--to", tmp_path / "key", "--code-file", tmp_path / "code", fails=True)
+    assert "opens none of the 1 envelopes" in said
+    assert not (tmp_path / "key").exists()
+
+
+def test_the_store_and_the_key_file_are_enough_without_mosaic(here: Machine, store: Path, tmp_path: Path) -> None:
+    made = here.made(store=store)
+    here.write("hello")
+    here.save()
+    options = ["--store", str(store / made.public_key), "--seed-file", made.key_file, "--to", str(tmp_path / "back")]
+    process.run([sys.executable, str(TOOLS / "rescue.py"), *options], deadline_seconds=60)
+    assert (tmp_path / "back" / "data" / "page").read_text() == "hello"
+
+
+def test_the_store_and_the_recovery_code_are_enough_without_mosaic(here: Machine, store: Path, tmp_path: Path) -> None:
+    made = here.made(store=store)
+    here.write("hello")
+    here.save()
+    (tmp_path / "code").write_text(ask("recovery", "notes", "--state", here.state).splitlines()[0])
+    options = ["--code-file", str(tmp_path / "code"), "--seed-file", str(tmp_path / "seed")]
+    folder = ["--store", str(store / made.public_key)]
+    process.run([sys.executable, str(TOOLS / "recover_seed.py"), *folder, *options], deadline_seconds=60)
+    assert (tmp_path / "seed").read_text() == Path(made.key_file).read_text()
+
+
+def test_people_see_how_safe_each_volume_is_and_no_secret(
+    here: Machine, store: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert "no volumes without a Hive" in ask("volumes", "--state", here.state)
+    made = here.made(store=store)
+    here.write("hello")
+    here.save()
+    listed = ask("volumes", "--state", here.state)
+    assert [word in listed for word in ("notes", made.public_key[:12], SAVED, str(store))] == [True] * 4
+    status = here.status()
+    assert {"public_key", "store", "state", "last_replicated", "bytes_waiting"} <= set(status)
+    assert status["last_replicated"].endswith("Z")
+    assert "no replica" in status["remark"]
+    here.remove()
+    assert "notes" in ask("trash", "list", "--state", here.state)
+    assert "is back" in ask("trash", "restore", "notes", "--state", here.state)
+    here.remove()
+    assert "is deleted" in ask("trash", "delete", "notes", "--yes", "--state", here.state)
+    assert "empty" in ask("trash", "list", "--state", here.state)
+    seed = Path(made.key_file).read_text().strip()
+    code = (here.state / "recovery" / "notes").read_text().strip()
+    log = capfd.readouterr().err
+    assert "recovery_code_waits" in log
+    assert [secret in listed + str(status) + log for secret in (seed, code)] == [False, False]
