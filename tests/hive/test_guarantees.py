@@ -128,17 +128,25 @@ def test_g10_a_hive_that_was_away_finds_the_app_running_and_moves_nothing(owner:
     settled(owner, attic)
 
 
-def test_g1_a_hive_that_went_back_in_time_grants_nothing(owner: Owner, joined: Join) -> None:
+def test_g1_a_hive_that_went_back_in_time_grants_nothing_until_it_has_heard_what_it_lost(
+    owner: Owner, joined: Join
+) -> None:
     attic = joined("attic")
     made = owner.install()
     settled(owner, attic)
     epoch = owner.installation().epoch
     attic.disconnect()
-    later = epochs.parse(epoch)
-    attic.highest[made.installation] = str(epochs.Epoch(later.term, later.n + 5))
+    known = epochs.parse(epoch)
+    later = epochs.Epoch(known.term, known.n + 5)
+    attic.highest[made.installation] = str(later)
+    attic.obedient = False
+    attic.restart()
+    eventually(lambda: attic.goodbye is not None and attic.goodbye.retry)
     told = len(attic.told)
     attic.restart()
-    eventually(lambda: owner.devices()[0].connected and len(attic.told) > told)
-    assert owner.installation().epoch == epoch
-    assert (item := attic.assigned("notes")) is not None
-    assert item.epoch is None
+    assert attic.welcomes[-1].recovering
+    assert (owner.installation().epoch, len(attic.told)) == (epoch, told)
+    attic.recollect()
+    attic.report()
+    eventually(lambda: (item := attic.assigned("notes")) is not None and item.epoch is not None)
+    assert epochs.parse(owner.installation().epoch) > later

@@ -42,6 +42,7 @@ from mosaic.wire.channel import (
 from mosaic.wire.command import Command, CommandResult
 from mosaic.wire.enrol import Enrol, Enrolled, JoinToken, NewVolume
 from mosaic.wire.head import CONTEXT, Head, body
+from mosaic.wire.recollection import Recollection, RememberedInstallation, RememberedVolume
 from mosaic.wire.report import (
     InstallationPhase,
     InstallationReport,
@@ -67,6 +68,7 @@ class LocalVolume:
     seq: int = 0
     epoch: str | None = None
     acknowledged: int = 0
+    chain: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -146,6 +148,8 @@ class FakeDevice:
             self._blobs = HiveConnection(self._url, welcome.token, deadline_seconds=3)
         self._thread = threading.Thread(target=self._listen, args=(socket,), daemon=True)
         self._thread.start()
+        if welcome.recovering and self.obedient:
+            self.recollect()
         self.report()
         return welcome
 
@@ -202,6 +206,7 @@ class FakeDevice:
             assert answer == "accepted", answer
             volume.head, volume.seq, volume.epoch = head_hash(signed), volume.seq + 1, epoch or local.epoch
             volume.acknowledged += 1
+            volume.chain.append(signed.hex())
             return volume.head
 
     def signed_head(self, volume: LocalVolume, epoch: str) -> bytes:
@@ -220,6 +225,26 @@ class FakeDevice:
             flags=0,
         )
         return body(head) + signing.sign(volume.seed, CONTEXT, body(head))
+
+    def recollect(self) -> None:
+        """Tell a Hive that lost some of its past what is known here."""
+        with self.client() as client:
+            client.recollect(
+                Recollection(
+                    [
+                        RememberedInstallation(
+                            name,
+                            self.highest.get(name, "0.0"),
+                            local.epoch is not None and local.epoch == self.highest.get(name),
+                            [
+                                RememberedVolume(volume_id(volume.seed), volume.chain[-64:])
+                                for volume in local.volumes.values()
+                            ],
+                        )
+                        for name, local in self.local.items()
+                    ]
+                )
+            )
 
     def report(self) -> None:
         """Send a report of everything."""

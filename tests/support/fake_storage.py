@@ -19,7 +19,9 @@ from mosaic.wire.storage import (
     Failure,
     GoBack,
     GoingBack,
+    HeadsRequest,
     Hold,
+    KnownHeads,
     Phase,
     PoolState,
     Prefetch,
@@ -227,6 +229,9 @@ class FakeStorage:
                 raise StorageRefused(_failure("not-replaced", "the store has no replacement"))
             self._put(request.volume, replace(found, phase="absent", local=None, local_head=None, prefetched=None))
         return Done()
+
+    def heads(self, request: HeadsRequest) -> KnownHeads:
+        return KnownHeads([])
 
     def state(self, request: StateRequest) -> State:
         with self._changed:

@@ -15,6 +15,8 @@ from mosaic.adapters.api_client import HiveSilent, HiveUnreadable, check_address
 from mosaic.wire.account import AccountKeys
 from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.enrol import Enrol, Enrolled, JoinSecret, NewVolume
+from mosaic.wire.recollection import PATH as RECOLLECTION
+from mosaic.wire.recollection import Recollection
 
 Answer = TypeVar("Answer")
 
@@ -53,6 +55,10 @@ class DeviceClient:
     def bundle(self, digest: str) -> bytes:
         """Fetch an app's bundle. Checking its digest is the caller's."""
         return self._ask("GET", f"/api/device/bundles/{segment(digest)}")
+
+    def recollect(self, told: Recollection) -> None:
+        """Tell a Hive that lost some of its past what this Device knows."""
+        self._ask("POST", RECOLLECTION, told)
 
     def close(self) -> None:
         """Close the connections."""

@@ -162,6 +162,13 @@ class Bucket(Generic[T]):
         with self._ledger.transaction():
             self._ledger.execute("DELETE FROM entries WHERE bucket = ? AND key = ?", self._name, key)
 
+    def delete_between(self, first: str, end: str) -> None:
+        """Remove the entries from the key `first` to before `end`."""
+        with self._ledger.transaction():
+            self._ledger.execute(
+                "DELETE FROM entries WHERE bucket = ? AND key >= ? AND key < ?", self._name, first, end
+            )
+
     def items(self) -> dict[str, T]:
         """Return all entries, sorted by key."""
         rows = self._ledger.execute("SELECT key, value FROM entries WHERE bucket = ? ORDER BY key", self._name)

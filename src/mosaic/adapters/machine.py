@@ -28,3 +28,15 @@ def _kept_id() -> str:
         if kept and kept != "uninitialized":
             return kept
     return socket.gethostname()
+
+
+def file_system_of(folder: Path, *, table: Path = Path("/proc/self/mountinfo")) -> str:
+    """Return the type of the file system that a folder is on, such as `ext4` or `nfs4`; "" when nothing says it."""
+    resolved, best, found = folder.resolve(), -1, ""
+    for line in table.read_text(errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        # Spaces in a path are written as \040.
+        point = Path(before.split(" ")[4].replace("\\040", " "))
+        if len(point.parts) >= best and resolved.is_relative_to(point):
+            best, found = len(point.parts), after.split(" ")[0]
+    return found

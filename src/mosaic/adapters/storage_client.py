@@ -19,7 +19,9 @@ from mosaic.wire.storage import (
     Done,
     Failure,
     GoBack,
+    HeadsRequest,
     Hold,
+    KnownHeads,
     Prefetch,
     Release,
     SetAside,
@@ -30,7 +32,7 @@ from mosaic.wire.storage import (
     VolumeState,
 )
 
-Answer = TypeVar("Answer", Done, VolumeState, State, HivelessVolumes, RecoveryCode, NamedVolume)
+Answer = TypeVar("Answer", Done, VolumeState, State, KnownHeads, HivelessVolumes, RecoveryCode, NamedVolume)
 
 DEADLINE_SECONDS = 30.0
 """Verbs that take long start their work and return at once, so this is for a daemon that hangs."""
@@ -116,6 +118,10 @@ class StorageClient:
     def discard(self, request: Discard) -> Done:
         """Remove the local copy of a released volume. Raises StorageNotYet until it is known whether that may be."""
         return self._ask("discard", request, Done)
+
+    def heads(self, request: HeadsRequest) -> KnownHeads:
+        """Return the newest accepted heads of a volume that the daemon knows."""
+        return self._ask("heads", request, KnownHeads)
 
     def state(self, request: StateRequest) -> State:
         """Return everything; with `after`, wait for something newer."""

@@ -103,6 +103,8 @@ def adopt(lease: Lease, reports: Sequence[Recollection], *, term: int) -> Adopte
     A chain is valid when each head follows the one before it and it does not
     contradict the Hive's own newest head. The latest epoch wins, then the
     highest number: a later grant started from all that was accepted before.
+    Devices keep the newest heads only, so a chain may begin above the Hive's
+    own: what lies between is history that nobody knows any more, and no data.
     """
     newest: dict[VolumeId, AcceptedHead | None] = dict(lease.newest)
     for report in reports:
@@ -124,6 +126,8 @@ def _valid(chain: Sequence[OfferedHead], newest: AcceptedHead | None) -> bool:
     )
     if not linked or newest is None:
         return linked
+    if chain and chain[0].seq > newest.seq + 1:
+        return chain[0].epoch >= newest.epoch
     # The Hive's own newest head must be on the chain, or the chain would replace history that others have seen.
     ours = {newest.hash} & {head.hash for head in chain}
     return bool(ours) or (bool(chain) and chain[0].previous == newest.hash)

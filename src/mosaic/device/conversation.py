@@ -39,6 +39,7 @@ class Speakers:
     link: HiveLink
     fleet: Fleet
     commands: Commands
+    recollect: Callable[[], Coroutine[None, None, None]]
     report: Callable[[], Report]
     draw: Callable[[], float]
 
@@ -90,6 +91,8 @@ class _Conversation:
                 self._tasks = tasks
                 for part in (self._listen, self._speak, link.tell_storage):
                     self._start(part())
+                if self._welcome.recovering:
+                    self._start(self._speakers.recollect())
         finally:
             link.detach()
         if self._error is not None:

@@ -23,6 +23,7 @@ from mosaic.device.means import Means, Owner
 from mosaic.device.obey import obey
 from mosaic.device.observe import device_label
 from mosaic.device.outside import Engine, Storage
+from mosaic.device.recollect import recollect
 from mosaic.device.records import Records
 from mosaic.device.reporting import report
 from mosaic.wire.command import CommandBody
@@ -121,13 +122,16 @@ class Device:
 
         commands = Commands(self._records, self.means.clock, obeyed)
         try:
-            await stay_in_touch(Speakers(self._link, fleet, commands, self.report, self.means.draw))
+            await stay_in_touch(Speakers(self._link, fleet, commands, self._recollect, self.report, self.means.draw))
         except MosaicError as error:
             self._ending = error
             if isinstance(error, SessionSuperseded):
                 log.error("session_superseded", reason=error.message, hint=error.hint)
                 await fleet.abandon()
             scope.cancel()
+
+    async def _recollect(self) -> None:
+        await recollect(self._link, self.means.storage, self._records)
 
     async def _go_on_alone(self, fleet: Fleet) -> None:
         with anyio.move_on_after(self._config.alone_seconds):

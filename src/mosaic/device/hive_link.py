@@ -67,7 +67,9 @@ class HiveLink:
         )
         if welcome.admitted and self.identity.root_key is None:
             await self._fetch_root(self._hive)
-        self.connected.set()
+        if not welcome.recovering:
+            # One that recovers says nothing yet: as far as apps go, it is away.
+            self.connected.set()
 
     def detach(self) -> None:
         """The token is not good any more, or its connection is gone."""

@@ -15,6 +15,7 @@ from mosaic.adapters.docker.sights import Container, EngineVersion, Image
 from mosaic.wire import storage
 from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.enrol import Enrolled, NewVolume
+from mosaic.wire.recollection import Recollection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -117,6 +118,10 @@ class Storage(Protocol):
         """Remove the local copy of a released volume."""
         ...
 
+    def heads(self, request: storage.HeadsRequest) -> storage.KnownHeads:
+        """Return the newest accepted heads of a volume."""
+        ...
+
     def state(self, request: storage.StateRequest) -> storage.State:
         """Return everything, waiting for something newer when asked to."""
         ...
@@ -135,6 +140,10 @@ class Hive(Protocol):
 
     def bundle(self, digest: str) -> bytes:
         """Fetch an app's bundle."""
+        ...
+
+    def recollect(self, told: Recollection) -> None:
+        """Tell a Hive that lost some of its past what this Device knows."""
         ...
 
 

@@ -18,7 +18,7 @@ from litestar.types import Message, Scope
 from mosaic import __version__
 from mosaic.core.errors import MosaicError
 from mosaic.hive import problems
-from mosaic.hive.api import device_side, devices, events, heads, installations, objects, people, volumes
+from mosaic.hive.api import care, device_side, devices, events, heads, installations, objects, people, volumes
 from mosaic.hive.channel.socket import device_channel
 from mosaic.hive.console import problems as console_problems
 from mosaic.hive.console.routes import console_router
@@ -45,7 +45,13 @@ def build() -> Litestar:
     """Return the application. It serves the Hive that `attach` gave it last."""
     owned = Router(
         "/",
-        route_handlers=[*devices.handlers, *installations.handlers, *volumes.handlers, *events.handlers],
+        route_handlers=[
+            *devices.handlers,
+            *installations.handlers,
+            *volumes.handlers,
+            *events.handlers,
+            *care.handlers,
+        ],
         dependencies={"who": Provide(signed_in)},
     )
     stored = Router(

@@ -30,7 +30,8 @@ class HiveConfig:
     the URL's port serves HTTPS by that authority. `machine` names the machine that the blobs lie on, as Devices on the
     same machine name it. `database_url` None is an SQLite file in `state`.
     `setup_code` None makes a random one; either way it is in `setup_code_file`
-    while the Hive has no account.
+    while the Hive has no account. `backup_argv` is the command that copies the
+    database to a store once; none is made while it is empty.
     """
 
     state: Path
@@ -44,6 +45,7 @@ class HiveConfig:
     acme: Acme | None = None
     database_url: str | None = field(default=None, repr=False)
     setup_code: str | None = field(default=None, repr=False)
+    backup_argv: tuple[str, ...] = ()
 
     @property
     def own_listen(self) -> str:

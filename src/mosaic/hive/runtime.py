@@ -21,6 +21,7 @@ from mosaic.hive.channel.connections import Connections
 from mosaic.hive.config import HiveConfig
 from mosaic.hive.identity import HiveKey
 from mosaic.hive.login_limits import LoginLimits
+from mosaic.hive.unsaved import Unsaved, Worth
 from mosaic.hive.uploading import Uploads
 from mosaic.hive.waking import Waking
 
@@ -57,6 +58,7 @@ class Hive:
         self.work = Waking()
         self.news = Waking()
         """Woken after every change, for those who wait for events."""
+        self.unsaved = Unsaved(clock.wall_ns())
         self.uploads = Uploads()
         self.closing = anyio.Event()
         self.joining = anyio.Lock()
@@ -74,8 +76,11 @@ class Hive:
 
         return await self.in_thread(looked)
 
-    async def write(self, change: Callable[[Tx], T]) -> T:
-        """Run a change in a worker thread: durable when this returns, nothing of it when it raises."""
+    async def write(self, change: Callable[[Tx], T], *, worth: Worth = "soon") -> T:
+        """Run a change in a worker thread: durable when this returns, nothing of it when it raises.
+
+        `worth` says how soon it should also be in the copy of the database that a store has.
+        """
 
         def changed() -> T:
             with self._database.write() as tx:
@@ -84,6 +89,7 @@ class Hive:
         try:
             return await self.in_thread(changed)
         finally:
+            self.unsaved.note(self.clock.wall_ns(), worth)
             self.news.wake()
 
     def carry_on(self, installations: Iterable[InstallationId]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from mosaic.adapters.sql import devices, events, installations, placements, settings
+from mosaic.adapters.sql import devices, events, installations, placements, roll_calls, settings
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.installations import Installation
@@ -22,6 +22,7 @@ from mosaic.core.ids import DeviceId, InstallationId
 from mosaic.core.placement import Phase, Placement
 from mosaic.hive.channel.assigning import sights
 from mosaic.hive.channel.sights import Heard, highest
+from mosaic.hive.roll_call import TERM
 from mosaic.hive.runtime import Hive
 from mosaic.hive.stories import told_by
 from mosaic.wire.assignment import PortWish
@@ -29,7 +30,6 @@ from mosaic.wire.report import InstallationReport
 
 log = structlog.get_logger()
 
-_TERM = "term"
 _LOOK_AGAIN_NS = 15 * 10**9
 _NEVER_SECONDS = 3600.0
 _RETRY_SECONDS = 5.0
@@ -37,10 +37,11 @@ _RETRY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of one look: whom it concerns, and when to look again (None: when something changes)."""
+    """What came of one look: whom it concerns, when to look again (None: when something changes), and any step."""
 
     concerned: frozenset[DeviceId]
     again_ns: int | None
+    changed: bool = False
 
 
 def begin_term(tx: Tx, salt: int) -> int:
@@ -48,9 +49,9 @@ def begin_term(tx: Tx, salt: int) -> int:
 
     Whatever was granted by a run that this database does not remember is then below every later grant (G1).
     """
-    stored = settings.get(tx, _TERM)
+    stored = settings.get(tx, TERM)
     term = rewind.fresh_term([int(stored or 0), placements.highest_term(tx)], salt)
-    settings.put(tx, _TERM, str(term))
+    settings.put(tx, TERM, str(term))
     for installation in installations.every(tx):
         before = placements.lock(tx, installation)
         if before is not None:
@@ -82,11 +83,15 @@ async def _carry_on(hive: Hive, installation: InstallationId) -> int | None:
     heard = hive.connections.heard()
     now_ns = hive.clock.wall_ns()
     try:
-        looked = await hive.write(lambda tx: look(tx, installation, heard, now_ns=now_ns, term=hive.term))
+        looked = await hive.write(
+            lambda tx: look(tx, installation, heard, now_ns=now_ns, term=hive.term), worth="never"
+        )
     except MosaicError as error:
         # The database did not answer; what is due stays due.
         log.warning("look_failed", installation=installation, code=error.code, reason=error.message)
         return now_ns + int(_RETRY_SECONDS * 1e9)
+    if looked.changed:
+        hive.unsaved.note(now_ns, "soon")
     hive.connections.wake(set(looked.concerned))
     return looked.again_ns
 
@@ -95,7 +100,8 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
     """Take every step that is due for one installation, in this transaction. Looking again changes nothing."""
     before = placements.lock(tx, installation)
     known = installations.get(tx, installation)
-    if before is None or known is None:
+    # In a roll call nothing is known for sure, least of all that an app should leave a Device.
+    if before is None or known is None or roll_calls.is_on(tx):
         return Looked(frozenset(), None)
     reports = sights(before, installation, heard)
     behind = _is_behind(before, installation, heard)
@@ -110,7 +116,7 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
             installations.remember_failure(tx, installation, text)
         events.add(tx, Happened(known.account, kind, installation, text), now_ns=now_ns)
     concerned = {before.home, after.home, before.other, after.other, *advanced.goals, *reports} - {None}
-    return Looked(frozenset(device for device in concerned if device), _again_ns(after, now_ns))
+    return Looked(frozenset(device for device in concerned if device), _again_ns(after, now_ns), after != before)
 
 
 def _is_behind(placement: Placement, installation: InstallationId, heard: Mapping[DeviceId, Heard]) -> bool:

@@ -22,7 +22,7 @@ from mosaic.adapters.sql import accounts, migrations
 from mosaic.adapters.sql.engine import Database, open_sqlite, open_url
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.core.rewind import SALT_BITS
-from mosaic.hive import identity, public_front, scheduler, setup_code, tls
+from mosaic.hive import backing_up, identity, public_front, roll_call, scheduler, setup_code, tls
 from mosaic.hive.app import attach, build
 from mosaic.hive.channel.socket import MAX_FRAME_BYTES
 from mosaic.hive.config import HiveConfig
@@ -111,7 +111,10 @@ async def running(config: HiveConfig, address: Address, *, clock: Clock | None =
         term = await anyio.to_thread.run_sync(_begin, config, database)
         hive = Hive(config, database, clock or SystemClock(), key, term=term, address=address)
         async with anyio.create_task_group() as tasks:
+            await roll_call.look(hive)
             tasks.start_soon(_keep_scheduling, hive)
+            if config.backup_argv:
+                tasks.start_soon(backing_up.keep, hive)
             yield hive
             tasks.cancel_scope.cancel()
     finally:

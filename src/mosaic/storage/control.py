@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from mosaic.core.errors import Conflict, MosaicError, NotFound, Refused, Unavailable
+from mosaic.core.ids import VolumeId
 from mosaic.storage import log, verbs
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.discarding import discard
@@ -18,7 +19,9 @@ from mosaic.wire.storage import (
     Done,
     Failure,
     GoBack,
+    HeadsRequest,
     Hold,
+    KnownHeads,
     Prefetch,
     Release,
     SetAside,
@@ -53,6 +56,7 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         "/v1/set-aside": of_volume(SetAside, verbs.set_aside),
         "/v1/go-back": of_volume(GoBack, verbs.go_back),
         "/v1/discard": done(Discard, discard),
+        "/v1/heads": lambda body: _heads(daemon, msgspec.json.decode(body, type=HeadsRequest)),
         "/v1/state": lambda body: state(daemon, msgspec.json.decode(body or b"{}", type=StateRequest)),
     }
 
@@ -65,6 +69,10 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         return lambda body: answer(daemon, path, body)
 
     return lambda path, body: _answer(table.get(path) or of_hiveless(path), path, body)
+
+
+def _heads(daemon: Daemon, asked: HeadsRequest) -> KnownHeads:
+    return KnownHeads(daemon.books.heads(daemon.volume(VolumeId(asked.volume)).id))
 
 
 def _answer(route: Route | None, path: str, body: bytes) -> Reply:

@@ -81,7 +81,7 @@ class Volume:
     def update(self, record: VolumeRecord) -> None:
         """Make `record` the volume's, durably, and wake whoever waits."""
         with self.wakes:
-            self.books.volumes.put(self.id, record)
+            self.books.put_volume(self.id, record)
             self.record = record
             self.wakes.notify_all()
         self._changed()

@@ -7,6 +7,9 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | request | body | answer |
 |---|---|---|
 | GET /api/hive?nonce= | | enrol.HiveIdentity (no authorization) |
+| GET /api/hive/state | | hive_backup.HiveState |
+| POST /api/hive/kit | hive_backup.KitRequest | hive_backup.HiveKit |
+| POST /api/hive/waived/{device} | | hive_backup.HiveState |
 | GET /api/setup | | SetupState (no authorization) |
 | POST /api/setup | Setup | LoggedIn (once; needs the set-up code that `mosaic up` prints) |
 | POST /api/login | Login | LoggedIn |

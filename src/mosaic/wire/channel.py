@@ -68,7 +68,9 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     follows the owner's admission, before the first Assignments: what needs
     the root key, or the blob endpoint, can be tried then. `hive_machine` names
     the machine that the Hive's blobs lie on. `now_ns` is the Hive's clock, by
-    which commands expire; 0 when it does not say.
+    which commands expire; 0 when it does not say. `recovering` says that the
+    Hive lost some of its past and wants to hear everything that the Device
+    knows (`mosaic.wire.recollection`); until it has, it sends no Assignments.
     """
 
     token: str
@@ -77,6 +79,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     hive_machine: str
     term: int
     now_ns: int = 0
+    recovering: bool = False
 
 
 class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):

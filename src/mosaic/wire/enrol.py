@@ -18,6 +18,7 @@ With the bearer token of its session a Device also uses:
 | GET /api/device | Enrolled, as it is now: `root_for_device` is there once the owner has admitted the Device |
 | PUT /api/device/installations/{id}/volumes/{kind}: NewVolume | VolumeAssignment that counts (the first one registered wins) |
 | GET /api/device/bundles/{digest} | the app's bundle, an uncompressed reproducible tar |
+| POST /api/device/recollection: recollection.Recollection | 204; asked for by `Welcome.recovering` |
 """
 
 import base64

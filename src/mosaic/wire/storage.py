@@ -19,6 +19,7 @@ ends with a reboot: the phase is `released` then, until the Device holds again
 | set-aside | SetAside | VolumeState |
 | go-back | GoBack | VolumeState |
 | discard | Discard | Done |
+| heads | HeadsRequest | KnownHeads |
 | state | StateRequest | State |
 """
 
@@ -176,6 +177,18 @@ class Discard(msgspec.Struct, frozen=True):
 
     volume: str
     replaced_by: str
+
+
+class HeadsRequest(msgspec.Struct, frozen=True):
+    """Ask for the newest accepted heads of a volume, for a Hive that lost some of its past."""
+
+    volume: str
+
+
+class KnownHeads(msgspec.Struct, frozen=True):
+    """Signed heads in hex, each following the one before it, up to the newest acknowledged one."""
+
+    heads: list[str]
 
 
 class StateRequest(msgspec.Struct, frozen=True):

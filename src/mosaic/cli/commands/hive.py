@@ -1,9 +1,10 @@
-"""`mosaic hive serve` and `reset-password`."""
+"""`mosaic hive serve` and `reset-password`; `backup`, `recover` and `state` are in `hive_copies`."""
 
 from pathlib import Path
 
 import click
 
+from mosaic.cli.commands.hive_copies import backup, recover, state_
 from mosaic.cli.output import Output, json_option
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -26,6 +27,7 @@ def hive() -> None:
 @click.option("--acme-directory", metavar="URL", help="The authority's directory; Let's Encrypt's if not given.")
 @click.option("--acme-root", type=_FILE, help="Whom to trust at that directory (PEM), if not a public authority.")
 @click.option("--catalog", "catalogs", type=_FOLDER, multiple=True, help="A folder of apps.")
+@click.option("--backup-to", metavar="PLACE", help="Copy this Hive's own database there: a folder, or s3://….")
 @click.option("--parent", type=int, hidden=True)
 def serve(
     state: Path,
@@ -38,6 +40,7 @@ def serve(
     acme_directory: str | None,
     acme_root: Path | None,
     catalogs: tuple[Path, ...],
+    backup_to: str | None,
     parent: int | None,
 ) -> None:
     """Run the Hive until it is stopped."""
@@ -51,12 +54,15 @@ def serve(
 
     be_lean()
     from mosaic.adapters.machine import machine_name
+    from mosaic.cli.up.services import MOSAIC
     from mosaic.hive.config import LETS_ENCRYPT, Acme, HiveConfig
     from mosaic.hive.serve import serve as run
 
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (state / "hive.db").exists():
         _make_database(state)
+    if backup_to is not None:
+        copy_to(state, backup_to)
     run(
         HiveConfig(
             state=state,
@@ -68,8 +74,19 @@ def serve(
             certificate=cert,
             key=key,
             acme=Acme(acme, acme_directory or LETS_ENCRYPT, acme_root) if acme else None,
+            backup_argv=(*MOSAIC, "hive", "backup", "now", "--state", str(state), "--json"),
         )
     )
+
+
+def copy_to(state: Path, url: str) -> None:
+    """Note where copies go. The key of a bucket that was set before stays."""
+    from mosaic.adapters.backup_files import BackupFiles, Destination
+
+    files = BackupFiles(state)
+    before = files.destination()
+    if before is None or before.url != url:
+        files.put_destination(Destination(url))
 
 
 @hive.command(hidden=True)
@@ -88,6 +105,11 @@ def _make_database(state: Path) -> None:
     from mosaic.cli.up.services import MOSAIC
 
     process.run([*MOSAIC, "hive", "prepare", "--state", str(state)], deadline_seconds=60)
+
+
+hive.add_command(backup)
+hive.add_command(recover)
+hive.add_command(state_)
 
 
 @hive.command("reset-password")

@@ -31,6 +31,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--pool", type=_CATALOG, help="A folder on btrfs to keep volumes in; an image if not given.")
 @click.option("--name", help="What this machine's Device is called; its host name if not given.")
 @click.option("--driver", help="The volume driver's name, where several share one engine.")
+@click.option("--backup-to", metavar="PLACE", help="Copy the Hive's own database there: a folder, or s3://….")
 @click.option("--password-file", type=_FILE, help="With --demo: the account's password.")
 @click.option("--passphrase-file", type=_FILE, help="With --demo: the account's passphrase.")
 @click.option("--install", "installs", is_flag=True, help="Write systemd units, so that it runs from every boot on.")
@@ -52,6 +53,7 @@ def up(
     pool: Path | None,
     name: str | None,
     driver: str | None,
+    backup_to: str | None,
     password_file: Path | None,
     passphrase_file: Path | None,
     installs: bool,
@@ -82,6 +84,7 @@ def up(
         "pool": str(pool) if pool else None,
         "name": name,
         "driver": driver,
+        "backup_to": backup_to,
     }
 
     def change(kept: Settings) -> Settings:

@@ -70,6 +70,7 @@ def hive_options(layout: Layout, settings: Settings) -> Argv:
         "--acme": settings.acme,
         "--acme-directory": settings.acme_directory,
         "--acme-root": settings.acme_root,
+        "--backup-to": settings.backup_to,
     }
     words = [word for option, value in given.items() if value is not None for word in (option, value)]
     for catalog in settings.catalogs:

@@ -72,6 +72,13 @@ class Settings:
     pool: str | None = None
     name: str | None = None
     driver: str = "mosaic"
+    backup_to: str | None = None
+
+    @property
+    def backup_folder(self) -> Path | None:
+        """The folder that the Hive's own database is copied to, None where it goes to a bucket or nowhere."""
+        folder = Path((self.backup_to or "").removeprefix("file://"))
+        return folder if folder.is_absolute() else None
 
     @property
     def own_pool(self) -> Path | None:

@@ -71,7 +71,7 @@ def units(layout: Layout, settings: Settings) -> Mapping[str, str]:
             unit="",
             command=command(("hive", "serve", *hive_options(layout, settings))),
             kill_mode="mixed",
-            service=f"NoNewPrivileges=yes\nProtectSystem=strict\nReadWritePaths={quoted(str(layout.hive))}\n"
+            service=f"NoNewPrivileges=yes\nProtectSystem=strict\nReadWritePaths={_written(layout, settings)}\n"
             "PrivateTmp=yes\n",
         ),
         "mosaic-device.service": _SERVICE.format(
@@ -85,6 +85,12 @@ def units(layout: Layout, settings: Settings) -> Mapping[str, str]:
         ),
         "mosaic-device.path": _PATH.format(identity=escaped(str(layout.identity))),
     }
+
+
+def _written(layout: Layout, settings: Settings) -> str:
+    """Return where the Hive may write. A disk that is not there must not keep it from starting."""
+    copies = settings.backup_folder
+    return quoted(str(layout.hive)) + (f" -{quoted(str(copies))}" if copies else "")
 
 
 def command(words: Sequence[str]) -> str:

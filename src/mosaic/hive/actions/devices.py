@@ -11,7 +11,7 @@ from mosaic.core.ids import AccountId, DeviceId
 from mosaic.core.placement import Phase
 from mosaic.crypto import admission
 from mosaic.crypto.admission import AdmissionWrong
-from mosaic.hive import names
+from mosaic.hive import names, roll_call
 from mosaic.hive.finding import find_device
 from mosaic.hive.keys_check import PassphraseMissing
 from mosaic.hive.present import sight
@@ -97,6 +97,7 @@ async def remove_device(hive: Hive, who: AccountId, device: str) -> None:
     now_ns = hive.clock.wall_ns()
 
     def change(tx: Tx) -> DeviceId:
+        roll_call.require_none(tx)
         found = find_device(tx, who, device)
         _require_unused(tx, found.id, found.name)
         devices.remove(tx, found.id, now_ns=now_ns)

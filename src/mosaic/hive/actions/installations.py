@@ -13,7 +13,7 @@ from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import AccountId, AppDigest, InstallationId
 from mosaic.core.placement import Placement, Wish
 from mosaic.crypto.tokens import new_id
-from mosaic.hive import names
+from mosaic.hive import names, roll_call
 from mosaic.hive.actions.policy import require_signed
 from mosaic.hive.app_check import require_installable
 from mosaic.hive.finding import find_device, find_installation
@@ -59,6 +59,7 @@ async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installa
     seen = sight.take(hive)
 
     def change(tx: Tx) -> api.Installation:
+        roll_call.require_none(tx)
         account = accounts.get(tx, who)
         if account is None or account.keys is None:
             raise PassphraseMissing
@@ -175,6 +176,7 @@ async def changed(
 
 def change_placement(tx: Tx, installation: InstallationId, step: Callable[[Placement], Placement]) -> bool:
     """Take one step of an installation's placement under its lock; say whether it changed anything."""
+    roll_call.require_none(tx)
     before = placements.lock(tx, installation)
     assert before is not None
     after = step(before)

@@ -14,7 +14,7 @@ from mosaic.adapters.sql.volumes import Volume
 from mosaic.core.errors import Refused
 from mosaic.core.ids import AppDigest, InstallationId, VolumeId
 from mosaic.core.lease import register_volume
-from mosaic.hive import enrolment
+from mosaic.hive import enrolment, roll_call
 from mosaic.hive.bundles import BundleMissing
 from mosaic.hive.channel.assigning import volume_assignment
 from mosaic.hive.finding import InstallationUnknown
@@ -24,6 +24,8 @@ from mosaic.hive.signed_in import Session, SessionTokenUnknown, device_session, 
 from mosaic.wire.account import AccountKeys
 from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.enrol import Enrol, Enrolled, JoinSecret, NewVolume
+from mosaic.wire.recollection import MAX_BYTES, Recollection
+from mosaic.wire.recollection import PATH as RECOLLECTION
 
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ENVELOPE = re.compile(r"(?:[0-9a-f]{2}){1,512}", re.ASCII)
@@ -121,4 +123,11 @@ async def bundle(digest: FromPath[str], hive: TheHive, session: Session) -> Resp
     return Response(content, media_type="application/x-tar")
 
 
-handlers = [keys_for_joining, enrol, myself, register, bundle]
+@post(RECOLLECTION, status_code=204, dependencies=_SESSION, request_max_body_size=MAX_BYTES)
+async def recollect(data: JSONBody[Recollection], hive: TheHive, session: Session) -> None:
+    """Take in what a Device knows that this Hive may have lost."""
+    require_admitted(session)
+    await roll_call.hear(hive, session.holder.device, session.account, data)
+
+
+handlers = [keys_for_joining, enrol, myself, register, bundle, recollect]

@@ -17,6 +17,7 @@ from mosaic.core.lease import OfferedHead, accept_head
 from mosaic.core.placement import Placement
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
+from mosaic.hive import roll_call
 from mosaic.hive.api.objects import require_own
 from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
@@ -54,7 +55,8 @@ async def offer_head(volume: FromPath[str], request: Asked, hive: TheHive, sessi
     head = _checked(VolumeId(volume), signed)
     name = head_hash(signed)
     now_ns = hive.clock.wall_ns()
-    installation = await hive.write(lambda tx: _accept(tx, name, head, signed, session, now_ns))
+    # Devices remember the newest ones themselves, and they come every few seconds.
+    installation = await hive.write(lambda tx: _accept(tx, name, head, signed, session, now_ns), worth="later")
     hive.carry_on([installation])
     return HeadAccepted(name)
 
@@ -121,6 +123,7 @@ def _checked(volume: VolumeId, signed: bytes) -> Head:
 
 def _accept(tx: Tx, name: HeadHash, head: Head, signed: bytes, session: SpeaksFor, now_ns: int) -> InstallationId:
     require_own(tx, head.volume, session.account)
+    roll_call.require_none(tx)
     known = volumes.get(tx, head.volume)
     before = placements.lock(tx, known.installation) if known else None
     if known is None or before is None:

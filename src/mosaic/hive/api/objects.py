@@ -20,6 +20,7 @@ from mosaic.adapters.sql.sessions import SpeaksFor
 from mosaic.core.errors import Refused
 from mosaic.core.ids import AccountId, VolumeId
 from mosaic.core.lease import fenced, require_holder
+from mosaic.hive import roll_call
 from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
 from mosaic.hive.runtime import Hive
@@ -142,6 +143,8 @@ def require_own(tx: Tx, volume: VolumeId, account: AccountId) -> None:
 
 def _require_writer(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
     require_own(tx, volume, session.account)
+    # Where it belongs may be out of date, and a refusal would take the volume from the Device that has it.
+    roll_call.require_none(tx)
     known = volumes.get(tx, volume)
     placement = placements.get(tx, known.installation) if known else None
     # While the lease is suspended nobody holds it, and home may go on: what counts is its head.
@@ -151,6 +154,7 @@ def _require_writer(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
 
 def _require_holder(tx: Tx, volume: VolumeId, session: SpeaksFor) -> None:
     require_own(tx, volume, session.account)
+    roll_call.require_none(tx)
     known = volumes.get(tx, volume)
     placement = placements.get(tx, known.installation) if known else None
     if placement is None:

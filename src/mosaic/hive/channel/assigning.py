@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mosaic.adapters.sql import accounts, devices, installations, placements, volumes
+from mosaic.adapters.sql import accounts, devices, installations, placements, roll_calls, volumes
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
 from mosaic.adapters.sql.volumes import Volume
@@ -30,7 +30,9 @@ class Told:
 
 
 def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKey, *, now_ns: int) -> Told | None:
-    """Return everything that the Device should hold; None while the owner has not admitted it."""
+    """Return everything that the Device should hold; None while the owner has not admitted it, or in a roll call."""
+    if roll_calls.is_on(tx):
+        return None
     device = devices.get(tx, to.device)
     if device is None or device.removed or device.admission is None:
         return None

@@ -92,7 +92,7 @@ async def welcome(hive: Hive, asked: Challenged, proof: Proof) -> Connection:
     # In one go: of two connections at once, the session that is the newest in the database must also be attached last.
     async with hive.joining:
         try:
-            await hive.write(lambda tx: _begin(tx, holder, tokens.hash_token(token), now_ns))
+            await hive.write(lambda tx: _begin(tx, holder, tokens.hash_token(token), now_ns), worth="later")
         except SessionSuperseded:
             hive.connections.note_superseded(asked.device.id)
             raise TurnedAway(superseded_goodbye()) from None
@@ -108,7 +108,8 @@ def _begin(tx: Tx, holder: Holder, token_hash: str, now_ns: int) -> None:
     sessions.begin(tx, holder, token_hash, now_ns=now_ns)
 
 
-def welcome_message(hive: Hive, connection: Connection, *, admitted: bool) -> Welcome:
+def welcome_message(hive: Hive, connection: Connection, *, admitted: bool, recovering: bool) -> Welcome:
     """Return what the Device is told once, and again when the owner has admitted it."""
     now_ns = hive.clock.wall_ns()
-    return Welcome(connection.token, admitted, REPORT_SECONDS, hive.config.machine, hive.term, now_ns)
+    machine = hive.config.machine
+    return Welcome(connection.token, admitted, REPORT_SECONDS, machine, hive.term, now_ns, recovering)

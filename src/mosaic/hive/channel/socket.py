@@ -13,11 +13,12 @@ import structlog
 from litestar import websocket
 from litestar.exceptions import WebSocketDisconnect, WebSocketException
 
-from mosaic.adapters.sql import devices, events, installations
+from mosaic.adapters.sql import devices, events, installations, roll_calls
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import InstallationId
+from mosaic.hive import roll_call
 from mosaic.hive.channel import assigning, handshake
 from mosaic.hive.channel.assigning import Told
 from mosaic.hive.channel.connections import Connection
@@ -75,7 +76,8 @@ async def _greet(socket: Socket, hive: Hive) -> tuple[Connection, bool]:
         raise TurnedAway(Goodbye("proof-wrong", "the second message must be a proof", "update the device"))
     connection = await handshake.welcome(hive, asked, proof)
     admitted = asked.device.admission is not None
-    await _send(socket, handshake.welcome_message(hive, connection, admitted=admitted))
+    recovering = await hive.read(roll_calls.is_on)
+    await _send(socket, handshake.welcome_message(hive, connection, admitted=admitted, recovering=recovering))
     return connection, admitted
 
 
@@ -106,7 +108,7 @@ async def _speak(socket: Socket, hive: Hive, connection: Connection, *, admitted
         told = await _told(hive, connection)
         if told is not None and not admitted:
             admitted = True
-            await _send(socket, handshake.welcome_message(hive, connection, admitted=True))
+            await _send(socket, handshake.welcome_message(hive, connection, admitted=True, recovering=False))
         if told is not None:
             message = connection.tell(told.items, told.revisions, hive.clock.wall_ns())
             if message is not None:
@@ -145,14 +147,27 @@ async def _hear(hive: Hive, connection: Connection, report: Report) -> None:
         connection.changed.wake()
     answers = connection.answers_to(report.assignments_revision)
     before = hive.connections.heard().get(connection.device)
-    hive.connections.hear(connection.device, Heard(connection.session, now_ns, report, answers))
     news = before is None or before.session != connection.session or _differs(before.report, report)
+    if news and await _knows_more(hive, report):
+        # Before anybody could act on what it said.
+        await roll_call.begin(hive)
+        return
+    hive.connections.hear(connection.device, Heard(connection.session, now_ns, report, answers))
     try:
-        concerned = await hive.write(lambda tx: _write_report(tx, connection, report, now_ns, news=news))
+        # Who comes back from an older copy is told all of this again.
+        concerned = await hive.write(lambda tx: _write_report(tx, connection, report, now_ns, news=news), worth="never")
     except MosaicError as error:
         log.warning("report_not_kept", device=connection.device, code=error.code, reason=error.message)
         concerned = mentioned(report)
     hive.carry_on(concerned | mentioned(report))
+
+
+async def _knows_more(hive: Hive, report: Report) -> bool:
+    try:
+        return await hive.read(lambda tx: not roll_calls.is_on(tx) and roll_call.knows_more(tx, report))
+    except MosaicError:
+        # The database does not answer, so nothing will be granted either.
+        return False
 
 
 def _write_report(tx: Tx, connection: Connection, report: Report, now_ns: int, *, news: bool) -> set[InstallationId]:
@@ -183,7 +198,7 @@ async def _tell_story(hive: Hive, connection: Connection, kind: str, verb: str) 
         events.add(tx, Happened(connection.account, kind, connection.device, f"{name} {verb}."), now_ns=now_ns)
 
     try:
-        await hive.write(tell)
+        await hive.write(tell, worth="never")
     except MosaicError as error:
         log.warning("event_not_kept", device=connection.device, code=error.code)
 

@@ -1,0 +1,232 @@
+"""A Hive that comes back from an older copy of its database loses nothing that its Devices know (design 7)."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mosaic.adapters.sqlite_copy import copy_database
+from mosaic.cli.hive_backup.recovering import mark_recovering
+from mosaic.core import epoch as epochs
+from mosaic.core.errors import MosaicError
+from mosaic.core.ids import VolumeId
+from mosaic.crypto.volume_keys import volume_id
+from mosaic.wire.hive_backup import HiveState
+from support.fake_device import FakeDevice
+from support.running_hive import Owner
+from support.waiting import eventually
+
+pytestmark = pytest.mark.long
+
+Join = Callable[[str], FakeDevice]
+
+
+def settled(owner: Owner, on: FakeDevice) -> None:
+    eventually(lambda: (found := owner.installation()).phase == "settled" and found.device == on.id)
+
+
+def copied(owner: Owner, folder: Path) -> Path:
+    """Copy the database as it is now."""
+    copy_database(owner.hive.config.state / "hive.db", folder / "copy.db")
+    return folder / "copy.db"
+
+
+def go_back(owner: Owner, copy: Path, *, told: bool = True, without_blobs: bool = True) -> None:
+    """Start the Hive from a copy, as on another machine: without the packs of any volume."""
+    owner.hive.stop()
+    state = owner.hive.config.state
+    for name in ("hive.db-wal", "hive.db-shm"):
+        (state / name).unlink(missing_ok=True)
+    if without_blobs:
+        shutil.rmtree(state / "volumes", ignore_errors=True)
+    shutil.copyfile(copy, state / "hive.db")
+    if told:
+        mark_recovering(state / "hive.db")
+    owner.hive.start()
+
+
+def state_of(owner: Owner) -> HiveState:
+    with owner.client() as client:
+        return client.get("/api/hive/state", HiveState)
+
+
+def come_again(owner: Owner, *devices: FakeDevice) -> None:
+    """Connect the Devices to the Hive that came back, in the sessions that they had."""
+    for device in devices:
+        device.disconnect()
+        device.connect(owner.hive.url)
+
+
+def base(device: FakeDevice) -> str | None:
+    """Return the head that the Device was told to go on from."""
+    item = device.assigned("notes")
+    assert item is not None
+    return item.volumes[0].base
+
+
+def newest(device: FakeDevice, volume: VolumeId) -> str | None:
+    found = device.blobs().heads(volume).newest()
+    return found[0] if found else None
+
+
+def test_snapshots_that_the_copy_lacks_are_adopted_and_the_app_goes_on_with_them(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    copy, before = copied(owner, tmp_path), owner.installation()
+    heads = [attic.commit(made.installation) for _ in range(3)]
+    volume = VolumeId(volume_id(attic.local[made.installation].volumes["data"].seed))
+    go_back(owner, copy)
+    assert state_of(owner).recovering
+    come_again(owner, attic)
+    eventually(lambda: not state_of(owner).recovering)
+    settled(owner, attic)
+    eventually(lambda: attic.local[made.installation].epoch == owner.installation().epoch)
+    assert epochs.parse(owner.installation().epoch) > epochs.parse(before.epoch)
+    assert attic.blobs().heads(volume).get(heads[0])
+    assert base(attic) == heads[-1]
+    later = attic.commit(made.installation)
+    assert newest(attic, volume) == later
+
+
+def test_an_app_that_was_moved_after_the_copy_stays_where_it_is(owner: Owner, joined: Join, tmp_path: Path) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    copy = copied(owner, tmp_path)
+    owner.move("cellar")
+    settled(owner, cellar)
+    told = len(cellar.told)
+    go_back(owner, copy)
+    come_again(owner, attic, cellar)
+    settled(owner, cellar)
+    goals = {item.goal for each in cellar.told[told:] for item in each.items if item.installation == made.installation}
+    assert goals == {"run"}
+
+
+def test_nothing_is_told_granted_or_taken_until_every_device_was_heard(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    copy = copied(owner, tmp_path)
+    cellar.disconnect()
+    told = len(attic.told)
+    go_back(owner, copy)
+    come_again(owner, attic)
+    eventually(lambda: [each.name for each in state_of(owner).awaited] == ["cellar"])
+    assert len(attic.told) == told
+    local = attic.local[made.installation].volumes["data"]
+    volume = VolumeId(volume_id(local.seed))
+    with pytest.raises(MosaicError, match="503"):
+        attic.blobs().heads(volume).commit(attic.signed_head(local, str(local.epoch)))
+    with pytest.raises(MosaicError, match="503"):
+        attic.blobs().store(volume).put("p-" + "00" * 16, b"pack")
+    for ask in (lambda: owner.move("cellar", force=True, lose_seconds=0.0), lambda: owner.do("stop"), owner.install):
+        with pytest.raises(MosaicError) as refused:
+            ask()
+        assert refused.value.code == "hive-recovering"
+    come_again(owner, cellar)
+    settled(owner, attic)
+
+
+def test_the_owner_goes_on_without_a_device_that_will_not_come_back(owner: Owner, joined: Join, tmp_path: Path) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    owner.install(device="attic")
+    settled(owner, attic)
+    copy = copied(owner, tmp_path)
+    cellar.disconnect()
+    go_back(owner, copy)
+    come_again(owner, attic)
+    with owner.client() as client:
+        with pytest.raises(MosaicError) as unknown:
+            client.send("POST", "/api/hive/waived/attic", None, HiveState)
+        assert unknown.value.code == "hive-not-recovering"
+        assert not client.send("POST", "/api/hive/waived/cellar", None, HiveState).recovering
+    settled(owner, attic)
+
+
+def test_a_device_that_was_waived_is_fenced_and_keeps_what_only_it_has(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    copy = copied(owner, tmp_path)
+    attic.commit(made.installation)
+    attic.disconnect()
+    go_back(owner, copy)
+    come_again(owner, cellar)
+    with owner.client() as client:
+        client.send("POST", "/api/hive/waived/attic", None, HiveState)
+    owner.move("cellar", force=True, lose_seconds=10**9)
+    settled(owner, cellar)
+    attic.obedient = False
+    come_again(owner, attic)
+    eventually(lambda: (item := attic.assigned("notes")) is not None and item.goal in ("leave", "drop"))
+    local = attic.local[made.installation].volumes["data"]
+    heads = attic.blobs().heads(VolumeId(volume_id(local.seed)))
+    assert heads.commit(attic.signed_head(local, str(local.epoch))) == "fenced"
+    assert not state_of(owner).recovering
+
+
+def test_a_hive_that_was_put_back_without_a_word_notices_it_by_its_devices(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    copy = copied(owner, tmp_path)
+    head = attic.commit(made.installation)
+    attic.disconnect()
+    go_back(owner, copy, told=False)
+    attic.connect(owner.hive.url)
+    eventually(lambda: state_of(owner).recovering)
+    come_again(owner, attic)
+    settled(owner, attic)
+    eventually(lambda: base(attic) == head)
+
+
+def test_what_a_device_says_counts_only_where_its_volumes_signed_it(owner: Owner, joined: Join, tmp_path: Path) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    copy = copied(owner, tmp_path)
+    good = attic.commit(made.installation)
+    local = attic.local[made.installation].volumes["data"]
+    forged = attic.signed_head(local, str(local.epoch))
+    local.chain.append((forged[:-1] + bytes([forged[-1] ^ 1])).hex())
+    go_back(owner, copy)
+    come_again(owner, attic)
+    settled(owner, attic)
+    eventually(lambda: (item := attic.assigned("notes")) is not None and item.epoch is not None)
+    assert base(attic) != good
+    with owner.client() as client, pytest.raises(MosaicError):
+        client.send("POST", "/api/hive/waived/attic", None, HiveState)
+
+
+def test_a_hive_that_is_killed_while_it_waits_goes_on_waiting(owner: Owner, joined: Join, tmp_path: Path) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    copy = copied(owner, tmp_path)
+    head = attic.commit(made.installation)
+    cellar.disconnect()
+    go_back(owner, copy)
+    come_again(owner, attic)
+    eventually(lambda: [each.name for each in state_of(owner).awaited] == ["cellar"])
+    owner.hive.stop()
+    owner.hive.start()
+    assert [each.name for each in state_of(owner).awaited] == ["cellar"]
+    come_again(owner, cellar, attic)
+    settled(owner, attic)
+    eventually(lambda: base(attic) == head)
+
+
+def test_a_hive_without_devices_waits_for_nobody(owner: Owner, tmp_path: Path) -> None:
+    go_back(owner, copied(owner, tmp_path))
+    assert not state_of(owner).recovering
