@@ -144,6 +144,23 @@ def test_snapshots_are_listed_the_newest_first_without_a_passphrase(world: World
     assert [one["instant_ns"] for one in found[:2]] == [ns(SECOND), ns(FIRST)]
 
 
+def test_what_retention_let_go_is_listed_no_more_and_the_newest_is_before_its_mirror_is_there(
+    world: World, mosaic: Mosaic
+) -> None:
+    folder = world.store / world.volume.id
+    first, second = sorted(folder.glob("h-*"))
+
+    def listed() -> list[str]:
+        return [one["head"] for one in mosaic("volume", "snapshots", "notes", "--json").value]  # type: ignore[attr-defined]
+
+    assert listed() == list(world.heads[::-1])
+    for gone, left in ((first, [world.heads[1]]), (second, list(world.heads[::-1]))):
+        kept = gone.read_bytes()
+        gone.unlink()
+        assert listed() == left
+        gone.write_bytes(kept)
+
+
 def test_what_the_list_shows_of_a_snapshot_chooses_it(world: World, mosaic: Mosaic) -> None:
     for line, head in zip(
         mosaic("volume", "snapshots", "notes").stdout.splitlines()[1:3], world.heads[::-1], strict=True

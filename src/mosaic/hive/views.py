@@ -7,12 +7,14 @@ account does not exist for it. Things are named by id or by name.
 
 from collections.abc import Collection
 
-from mosaic.adapters.sql import accounts, drills, events
+from mosaic.adapters.sql import accounts, drills, events, volumes
 from mosaic.adapters.sql.engine import Tx
 from mosaic.core.ids import AccountId
+from mosaic.hive import past
 from mosaic.hive.finding import find_device, find_installation, find_volume
 from mosaic.hive.forecast import forecast
 from mosaic.hive.present import devices, installations, sight
+from mosaic.hive.present.snapshots import VolumePast, volume_past
 from mosaic.hive.runtime import Hive
 from mosaic.wire.api import (
     Account,
@@ -95,6 +97,14 @@ async def list_volumes(hive: Hive, who: AccountId) -> list[Volume]:
     """Return the volumes of all installations, those in the trash too."""
     seen = sight.take(hive)
     return await hive.read(lambda tx: installations.all_volumes(tx, who, seen))
+
+
+async def list_snapshots(hive: Hive, who: AccountId, installation: str, *, shown: int) -> list[VolumePast]:
+    """Return the newest snapshots of each of an installation's volumes that can be gone back to."""
+
+    kept = await hive.read(lambda tx: volumes.of_installation(tx, find_installation(tx, who, installation).id))
+    mirrored = {one.id: await past.mirrors(hive, one.id) for one in kept}
+    return await hive.read(lambda tx: [volume_past(tx, who, one, mirrored[one.id], shown=shown) for one in kept])
 
 
 async def volume_envelope(hive: Hive, who: AccountId, volume: str) -> VolumeEnvelope:

@@ -27,6 +27,7 @@ signature are `mosaic.crypto.signing`'s; hashing is `mosaic.crypto.hashing`'s;
 what the flags mean is `mosaic.core.consistency`'s.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -40,6 +41,9 @@ CONTEXT = b"mosaic head v1\0"
 BODY_BYTES = 210
 SIGNATURE_BYTES = 64
 HEAD_BYTES = BODY_BYTES + SIGNATURE_BYTES
+
+MIRROR_PREFIX = "h-"
+_MIRROR = re.compile(r"h-(\d{20})-([0-9a-f]{64})", re.ASCII)
 
 _LAYOUT = struct.Struct(">8sB32sQQQ32sQ16s32sQ32s16sB")
 _NO_HASH = bytes(32)
@@ -123,3 +127,9 @@ def parse(signed: bytes) -> tuple[Head, bytes]:
         flags=flags,
     )
     return head, signed[BODY_BYTES:]
+
+
+def parse_mirror(name: str) -> tuple[int, str] | None:
+    """Return the sequence number and hash in the name of a head that a store keeps, None for another object's name."""
+    found = _MIRROR.fullmatch(name)
+    return (int(found[1]), found[2]) if found else None

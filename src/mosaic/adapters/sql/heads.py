@@ -1,6 +1,6 @@
 """Accepted heads, kept for good: the signed bytes of each, and which is a volume's newest."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
@@ -53,13 +53,22 @@ def newest(tx: Tx, volume: VolumeId) -> tuple[HeadHash, bytes] | None:
     return (HeadHash(row.hash), bytes(row.signed)) if row else None
 
 
-def before(tx: Tx, volume: VolumeId, seq: int | None, *, limit: int) -> list[Accepted]:
-    """Return the volume's newest heads, those of lower sequence numbers than `seq` if that is given."""
-    query = select(_heads.hash, _heads.seq, _heads.signed, _heads.accepted_ns).where(_heads.volume == volume)
-    if seq is not None:
-        query = query.where(_heads.seq < seq)
-    rows = tx.execute(query.order_by(_heads.seq.desc()).limit(limit))
-    return [Accepted(HeadHash(row.hash), row.seq, bytes(row.signed), row.accepted_ns) for row in rows]
+def between(tx: Tx, volume: VolumeId, above: int, before: int | None, *, limit: int) -> list[Accepted]:
+    """Return the volume's newest heads whose numbers are higher than `above`, and lower than `before` if given."""
+    query = select(schema.heads).where(_heads.volume == volume, _heads.seq > above)
+    if before is not None:
+        query = query.where(_heads.seq < before)
+    return [_accepted(row) for row in tx.execute(query.order_by(_heads.seq.desc()).limit(limit))]
+
+
+def numbered(tx: Tx, volume: VolumeId, seqs: Collection[int]) -> list[Accepted]:
+    """Return the volume's heads of these numbers, the newest first. A few hundred at once."""
+    query = select(schema.heads).where(_heads.volume == volume, _heads.seq.in_(seqs))
+    return [_accepted(row) for row in tx.execute(query.order_by(_heads.seq.desc()))]
+
+
+def _accepted(row: schema.Row) -> Accepted:
+    return Accepted(HeadHash(row.hash), row.seq, bytes(row.signed), row.accepted_ns)
 
 
 def instants(tx: Tx, hashes: Iterable[HeadHash]) -> dict[HeadHash, int]:

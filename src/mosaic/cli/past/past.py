@@ -22,6 +22,11 @@ class PastSnapshot:
     head: Head
 
     @property
+    def seq(self) -> int:
+        """Its number in the volume's history."""
+        return self.head.seq
+
+    @property
     def short(self) -> str:
         """What it is named by."""
         return self.hash[:SHORT_HASH]

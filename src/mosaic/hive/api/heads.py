@@ -17,7 +17,7 @@ from mosaic.core.lease import OfferedHead, accept_head
 from mosaic.core.placement import Placement
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
-from mosaic.hive import roll_call
+from mosaic.hive import past, roll_call
 from mosaic.hive.api.objects import require_own
 from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
@@ -26,7 +26,6 @@ from mosaic.wire.blobs import HeadAccepted, HeadAnswer, HeadEntry, HeadList
 from mosaic.wire.head import BODY_BYTES, CONTEXT, HEAD_BYTES, Head, HeadUnreadable, parse
 
 _MOST = 2**63
-_MOST_LISTED = 500
 
 
 class HeadForged(Refused):
@@ -67,20 +66,15 @@ async def list_heads(
     hive: TheHive,
     reader: Reader,
     before: FromQuery[int | None] = None,
-    limit: FromQuery[int] = _MOST_LISTED,
+    limit: FromQuery[int] = past.MOST_ON_A_PAGE,
 ) -> HeadList:
-    """Return a page of accepted heads, the newest first; `before` is the number that the last page ended at."""
-    wanted = max(1, min(limit, _MOST_LISTED))
-
-    def look(tx: Tx) -> HeadList:
-        require_own(tx, VolumeId(volume), reader)
-        found = heads.before(
-            tx, VolumeId(volume), before if before is None else min(before, _MOST - 1), limit=wanted + 1
-        )
-        page = [HeadEntry(one.hash, one.signed.hex(), one.accepted_ns) for one in found[:wanted]]
-        return HeadList(page, found[wanted - 1].seq if len(found) > wanted else None)
-
-    return await hive.read(look)
+    """Return a page of the heads that can be gone back to, the newest first; `before` is where the last page ended."""
+    wanted = max(1, min(limit, past.MOST_ON_A_PAGE))
+    await hive.read(lambda tx: require_own(tx, VolumeId(volume), reader))
+    mirrored = await past.mirrors(hive, VolumeId(volume))
+    last = before if before is None else min(before, _MOST - 1)
+    page = await hive.read(lambda tx: past.page(tx, VolumeId(volume), mirrored, before=last, limit=wanted))
+    return HeadList([HeadEntry(one.hash, one.signed.hex(), one.accepted_ns) for one in page.heads], page.next)
 
 
 @get("/api/volumes/{volume:str}/heads/newest")

@@ -12,7 +12,7 @@ from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.store import Store
 from mosaic.wire import head as wire
 
-PREFIX = "h-"
+PREFIX = wire.MIRROR_PREFIX
 
 
 class HeadForged(Corrupt):
