@@ -91,8 +91,10 @@ def copy(
     *,
     same: bool = False,
     state: Literal["pending", "replicating", "replicated", "error"] = "replicated",
+    store: str = "hive",
+    volume: str = "data",
 ) -> CopySight:
-    return CopySight("hive", same, state, None if instant is None else NOW - instant * SECOND)
+    return CopySight(store, same, state, None if instant is None else NOW - instant * SECOND, volume)
 
 
 def test_a_copy_on_the_same_machine_is_never_called_replicated() -> None:
@@ -103,10 +105,31 @@ def test_a_copy_on_the_same_machine_is_never_called_replicated() -> None:
 
 
 def test_data_is_as_safe_as_the_oldest_of_its_volumes() -> None:
-    health = data_health([copy(4), copy(90)], NOW, waiting_bytes=0)
+    health = data_health([copy(4), copy(90, volume="link")], NOW, waiting_bytes=0)
     assert (health.colour, health.cause) == (Colour.GREEN, "Last saved 1 min 30 s ago.")
-    assert data_health([copy(4), copy(None)], NOW, waiting_bytes=0).word == "Saving"
+    assert data_health([copy(4), copy(None, volume="link")], NOW, waiting_bytes=0).word == "Saving"
     assert data_health([copy(400)], NOW, waiting_bytes=10).word == "Behind"
     assert data_health([copy(400)], NOW, waiting_bytes=0).colour is Colour.GREEN
-    assert data_health([copy(4), copy(5, state="error")], NOW, waiting_bytes=0).colour is Colour.RED
+    refused = [copy(4), copy(5, state="error", volume="link")]
+    assert data_health(refused, NOW, waiting_bytes=0).colour is Colour.RED
     assert data_health([copy(4, same=True, state="error")], NOW, waiting_bytes=0).word == "Not saved"
+
+
+def test_a_volume_is_as_safe_as_the_newest_of_its_copies() -> None:
+    both = data_health([copy(4), copy(5000, store="nas", state="pending")], NOW, waiting_bytes=0)
+    assert (both.colour, both.cause) == (Colour.GREEN, "Last saved 4 s ago.")
+    follows = data_health([copy(4, same=True), copy(9, store="nas")], NOW, waiting_bytes=0)
+    assert (follows.colour, follows.cause) == (Colour.GREEN, "Last saved 9 s ago.")
+
+
+def test_one_volume_without_a_copy_elsewhere_is_not_hidden_by_another() -> None:
+    copies = [copy(4), copy(4, same=True, volume="link")]
+    assert data_health(copies, NOW, waiting_bytes=0).word == "Saved on this machine only"
+
+
+def test_a_store_that_follows_and_fails_is_a_warning_and_the_one_with_the_heads_is_none() -> None:
+    failing = data_health([copy(4), copy(90, store="nas", state="error")], NOW, waiting_bytes=0)
+    assert (failing.colour, failing.word) == (Colour.AMBER, "A store fails")
+    assert "nas" in failing.cause and "4 s ago" in failing.cause and failing.remedy
+    refused = data_health([copy(4, state="error"), copy(4, store="nas")], NOW, waiting_bytes=0)
+    assert (refused.colour, refused.word) == (Colour.RED, "Not saved")

@@ -78,13 +78,27 @@ class HeadUnknown(NotFound):
 class HiveConnection:
     """A Hive and a Device's session there. Threads may share it. Close it when another one replaces it.
 
-    `deadline_seconds` bounds all tries of one request together.
+    `deadline_seconds` bounds all tries of one request together. With
+    `pinned_pem`, whatever name it was reached by, only the server with this
+    very certificate is spoken to. `refusal` is the error of a token that is
+    not accepted: other servers speak this protocol too.
     """
 
-    def __init__(self, url: str, token: str, *, ca_pem: str | None = None, deadline_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        ca_pem: str | None = None,
+        pinned_pem: str | None = None,
+        deadline_seconds: float = 30.0,
+        refusal: Callable[[str], MosaicError] = SessionOver,
+    ) -> None:
         self.url = url.rstrip("/")
         self._token = token
         self._ca_pem = ca_pem
+        self._pinned_pem = pinned_pem
+        self._refusal = refusal
         self._deadline_seconds = deadline_seconds
         self._client: httpx2.Client | None = None
         self._users = 0
@@ -126,7 +140,7 @@ class HiveConnection:
             if answer.status_code in _BUSY_STATUSES:
                 raise StoreUnavailable(self.url, f"it answered {answer.status_code}")
             if answer.status_code in (401, 403):
-                raise SessionOver(self.url)
+                raise self._refusal(self.url)
             return answer
 
         return self._retried(once)
@@ -161,7 +175,10 @@ class HiveConnection:
     def _connect(self) -> "httpx2.Client":
         import httpx2
 
-        context = ssl.create_default_context(cadata=self._ca_pem) if self._ca_pem else None
+        authority = self._pinned_pem or self._ca_pem
+        context = ssl.create_default_context(cadata=authority) if authority else None
+        if context is not None and self._pinned_pem:
+            context.check_hostname = False
         return httpx2.Client(
             base_url=self.url,
             headers={"Authorization": f"Bearer {self._token}"},

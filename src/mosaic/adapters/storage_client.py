@@ -13,6 +13,7 @@ import msgspec
 
 from mosaic.adapters import unix_http
 from mosaic.core.errors import Fenced, MosaicError, Unavailable
+from mosaic.wire import stores as wire_stores
 from mosaic.wire.hiveless import HivelessVolumes, NamedVolume, Nothing, RecoveryCode
 from mosaic.wire.storage import (
     Discard,
@@ -32,12 +33,15 @@ from mosaic.wire.storage import (
     VolumeState,
 )
 
-Answer = TypeVar("Answer", Done, VolumeState, State, KnownHeads, HivelessVolumes, RecoveryCode, NamedVolume)
+Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 DEADLINE_SECONDS = 30.0
 """Verbs that take long start their work and return at once, so this is for a daemon that hangs."""
 
 CUT_SECONDS = 270.0
+
+_TRYING_SECONDS = 180.0
+"""Trying a store out takes hundreds of requests, one after another."""
 
 _UNPROVEN = "unproven"
 
@@ -146,6 +150,36 @@ class StorageClient:
     def trash_delete(self, name: str) -> NamedVolume:
         """Delete the local copy of a removed volume now. Returns its name."""
         return self._ask("trash-delete", NamedVolume(name), NamedVolume)
+
+    def store_add(self, request: wire_stores.StoreAdd) -> wire_stores.StoreShown:
+        """Try a store out and have it follow."""
+        return self._ask("store-add", request, wire_stores.StoreShown, extra_seconds=_TRYING_SECONDS)
+
+    def store_check(self, name: str) -> wire_stores.StoreShown:
+        """Try a store out again."""
+        return self._ask(
+            "store-check", wire_stores.StoreName(name), wire_stores.StoreShown, extra_seconds=_TRYING_SECONDS
+        )
+
+    def store_remove(self, name: str) -> Done:
+        """Follow a store no more."""
+        return self._ask("store-remove", wire_stores.StoreName(name), Done)
+
+    def stores(self) -> wire_stores.Stores:
+        """Return everything about stores."""
+        return self._ask("stores", wire_stores.StoresRequest(), wire_stores.Stores)
+
+    def limit(self, request: wire_stores.Limit) -> wire_stores.Limit:
+        """Limit the line."""
+        return self._ask("limit", request, wire_stores.Limit)
+
+    def share(self, request: wire_stores.Share) -> wire_stores.Shared:
+        """Keep other Devices' volumes here."""
+        return self._ask("share", request, wire_stores.Shared)
+
+    def unshare(self) -> Done:
+        """Keep other Devices' volumes here no more."""
+        return self._ask("unshare", wire_stores.StoresRequest(), Done)
 
     def _ask(self, verb: str, request: msgspec.Struct, answer: type[Answer], *, extra_seconds: float = 0) -> Answer:
         try:

@@ -1,5 +1,6 @@
 """Numbers for people: sizes, durations and instants."""
 
+import re
 import time
 from datetime import datetime
 
@@ -16,6 +17,15 @@ def size(count: float) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} {_STEPS[-1]}"
+
+
+def parse_size(text: str) -> int | None:
+    """Return the bytes of a size like `2MB` or `1.5 gb` (powers of 1000), None for what is none."""
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([kmgtp]?b)?", text.strip().lower(), re.ASCII)
+    if found is None:
+        return None
+    step = [unit.lower() for unit in _STEPS].index(found[2] or "b")
+    return int(float(found[1]) * 1000**step)
 
 
 def duration(seconds: float) -> str:

@@ -36,12 +36,13 @@ class ServiceSight:
 
 @dataclass(frozen=True, slots=True)
 class CopySight:
-    """One store's copy of one volume. `instant_ns` is its newest snapshot's instant, None before the first."""
+    """One store's copy of one `volume`. `instant_ns` is its newest snapshot's instant, None before the first."""
 
     store: str
     same_machine: bool
     state: Literal["pending", "replicating", "replicated", "error"]
     instant_ns: int | None
+    volume: str = ""
 
 
 def is_up(services: Sequence[ServiceSight]) -> bool:
@@ -105,43 +106,59 @@ def _running_health(app: str, service: ServiceSight) -> Health:
 
 
 def data_health(copies: Sequence[CopySight], now_ns: int, *, waiting_bytes: int) -> Health:
-    """Say how well an installation's data is kept, from the copies of all its volumes.
+    """Say how well an installation's data is kept, from the copies of all its volumes, each volume's own store first.
 
     A store on the holder's own machine is never called a replica (G2): it dies
     with the machine that it should protect from.
     """
+    volumes = _by_volume(copies)
     remote = [copy for copy in copies if not copy.same_machine]
-    failing = next((copy for copy in remote or copies if copy.state == "error"), None)
-    if failing is not None:
-        cause = f"{failing.store} does not take snapshots; {last_replicated_words(remote or copies, now_ns)}."
+    is_remote = bool(remote) and all(any(not copy.same_machine for copy in found) for found in volumes)
+    words = last_replicated_words(remote if is_remote else copies, now_ns)
+    # The first store keeps the heads: what it does not take, no other store gets.
+    refusing = next((found[0] for found in volumes if found[0].state == "error"), None)
+    if refusing is not None:
+        cause = f"{refusing.store} does not take snapshots; {words}."
         return Health(Colour.RED, "Not saved", cause, "`mosaic doctor` says what the store answered.")
-    if not remote:
-        where = last_replicated_words(copies, now_ns)
+    if not is_remote:
         return Health(
             Colour.AMBER,
             "Saved on this machine only",
-            f"If this machine dies its data dies with it; {where}.",
-            "Move the app to another machine than the Hive's; `mosaic device add` lets one join.",
+            f"If this machine dies its data dies with it; {words}.",
+            "Add a store elsewhere, `mosaic storage store add`, or move the app to another machine than the Hive's.",
         )
-    oldest = oldest_instant_ns(remote)
+    failing = next((copy for copy in copies if copy.state == "error"), None)
+    if failing is not None:
+        cause = f"{failing.store} does not take snapshots; {words} elsewhere."
+        return Health(Colour.AMBER, "A store fails", cause, "`mosaic storage store list` on its machine says why.")
+    oldest = safe_instant_ns(remote)
     if oldest is None:
         return Health(Colour.AMBER, "Saving", "The first snapshot is not replicated yet.")
-    words = last_replicated_words(remote, now_ns)
+    said = f"{words[:1].upper()}{words[1:]}."
     if waiting_bytes and now_ns - oldest > LATE_SECONDS * 10**9:
-        return Health(Colour.AMBER, "Behind", f"{words[:1].upper()}{words[1:]}.", "Check the network of its device.")
-    return Health(Colour.GREEN, "Replicated", f"{words[:1].upper()}{words[1:]}.")
+        return Health(Colour.AMBER, "Behind", said, "Check the network of its device.")
+    return Health(Colour.GREEN, "Replicated", said)
 
 
-def oldest_instant_ns(copies: Sequence[CopySight]) -> int | None:
-    """Return the instant up to which everything is safe: the oldest of the copies' newest; None if one has none."""
-    instants = [copy.instant_ns for copy in copies]
-    known = [instant for instant in instants if instant is not None]
-    return min(known) if known and len(known) == len(instants) else None
+def safe_instant_ns(copies: Sequence[CopySight]) -> int | None:
+    """Return the instant up to which everything is in some store: of the volumes' newest copies, the oldest.
+
+    None if a volume has none.
+    """
+    newest = [max((one.instant_ns or 0 for one in found), default=0) for found in _by_volume(copies)]
+    return min(newest, default=0) or None
 
 
 def last_replicated_words(copies: Sequence[CopySight], now_ns: int) -> str:
     """Say when the data was last saved, with its age."""
-    oldest = oldest_instant_ns(copies)
-    if oldest is None:
+    safe = safe_instant_ns(copies)
+    if safe is None:
         return "nothing is saved yet"
-    return f"last saved {duration_words(max(0, now_ns - oldest) // 10**9)} ago"
+    return f"last saved {duration_words(max(0, now_ns - safe) // 10**9)} ago"
+
+
+def _by_volume(copies: Sequence[CopySight]) -> list[list[CopySight]]:
+    found: dict[str, list[CopySight]] = {}
+    for copy in copies:
+        found.setdefault(copy.volume, []).append(copy)
+    return list(found.values())

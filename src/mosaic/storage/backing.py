@@ -5,15 +5,20 @@ keeps heads (a Hive, or a store that is its own log) and what keeps packs (one
 store, or several) can differ from volume to volume.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mosaic.adapters.hive_blobs import CommitAnswer
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import DeviceId, HeadHash
+from mosaic.storage.engine.spares import Spare, SparedStore
 from mosaic.storage.engine.store import Store
+from mosaic.storage.limits import LimitedStore
 from mosaic.storage.records import VolumeRecord
+from mosaic.storage.stores.followed_store import FollowedStore
+from mosaic.storage.stores.follower import Follower
+from mosaic.storage.stores.followers import Followers
 from mosaic.storage.upstreams import Connected, Upstreams
 
 
@@ -45,6 +50,8 @@ class Backing:
     are written. `key` tells one store from another: what is remembered of a
     store (its index, that it has the envelope) holds while the key stays.
     `same_machine` says that the store lies on this very machine and is no replica.
+    `followers` are the same volume in other stores, which get what this one
+    gets, and `spares` the same stores for reading what this one lost.
     """
 
     name: str
@@ -53,20 +60,33 @@ class Backing:
     device: DeviceId
     key: str
     same_machine: bool
+    followers: Sequence[Follower] = ()
+    spares: Sequence[Spare] = ()
+
+    @property
+    def readable(self) -> Store:
+        """The store for a reader who wants the data from wherever it is whole; it says nothing about this store."""
+        return SparedStore(self.store, self.spares)
 
 
 class Backings:
     """Finds each volume's backing. Threads share it."""
 
-    def __init__(self, upstreams: Upstreams, hiveless: Callable[[VolumeRecord], Backing] | None = None) -> None:
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        hiveless: Callable[[VolumeRecord], Backing] | None = None,
+        followers: Followers | None = None,
+    ) -> None:
         self._upstreams = upstreams
         self._hiveless = hiveless
+        self._followers = followers
 
     def of(self, record: VolumeRecord) -> Backing:
         """Return the volume's backing. Raises NoUpstream while it is not known."""
         if record.hiveless is not None and self._hiveless is not None:
-            return self._hiveless(record)
-        return _hive(self._upstreams.require(), record)
+            return self._limited(self._hiveless(record))
+        return self._followed(self._limited(_hive(self._upstreams.require(), record)), record)
 
     def known(self, record: VolumeRecord) -> Backing | None:
         """Return the volume's backing, None while it is not known."""
@@ -77,6 +97,18 @@ class Backings:
                 return None
         connected = self._upstreams.current()
         return _hive(connected, record) if connected is not None else None
+
+    def _limited(self, backing: Backing) -> Backing:
+        if self._followers is None:
+            return backing
+        return replace(backing, store=LimitedStore(backing.store, self._followers.limits))
+
+    def _followed(self, backing: Backing, record: VolumeRecord) -> Backing:
+        if self._followers is None:
+            return backing
+        followers = self._followers.of(record.volume)
+        store = FollowedStore(backing.store, followers)
+        return replace(backing, store=store, followers=followers, spares=self._followers.spares(record.volume))
 
 
 def _hive(connected: Connected, record: VolumeRecord) -> Backing:

@@ -6,7 +6,8 @@ from pathlib import Path
 from mosaic.adapters.ledger import Ledger
 from mosaic.core.ids import DeviceId, VolumeId
 from mosaic.crypto.hashing import head_hash
-from mosaic.storage.records import DockerVolume, VolumeRecord
+from mosaic.storage.records import DockerVolume, Followed, VolumeRecord
+from mosaic.storage.stores.store_records import AddedStore, LineLimits, SharedFolder, StoreKey
 from mosaic.wire.head import parse
 from mosaic.wire.recollection import MOST_HEADS
 from mosaic.wire.storage import Upstream
@@ -23,6 +24,12 @@ class Books:
         self.docker_volumes = self._ledger.bucket("docker-volumes", DockerVolume)
         self.seeds = self._ledger.bucket("seeds", str)
         self._heads = self._ledger.bucket("heads", str)
+        self.stores = self._ledger.bucket("stores", AddedStore)
+        self.store_keys = self._ledger.bucket("store-keys", StoreKey)
+        self.followed = self._ledger.bucket("followed", Followed)
+        self.forgotten = self._ledger.bucket("forgotten", int)
+        self.shared = self._ledger.bucket("shared", SharedFolder)
+        self._limits = self._ledger.bucket("limits", LineLimits)
         self._upstreams = self._ledger.bucket("upstream", Upstream)
         self._boots = self._ledger.bucket("boot", str)
         self._names = self._ledger.bucket("writer", str)
@@ -72,6 +79,14 @@ class Books:
                 found = secrets.token_hex(16)
                 self._names.put(_ONLY, found)
         return DeviceId(found)
+
+    def limits(self) -> LineLimits:
+        """Return the limits of the line."""
+        return self._limits.get(_ONLY) or LineLimits()
+
+    def put_limits(self, limits: LineLimits) -> None:
+        """Remember the limits of the line."""
+        self._limits.put(_ONLY, limits)
 
     def boot(self) -> str | None:
         """Return the id of the boot that the daemon ran in last, None before its first run."""

@@ -29,6 +29,7 @@ from mosaic.wire.storage import (
     StateRequest,
     Upstream,
 )
+from mosaic.wire.stores import STORE_VERBS
 
 T = TypeVar("T", bound=msgspec.Struct)
 Route = Callable[[bytes], msgspec.Struct]
@@ -68,7 +69,16 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
 
         return lambda body: answer(daemon, path, body)
 
-    return lambda path, body: _answer(table.get(path) or of_hiveless(path), path, body)
+    return lambda path, body: _answer(table.get(path) or of_hiveless(path) or _of_stores(daemon, path), path, body)
+
+
+def _of_stores(daemon: Daemon, path: str) -> Route | None:
+    if path not in STORE_VERBS:
+        return None
+    # Loaded when it is asked for: most daemons are never asked.
+    from mosaic.storage.stores.control import route
+
+    return lambda body: route(daemon, path, body)
 
 
 def _heads(daemon: Daemon, asked: HeadsRequest) -> KnownHeads:

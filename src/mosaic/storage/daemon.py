@@ -14,10 +14,12 @@ from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.decide_restart import OnDisk, after_restart
+from mosaic.storage.limits import Limits
 from mosaic.storage.places import Places
 from mosaic.storage.pool import Pool
 from mosaic.storage.records import VolumeRecord
 from mosaic.storage.reports import Reports
+from mosaic.storage.stores.followers import Followers
 from mosaic.storage.upstreams import Upstreams
 from mosaic.storage.volume import Volume
 from mosaic.storage.worker import OwnStep, Worker
@@ -48,6 +50,7 @@ class Daemon:
     upstreams: Upstreams
     boot: str
     reports: Reports = field(default_factory=Reports)
+    limits: Limits = field(default_factory=Limits)
     volumes: dict[VolumeId, Volume] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     mounted_at: dict[str, float] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class Daemon:
     @property
     def backings(self) -> Backings:
         """Where each volume's heads and packs go."""
-        return Backings(self.upstreams, self._backing_without_hive)
+        return Backings(self.upstreams, self._backing_without_hive, self.followers)
 
     @functools.cached_property
     def stores(self) -> "Stores":
@@ -70,6 +73,12 @@ class Daemon:
         from mosaic.storage.hiveless.stores import Stores
 
         return Stores(self.config.state)
+
+    @functools.cached_property
+    def followers(self) -> Followers:
+        """The stores that follow."""
+        cache = self.config.state / "cache"
+        return Followers(self.books, self.limits, cache=cache, changed=self.reports.changed)
 
     @property
     def caches(self) -> Caches:
@@ -95,6 +104,10 @@ class Daemon:
 
     def recover(self) -> None:
         """Take up all volumes where a stopped or killed daemon left them."""
+        limits = self.books.limits()
+        self.limits.limit(limits.upload, limits.download)
+        # Opened before any worker asks for them.
+        log.info("stores_followed", stores=len(self.followers.records()))
         self.places.make()
         aside.empty_trash(self.places)
         btrfs.sync(self.pool.path)
@@ -109,8 +122,10 @@ class Daemon:
         self.upstreams.close()
         if "stores" in self.__dict__:
             self.stores.close()
+        self.limits.stop()
         for worker in self._workers:
             worker.stop(deadline_seconds / max(1, len(self._workers)))
+        self.followers.stop(deadline_seconds)
 
     def mounts(self, volume: VolumeId) -> int:
         """Count the engine's mounts of a volume."""

@@ -194,6 +194,13 @@ class VolumeRecord(msgspec.Struct, frozen=True):
         return parse(self.lease.epoch) if self.lease else None
 
 
+class Followed(msgspec.Struct, frozen=True):
+    """How far a store that follows is with one volume: the newest head in it that finds there all it needs."""
+
+    head: HeadHash
+    instant_ns: int
+
+
 class DockerVolume(msgspec.Struct, frozen=True):
     """A volume as the Docker engine knows it: a folder of a volume, or the guard of an installation."""
 

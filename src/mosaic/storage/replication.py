@@ -27,6 +27,7 @@ from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.store import Store
 from mosaic.storage.pool import Pool
 from mosaic.storage.records import Accepted, Cut, Lease, Pending, VolumeRecord
+from mosaic.storage.stores.follower import Wanted
 from mosaic.storage.volume import LeaseGone, Moved, Volume
 from mosaic.wire import head as wire
 
@@ -53,9 +54,13 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
     if volume.record.pending is not None:
         committing.settle(volume, lease, heads)
     generation = look_at(volume)
+    for follower in backing.followers:
+        volume.doubted.update(follower.take_doubted())
     with volume.still_leased(lease) as record:
         # What the store lost is written anew from the live data, though nothing changed here.
-        has_news = volume.is_damaged or record.cut is not None or _has_news(record, lease, generation)
+        has_news = (
+            volume.is_damaged or bool(volume.doubted) or record.cut is not None or _has_news(record, lease, generation)
+        )
     if has_news:
         # The last snapshot shares every block with an app that has stopped, and leaving is what makes room.
         if record.phase != "releasing":
@@ -72,6 +77,7 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
         # The snapshot itself counts as a generation; what came after it is the next round's.
         look_at(volume)
     _mirror(volume, store)
+    _follow(volume, keys, backing)
     trim(volume)
 
 
@@ -115,6 +121,13 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cu
         if volume.index_loaded_for != loaded:
             known.load(store, keys)
             volume.index_loaded_for = loaded
+            for follower in backing.followers:
+                follower.owe()
+        if volume.doubted:
+            for pack in volume.doubted:
+                known.doubt(pack)
+            volume.doubted.clear()
+            volume.is_damaged = bool(known.damaged())
         try:
             return replicate_and_mend(
                 path,
@@ -177,6 +190,17 @@ def _mirror(volume: Volume, store: Store) -> None:
         mirror_head(store, bytes.fromhex(accepted.signed))
         with volume.wakes:
             volume.update(replace(volume.record, mirrored=accepted.head))
+
+
+def _follow(volume: Volume, keys: VolumeKeys, backing: Backing) -> None:
+    """Let the stores that follow know which head they should have. Waits for none of them."""
+    accepted = volume.record.accepted
+    if accepted is None or not backing.followers:
+        return
+    envelope = bytes.fromhex(volume.record.envelope) if volume.record.envelope is not None else None
+    wanted = Wanted(bytes.fromhex(accepted.signed), envelope, backing.store, keys)
+    for follower in backing.followers:
+        follower.want(wanted)
 
 
 def _put_envelope(volume: Volume, store: Store, key: str) -> None:

@@ -53,7 +53,7 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
                 restore(
                     root,
                     keys,
-                    backing.store,
+                    backing.readable,
                     volume.places.incoming(volume.id),
                     known=known,
                     nodes=nodes,

@@ -3,10 +3,13 @@
 It takes no volume's lock, so that it answers while work is under way.
 """
 
+from collections.abc import Iterator
+
 from mosaic.core.ids import VolumeId
 from mosaic.storage import aside
 from mosaic.storage.backing import Backing
 from mosaic.storage.daemon import Daemon
+from mosaic.storage.stores.follower import Follower
 from mosaic.storage.volume import Volume, is_clean
 from mosaic.wire import head as wire
 from mosaic.wire.storage import GoingBack, Replica, ReplicaState, State, StateRequest, VolumeState, WentBack
@@ -46,7 +49,7 @@ def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -
         epoch=record.lease.epoch if record.lease else None,
         local_head=record.accepted.head if record.accepted else None,
         clean=is_clean(record, volume.generation),
-        replicas=_replicas(volume, daemon.backings.known(record)),
+        replicas=[*_replicas(volume, daemon.backings.known(record)), *_following(daemon, volume)],
         waiting_bytes=max(0, waiting),
         mounts=daemon.mounts(volume.id) if mounts is None else mounts,
         moved_bytes=moved.moved_bytes if moved else None,
@@ -76,6 +79,32 @@ def _replicas(volume: Volume, backing: Backing | None) -> list[Replica]:
             head=record.accepted.head if record.accepted else None,
         )
     ]
+
+
+def _following(daemon: Daemon, volume: Volume) -> Iterator[Replica]:
+    """Yield what the stores that follow have."""
+    record = volume.record
+    for store, follower, known in daemon.followers.known(volume.id):
+        if follower is None and (known is None or record.lease is None):
+            continue
+        followed = follower.followed if follower is not None else known
+        has_all = followed is not None and record.accepted is not None and followed.head == record.accepted.head
+        yield Replica(
+            store=store.name,
+            same_machine=store.same_machine,
+            state=_following_state(follower, is_replicated=has_all and is_clean(record, volume.generation)),
+            instant_ns=followed.instant_ns if followed else None,
+            head=followed.head if followed else None,
+            problem=follower.problem if follower is not None else None,
+        )
+
+
+def _following_state(follower: Follower | None, *, is_replicated: bool) -> ReplicaState:
+    if follower is not None and follower.problem is not None:
+        return "pending" if follower.is_retrying else "error"
+    if is_replicated:
+        return "replicated"
+    return "replicating" if follower is not None and follower.is_at_work else "pending"
 
 
 def _replica_state(volume: Volume) -> ReplicaState:

@@ -68,6 +68,7 @@ class Volume:
         self.index_loaded_for: tuple[Lease, str] | None = None
         self.scrubbed_at: float | None = None
         self.is_damaged = False
+        self.doubted: set[bytes] = set()
         self.envelope_put: tuple[str, str] | None = None
         self.cut_ns: int | None = None
         self.cutting = threading.Lock()

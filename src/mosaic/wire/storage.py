@@ -203,13 +203,18 @@ Phase = Literal["absent", "restoring", "ready", "going-back", "releasing", "rele
 
 
 class Replica(msgspec.Struct, frozen=True):
-    """One store's copy. `instant_ns` is the snapshot's instant in the newest acknowledged head, None before."""
+    """One store's copy. `instant_ns` is the snapshot's instant in the newest acknowledged head, None before.
+
+    The first of a volume's replicas is in the store that keeps its heads; the
+    others follow. `problem` says why a follower is not up to date.
+    """
 
     store: str
     same_machine: bool
     state: ReplicaState
     instant_ns: int | None
     head: str | None
+    problem: Failure | None = None
 
 
 class ConflictSnapshot(msgspec.Struct, frozen=True):

@@ -78,6 +78,11 @@ class S3Location:
         return parts.hostname == "localhost" if address is None else address.is_loopback
 
     @property
+    def host(self) -> str:
+        """The endpoint's name or number."""
+        return _endpoint(self.endpoint).hostname or ""
+
+    @property
     def url(self) -> str:
         """What requests begin with; with virtual addressing the bucket's name is in it."""
         parts = _endpoint(self.endpoint)

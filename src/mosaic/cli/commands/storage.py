@@ -1,4 +1,4 @@
-"""`mosaic storage serve`, and what a person asks about the volumes that no Hive knows."""
+"""`mosaic storage serve`, and what a person asks about the volumes that no Hive knows; stores are in `stores`."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mosaic.adapters.storage_client import StorageClient
+from mosaic.cli.commands.stores import limit, store
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.up.layout import Layout, state_folder
 
@@ -155,3 +156,7 @@ def _folder(state: Path | None) -> Path:
 
 def _client(state: Path | None) -> StorageClient:
     return StorageClient(_folder(state) / "storage.sock")
+
+
+storage.add_command(store)
+storage.add_command(limit)

@@ -10,6 +10,7 @@ from mosaic.cli.past.named import named
 from mosaic.cli.shown import last_saved
 from mosaic.cli.units import ago, second, size
 from mosaic.wire.api import Volume
+from mosaic.wire.storage import Replica
 
 # Command → module of mosaic.cli.commands, its attribute, and the help line: each is imported when it is called.
 OTHERS = {
@@ -76,8 +77,16 @@ def show(out: Output, key: str) -> None:
     ]
     for report in one.reports:
         lines.append(f"  here:             {report.state}, {size(report.waiting_bytes)} waiting, {last_saved(report)}")
+        if len(report.replicas) > 1:
+            lines += [f"    {one.store + ':':<16}{_copy(one)}" for one in report.replicas]
         lines += [f"  conflict:         {kept.name} of epoch {kept.epoch}" for kept in report.conflicts]
     out.result(one, "\n".join(lines))
+
+
+def _copy(replica: Replica) -> str:
+    where = ", on the same machine" if replica.same_machine else ""
+    why = f" ({replica.problem.message})" if replica.problem else ""
+    return f"{replica.state}, newest snapshot {ago(replica.instant_ns)}{where}{why}"
 
 
 def _state(one: Volume) -> str:

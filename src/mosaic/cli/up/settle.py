@@ -77,10 +77,13 @@ def _snapshot(storage: StorageClient, volume: VolumeState) -> str:
 
 
 def waiting(state: State) -> list[VolumeState]:
-    """Return the volumes held here that some store does not have to the last byte."""
+    """Return the volumes held here that the store with their heads does not have to the last byte.
+
+    Stores that follow are not waited for: one of them may be away for a week.
+    """
     held = [volume for volume in state.volumes if volume.phase == "ready" and volume.epoch is not None]
-    return [volume for volume in held if not volume.clean or not _is_everywhere(volume)]
+    return [volume for volume in held if not volume.clean or not _is_stored(volume)]
 
 
-def _is_everywhere(volume: VolumeState) -> bool:
-    return bool(volume.replicas) and all(replica.head == volume.local_head for replica in volume.replicas)
+def _is_stored(volume: VolumeState) -> bool:
+    return bool(volume.replicas) and volume.replicas[0].head == volume.local_head

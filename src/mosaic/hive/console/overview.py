@@ -13,7 +13,6 @@ from mosaic.core.condition import CopySight
 from mosaic.hive.console.steps import Work, works
 from mosaic.wire.api import Device, Health, Installation
 from mosaic.wire.report import InstallationReport, VolumeReport
-from mosaic.wire.storage import Replica
 
 _PUBLIC_SCHEMES = ("http://", "https://")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost", "")
@@ -60,10 +59,8 @@ def of(installation: Installation, devices: Sequence[Device]) -> Overview:
     known = next((device for device in devices if device.device == installation.device), None)
     report = installation.reports.get(installation.device)
     volumes = _current(installation)
-    copies = [_copy(replica) for volume in volumes for replica in volume.replicas]
     waiting = sum(volume.waiting_bytes for volume in volumes)
     found = works(installation, devices, now_ns)
-    elsewhere = [copy for copy in copies if not copy.same_machine]
     return Overview(
         device=known.name if known else "a removed device",
         known=known,
@@ -73,7 +70,7 @@ def of(installation: Installation, devices: Sequence[Device]) -> Overview:
         works=tuple(found),
         journey=_journey(installation, devices, found),
         data=installation.data_health or Health("grey", "Not known", "No volume has been reported yet.", ""),
-        last_replicated_ns=condition.oldest_instant_ns(elsewhere),
+        last_replicated_ns=saved_elsewhere(installation),
         waiting_bytes=waiting,
     )
 
@@ -94,8 +91,14 @@ def _current(installation: Installation) -> list[VolumeReport]:
     return list(best.values())
 
 
-def _copy(replica: Replica) -> CopySight:
-    return CopySight(replica.store, replica.same_machine, replica.state, replica.instant_ns)
+def saved_elsewhere(installation: Installation) -> int | None:
+    """Return up to when all its volumes are on another machine than their holder's; None when one is nowhere."""
+    copies = [
+        CopySight(each.store, each.same_machine, each.state, None if each.same_machine else each.instant_ns, one.volume)
+        for one in _current(installation)
+        for each in one.replicas
+    ]
+    return condition.safe_instant_ns(copies)
 
 
 def _addresses(report: InstallationReport, device: str) -> list[Address]:

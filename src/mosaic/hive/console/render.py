@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from litestar import Response
 
 from mosaic import __version__
-from mosaic.hive.console import assets, shapes, words
+from mosaic.hive.console import assets, overview, shapes, words
 from mosaic.hive.console.headers import HEADERS
 from mosaic.hive.signed_in import SignedIn
 
@@ -63,6 +63,7 @@ def _environment() -> "Environment":
         look_installation=shapes.of_installation,
         look_service=shapes.of_service,
         look_replica=shapes.of_replica,
+        saved_elsewhere=overview.saved_elsewhere,
     )
     return made
 

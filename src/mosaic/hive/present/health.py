@@ -35,7 +35,7 @@ def app_health(
 def data_health(volumes: Sequence[VolumeReport], now_ns: int) -> health.Health:
     """Say how well the installation's data is kept."""
     copies = [
-        CopySight(each.store, each.same_machine, each.state, each.instant_ns)
+        CopySight(each.store, each.same_machine, each.state, each.instant_ns, volume.volume)
         for volume in volumes
         for each in volume.replicas
     ]

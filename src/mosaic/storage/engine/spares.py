@@ -40,6 +40,10 @@ class SparedStore:
         """Return part of an object; see `Store.get_range`."""
         return self._store.get_range(name, offset, length)
 
+    def delete(self, name: str) -> None:
+        """Delete an object for good; see `Store.delete`. The spares are not told."""
+        self._store.delete(name)
+
     def list(self, prefix: str) -> Iterator[ObjectEntry]:
         """Yield objects sorted by name; see `Store.list`."""
         return self._store.list(prefix)

@@ -1,0 +1,151 @@
+"""A store that follows is given what it lacks, whole, in an order that is safe to stop anywhere."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mosaic.core.epoch import Epoch
+from mosaic.core.errors import Unavailable
+from mosaic.core.ids import DeviceId
+from mosaic.storage.engine.heads import mirror_head, newest_mirrored, open_head, root_of, sign_head
+from mosaic.storage.engine.index import ChunkIndex
+from mosaic.storage.engine.mended import mark_mended
+from mosaic.storage.engine.pack import pack_of
+from mosaic.storage.engine.verify import verify
+from mosaic.storage.stores.catching_up import SourceIncomplete, StoreBusy, StoreDamaged, catch_up
+from mosaic.wire.head import Head
+from support.stores import FailingStore, MemoryStore
+from support.volumes import KEYS, SEED, Machine
+
+
+@contextlib.contextmanager
+def roomy(length: int) -> Iterator[bool]:
+    yield True
+
+
+def bring(first: MemoryStore | FailingStore, follower: MemoryStore | FailingStore) -> int:
+    return catch_up(first, follower, KEYS, taking=roomy, go_on=lambda: None).objects
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> MemoryStore:
+    """A store with three states, an envelope and a mark."""
+    source = tmp_path / "source"
+    source.mkdir()
+    machine = Machine()
+    store = machine.store
+    assert isinstance(store, MemoryStore)
+    for number in range(3):
+        (source / f"page {number}").write_bytes(bytes([number]) * 3000)
+        root = machine.replicate(source).root
+        head = Head(KEYS.volume, Epoch(1, 1), number + 1, None, number, DeviceId("00" * 16), None, 1, *_both(root), 0)
+        mirror_head(store, sign_head(head, SEED))
+    store.put("e-0000", b"an envelope")
+    return store
+
+
+def _both(root: object) -> tuple[bytes, bytes]:
+    return root.root, root.pack  # type: ignore[attr-defined]
+
+
+def packs(store: MemoryStore) -> list[str]:
+    return sorted(name for name in store.objects if name.startswith("p-"))
+
+
+def is_safe(store: MemoryStore) -> bool:
+    """Whether the newest head in the store, if there is one, finds all that it needs."""
+    signed = newest_mirrored(store, KEYS.volume)
+    if signed is None:
+        return True
+    known = ChunkIndex()
+    known.load(store, KEYS)
+    return verify(root_of(open_head(signed, KEYS.volume)), KEYS, store, known=known).damaged == ()
+
+
+def test_everything_is_copied_and_the_second_time_nothing(first: MemoryStore) -> None:
+    follower = MemoryStore()
+    assert bring(first, follower) == len(first.objects)
+    assert follower.objects == first.objects
+    assert bring(first, follower) == 0
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["lost request", "lost reply"])
+def test_whatever_call_fails_no_head_lacks_anything_and_the_next_run_brings_the_rest(
+    first: MemoryStore, after: bool
+) -> None:
+    for fails_at in range(1, 50):
+        follower = MemoryStore()
+        failing = FailingStore(follower, fails_at=fails_at, after=after)
+        if not failing.failed:
+            with contextlib.suppress(Unavailable):
+                bring(first, failing)
+        assert is_safe(follower)
+        bring(first, follower)
+        assert follower.objects == first.objects
+        if not failing.failed:
+            return
+    pytest.fail("the loop never came to a run without a failure")
+
+
+def test_a_first_store_that_fails_anywhere_leaves_no_head_that_lacks_anything(first: MemoryStore) -> None:
+    for fails_at in range(1, 30):
+        follower = MemoryStore()
+        failing = FailingStore(first, fails_at=fails_at, after=False)
+        with contextlib.suppress(Unavailable):
+            bring(failing, follower)
+        assert is_safe(follower)
+
+
+@pytest.mark.parametrize("at", [0, 30, 100, -2])
+def test_a_damaged_pack_is_not_copied_and_no_head_claims_that_it_was(first: MemoryStore, at: int) -> None:
+    name = packs(first)[1]
+    whole = bytearray(first.objects[name])
+    whole[at] ^= 1
+    first.objects[name] = bytes(whole)
+    follower = MemoryStore()
+    with pytest.raises(SourceIncomplete) as failed:
+        bring(first, follower)
+    assert failed.value.packs == [pack_of(name)]
+    assert packs(follower) == [other for other in packs(first) if other != name]
+    assert not any(other.startswith("h-") for other in follower.objects)
+
+
+def test_a_damaged_pack_that_newer_heads_do_without_holds_nothing_up(first: MemoryStore) -> None:
+    name = packs(first)[0]
+    first.objects[name] = first.objects[name][:-1]
+    pack = pack_of(name)
+    assert pack is not None
+    mark_mended(first, pack)
+    follower = MemoryStore()
+    bring(first, follower)
+    assert set(first.objects) - set(follower.objects) == {name}
+
+
+def test_a_damaged_older_head_holds_nothing_up(first: MemoryStore) -> None:
+    oldest = min(name for name in first.objects if name.startswith("h-"))
+    first.objects[oldest] = first.objects[oldest][:-1] + b"\0"
+    follower = MemoryStore()
+    bring(first, follower)
+    assert set(first.objects) - set(follower.objects) == {oldest}
+
+
+def test_an_object_that_the_follower_cut_off_is_said_to_be_damaged(first: MemoryStore) -> None:
+    follower = MemoryStore()
+    bring(first, follower)
+    name = packs(follower)[0]
+    follower.objects[name] = follower.objects[name][:-1]
+    with pytest.raises(StoreDamaged, match=name):
+        bring(first, follower)
+
+
+def test_without_room_in_memory_nothing_is_read(first: MemoryStore) -> None:
+    @contextlib.contextmanager
+    def full(length: int) -> Iterator[bool]:
+        yield False
+
+    before = first.requests
+    with pytest.raises(StoreBusy):
+        catch_up(first, MemoryStore(), KEYS, taking=full, go_on=lambda: None)
+    assert first.requests == before + 1, "the listing alone"
