@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from support.torture import kills, power_cuts, races
+from support.torture import flips, hive_errors, kills, power_cuts, races, store_errors
 from support.torture.tally import Tally
 
 _MEMORY = Path("/dev/shm")
@@ -25,6 +25,9 @@ RUNS: dict[str, tuple[Run, int]] = {
     "kills": (kills.run, 1000),
     "power-cuts": (power_cuts.run, 200),
     "races": (races.run, 1000),
+    "flips": (flips.run, 400),
+    "store-errors": (store_errors.run, 500),
+    "hive-errors": (hive_errors.run, len(hive_errors.VERBS) * len(hive_errors.WAYS)),
 }
 
 
@@ -59,7 +62,7 @@ def carry_out(run: Run, tally: Tally) -> None:
             run(tally, Path(folder))
         except Exception as error:
             traceback.print_exc()
-            tally.fail(f"the run ended by {type(error).__name__}: {error}")
+            tally.fail(f"the run ended by {type(error).__name__}: {error} ({tally.last})")
 
 
 def say(line: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.torture import kills, power_cuts, races
+from support.torture import hive_errors, kills, power_cuts, races
 from support.torture.tally import Tally
 
 pytestmark = [pytest.mark.btrfs, pytest.mark.timeout(240)]
@@ -39,3 +39,10 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged_and_nothing_that_the_ap
 
 def test_a_holder_that_was_frozen_over_a_grant_keeps_what_it_has_and_changes_nothing(short_folder: Path) -> None:
     assert torture(races.run, short_folder, 4).figures["races"] == 4
+
+
+def test_whatever_the_hive_answers_it_is_said_or_overcome_and_then_all_is_as_if_it_had_not_been(tmp_path: Path) -> None:
+    tally = Tally("hive errors", seed=2, count=6, limit_seconds=120)
+    hive_errors.run(tally, tmp_path)
+    assert tally.failures == []
+    assert tally.figures["pairs"] == 6

@@ -8,7 +8,7 @@ session. A test grants leases, and asks it to be down or to lose replies.
 import contextlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -41,12 +41,19 @@ class FakeVolume:
 
 @dataclass
 class Answer:
+    """`length` is what is said of the body when that is not so."""
+
     status: int
     body: bytes = b""
+    length: int | None = None
 
 
 class FakeHive:
-    """The simulator. `requests` lists (method, path) of everything that was asked."""
+    """The simulator. `requests` lists (method, path) of everything that was asked.
+
+    `spoil` is given each answer with its method and path, after what was asked is done, and returns what is sent
+    instead; None sends nothing and ends the connection.
+    """
 
     def __init__(self) -> None:
         self.volumes: dict[str, FakeVolume] = {}
@@ -55,6 +62,7 @@ class FakeHive:
         self.is_down = False
         self.objects_are_fenced = False
         self.replies_to_lose = 0
+        self.spoil: Callable[[str, str, Answer], Answer | None] = lambda method, path, answer: answer
         self.lock = threading.RLock()
         self.may_commit = threading.Event()
         self.may_commit.set()
@@ -234,14 +242,17 @@ def _handler(hive: FakeHive) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
             answer = hive.answer(self.command, self.path, token, body, self.headers.get("Range"))
-            if self.command != "GET" and hive.loses_this_reply():
+            spoilt = hive.spoil(self.command, urlsplit(self.path).path, answer)
+            if spoilt is None or (self.command != "GET" and hive.loses_this_reply()):
                 self.close_connection = True
                 return
+            answer = spoilt
             with contextlib.suppress(OSError):
                 self.send_response(answer.status)
-                self.send_header("Content-Length", str(len(answer.body)))
+                self.send_header("Content-Length", str(answer.length or len(answer.body)))
                 self.end_headers()
                 self.wfile.write(answer.body)
+                self.close_connection |= answer.length is not None
 
         do_GET = do_PUT = do_POST = do_DELETE = _serve
 

@@ -238,10 +238,13 @@ class HiveHeads:
             return None
         if not answer.is_success:
             raise _refusal(self._connection.url, _problem(answer))
-        found = msgspec.json.decode(answer.content, type=HeadAnswer)
+        found = _decoded(self._connection.url, answer, HeadAnswer)
         if found.head is None or found.signed is None or len(found.signed) != 2 * HEAD_BYTES:
             return None
-        return HeadHash(found.head), bytes.fromhex(found.signed)
+        try:
+            return HeadHash(found.head), bytes.fromhex(found.signed)
+        except ValueError as error:
+            raise StoreUnavailable(self._connection.url, "what it answered is not well-formed") from error
 
 
 class HiveStore:
@@ -292,7 +295,7 @@ class HiveStore:
             answer = self._connection.ask("GET", self._path, params=params)
             if not answer.is_success:
                 raise self._meaning(prefix, answer)
-            page = msgspec.json.decode(answer.content, type=ObjectList)
+            page = _decoded(self._connection.url, answer, ObjectList)
             yield from page.objects
             after = page.next
 
@@ -315,6 +318,14 @@ class HiveStore:
                 return StoreFull(self._connection.url)
             case _:
                 return _refusal(self._connection.url, problem)
+
+
+def _decoded(url: str, answer: "httpx2.Response", kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.MsgspecError as error:
+        # Something in between answered in the Hive's place, or cut its answer short.
+        raise StoreUnavailable(url, "what it answered is not well-formed") from error
 
 
 def _problem(answer: "httpx2.Response") -> Problem:

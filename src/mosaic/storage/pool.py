@@ -51,11 +51,14 @@ class Pool:
         """What the pool is made of."""
         return "native" if self.image is None else "image"
 
-    def check_room(self) -> None:
-        """Raise PoolNearlyFull when another snapshot could take space that apps need."""
+    def check_room(self, *, has_stopped: bool = False) -> None:
+        """Raise PoolNearlyFull when another snapshot could take space that apps need.
+
+        Snapshots that have stopped go on when there is half as much again, and do not come and go.
+        """
         total, free = self._space()
         reserve = self._reserve(total)
-        if free < reserve:
+        if free < (reserve * 3 // 2 if has_stopped else reserve):
             raise PoolNearlyFull(free, reserve)
 
     def state(self) -> PoolState:

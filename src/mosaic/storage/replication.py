@@ -25,7 +25,7 @@ from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_he
 from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.store import Store
-from mosaic.storage.pool import Pool
+from mosaic.storage.pool import Pool, PoolNearlyFull
 from mosaic.storage.records import Accepted, Cut, Lease, Pending, VolumeRecord
 from mosaic.storage.stores.follower import Wanted
 from mosaic.storage.volume import LeaseGone, Moved, Volume
@@ -63,8 +63,9 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
         )
     if has_news:
         # The last snapshot shares every block with an app that has stopped, and leaving is what makes room.
-        if record.phase != "releasing":
-            pool.check_room()
+        # One that was cut already takes no more room, and is let go when it is replicated.
+        if record.phase != "releasing" and record.cut is None:
+            _check_room(volume, pool)
         _put_envelope(volume, store, backing.key)
         cut = next_cut(volume, lease)
         done = _upload(volume, lease, keys, backing, cut, caches)
@@ -79,6 +80,26 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
     _mirror(volume, store)
     _follow(volume, keys, backing)
     trim(volume)
+
+
+def _check_room(volume: Volume, pool: Pool) -> None:
+    """Raise PoolNearlyFull, having let the local copy of the newest snapshot go.
+
+    It keeps all that the app overwrites and deletes since, so neither would make room, and an app that only
+    overwrites would run out. The stores have it; the next snapshot costs a look at every file.
+    """
+    problem = volume.problem
+    try:
+        pool.check_room(has_stopped=problem is not None and problem.code == PoolNearlyFull.code)
+    except PoolNearlyFull:
+        with volume.wakes:
+            record = volume.record
+            if record.accepted is not None and record.accepted.snapshot is not None:
+                volume.update(replace(record, accepted=replace(record.accepted, snapshot=None)))
+        trim(volume)
+        # Only then does the kernel begin to take back what nobody has any more.
+        btrfs.sync(volume.places.pool)
+        raise
 
 
 def look_at(volume: Volume) -> int:

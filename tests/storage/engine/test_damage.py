@@ -110,6 +110,21 @@ def test_damaged_content_costs_only_the_files_that_have_it(tmp_path: Path) -> No
     assert {path.decode() for path in before if before[path] != after[path]} == {damaged}
 
 
+def test_a_damaged_file_is_named_by_all_its_names(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "folder").mkdir(parents=True)
+    (source / "file").write_bytes(random.Random(4).randbytes(20_000))
+    (source / "folder" / "link").hardlink_to(source / "file")
+    (source / "other").write_bytes(b"other")
+    store = MemoryStore()
+    root = Machine(store).replicate(source).root
+    ((name, whole),) = store.objects.items()
+    store.objects = {name: _flipped(whole, 10_000)}
+    with pytest.raises(RestoreIncomplete) as incomplete:
+        Machine(store).restore(root, tmp_path / "target")
+    assert incomplete.value.paths == ("file", "folder/link")
+
+
 def test_a_lost_pack_costs_only_the_files_that_need_it(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

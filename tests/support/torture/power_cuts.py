@@ -5,8 +5,8 @@ with its ledger and the pool's image, in that the btrfs. The disk loses what was
 not flushed (see `volatile_disk`), and the next boot goes on with what is left.
 The Hive is another machine: it keeps what it acknowledged until then.
 
-Not simulated: a disk that lies about flushes, a sector that is half written,
-and bits that rot.
+Not simulated: a disk that lies about flushes or writes half of a block of 4 KiB
+(btrfs is not mountable without help when that is its superblock), and bits that rot.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from support.torture.writing import Diary, Writer
 from support.waiting import eventually
 
 _MEDIUM_BYTES = 420 * 1024 * 1024
-_HOW = ("none", "all", "prefix", "writes", "sectors")
+_HOW = ("none", "all", "prefix", "writes", "blocks")
 _TOOL_SECONDS = 60.0
 
 
@@ -136,6 +136,7 @@ class _Run:
                 lost, kept = disk.cut(how, seed)
                 self._hive.is_down = True
         figures["power_cuts"] += 1
+        self._tally.last = f"cut {figures['power_cuts']} kept {how}: {kept} of {lost} writes"
         figures["writes_not_flushed"] += lost
         figures["of_them_kept"] += kept
 

@@ -18,6 +18,7 @@ class Tally:
     figures: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    last: str = ""
     told: Callable[[str], None] = lambda _: None
 
     @property

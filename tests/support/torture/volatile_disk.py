@@ -3,7 +3,7 @@
 It is one file, served by the kernel's FUSE protocol from a process of its own:
 the mount point itself is that file, and a loop device makes a disk of it. A
 write is kept apart until a flush (FSYNC) that began after it is answered. A
-cut decides about each of those writes, or each 512-byte sector of them, whether
+cut decides about each of those writes, or each 4 KiB of them, whether
 it reached the medium; nothing that is written after that does. So the power
 fails for everything on the disk, file systems and databases, at one instant.
 
@@ -46,7 +46,7 @@ class _Code:
 _DIRECT_IO = 1
 _ASYNC_READ, _BIG_WRITES, _MAX_PAGES = 1 << 0, 1 << 5, 1 << 22
 _LARGEST_WRITE = 1024 * 1024
-_SECTOR = 512
+_BLOCK = 4096
 _REGULAR = 0o100600
 _FOREVER = 1 << 40
 _MS_NODEV, _MS_NOSUID, _MNT_DETACH = 4, 2, 2
@@ -76,7 +76,7 @@ class VolatileDisk:
     def cut(self, how: str, seed: int) -> tuple[int, int]:
         """Cut the power. Returns how many writes had not been flushed, and how many of them reached the medium whole.
 
-        `how` is `none`, `all`, `prefix`, `writes` (each one or not) or `sectors` (each sector of each, or not).
+        `how` is `none`, `all`, `prefix`, `writes` (each one or not) or `blocks` (each 4 KiB of each, or not).
         """
         kept = self._ask(f"cut {how} {seed}").split()
         return int(kept[0]), int(kept[1])
@@ -146,11 +146,11 @@ class _Medium:
         ends = luck.randint(0, len(waiting))
         for number, (at, content) in enumerate(waiting):
             chance = {"none": 0.0, "all": 1.0, "prefix": float(number < ends), "writes": float(luck.random() < 0.5)}
-            sectors = range(0, len(content), _SECTOR)
-            chosen = [sector for sector in sectors if luck.random() < chance.get(how, 0.5)]
-            for sector in chosen:
-                os.pwrite(self._fd, content[sector : sector + _SECTOR], at + sector)
-            kept += len(chosen) == len(sectors)
+            blocks = range(0, len(content), _BLOCK)
+            chosen = [block for block in blocks if luck.random() < chance.get(how, 0.5)]
+            for block in chosen:
+                os.pwrite(self._fd, content[block : block + _BLOCK], at + block)
+            kept += len(chosen) == len(blocks)
         return len(waiting), kept
 
 

@@ -143,6 +143,7 @@ class _Run:
             self.filler.close()
             if self._parent is not None:
                 os.close(self._parent[1])
+        self._damage_other_names()
         for listed in reversed(self.directories):
             with directory(self._target_fd, listed.path) as fd:
                 self._complete(fd, listed)
@@ -203,6 +204,19 @@ class _Run:
 
     def _damage(self, path: Components, _: Corrupt) -> None:
         self.damaged.add(shown(b"/".join(path)) or ".")
+
+    def _damage_other_names(self) -> None:
+        """A damaged file is damaged under all its names; only the first was met when it was written."""
+        if self.damaged:
+            numbers = {
+                number
+                for number, (parent, name) in self._linked.items()
+                if shown(b"/".join((*parent, name))) in self.damaged
+            }
+            # What can't be listed was told in the first walk.
+            for listed in walk(self._tree, lambda *_: None) if numbers else ():
+                if listed.number in numbers:
+                    self.damaged.add(shown(b"/".join(listed.path)))
 
     def _report(self) -> None:
         moved = self.filler.filled_bytes
