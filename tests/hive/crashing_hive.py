@@ -96,11 +96,12 @@ class _Heads:
         with self.device.hive.database.read() as tx:
             return rows.newest(tx, self.volume)
 
-    def commit(self, signed: bytes) -> str:
+    def commit(self, signed: bytes, *, wish: str | None = None) -> str:
         head, _ = parse(signed)
         hive = self.device.hive
         try:
-            hive.write(lambda tx: heads._accept(tx, head_hash(signed), head, signed, self.device.speaker, hive.now_ns))
+            name, who = head_hash(signed), self.device.speaker
+            hive.write(lambda tx: heads._accept(tx, name, head, signed, who, hive.now_ns, wish))
         except Fenced:
             return "fenced"
         except HeadStale:

@@ -61,6 +61,7 @@ def test_an_earlier_snapshot_takes_the_place_of_the_present_and_is_the_next_head
     newest, _ = parse(hive.volume(VOLUME).heads[-1])
     assert state.local_head == hive.volume(VOLUME).newest
     assert (newest.root, newest.previous) == (wanted_root(hive, first), second)
+    assert [wish for wish in hive.wishes if wish] == ["1"]
     assert (newest.app_digest, newest.config_revision) == (bytes.fromhex(APP.removeprefix("sha256:")), 2)
     chain(hive)
 
@@ -116,6 +117,23 @@ def test_what_the_app_writes_afterwards_goes_on_from_the_earlier_state(
     folder = there.mount()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"page": b"one", "more": b"later"}
     there.unmount()
+
+
+@pytest.mark.parametrize("earlier", [b"one", b"two"], ids=["another content", "the same content"])
+def test_where_packs_were_condemned_the_next_head_goes_on_from_the_present(
+    hive: FakeHive, here: TestDaemon, monkeypatch: pytest.MonkeyPatch, earlier: bytes
+) -> None:
+    monkeypatch.setattr(going_back, "_condemns", lambda *_: True)
+    here.take(hive)
+    heads = {b"one": write(here, b"one"), b"two": write(here, b"two")}
+    here.go_back(heads[earlier])
+    here.wait_until_back()
+    eventually(lambda: len(hive.volume(VOLUME).heads) == 4 and here.volume().clean, seen=lambda: here.volume())
+    assert read(here) == earlier
+    newest, _ = parse(hive.volume(VOLUME).heads[-1])
+    assert newest.previous == heads[b"two"]
+    chain(hive)
+    assert [wish for wish in hive.wishes if wish] == ["1"]
 
 
 def test_nothing_is_touched_while_a_container_uses_the_volume(hive: FakeHive, here: TestDaemon) -> None:
@@ -176,8 +194,8 @@ def test_a_holder_that_is_fenced_while_it_saves_keeps_the_present_aside_and_goes
     here.unmount()
     hive.grant(VOLUME, there.token)
     here.go_back(first)
-    after = here.wait_for_phase("set-aside")
-    (kept,) = after.conflicts
+    eventually(lambda: here.volume().conflicts, seen=lambda: here.volume())
+    (kept,) = here.wait_for_phase("set-aside").conflicts
     assert (Path(kept.path) / "data" / "page").read_bytes() == b"only here"
     assert hive.volume(VOLUME).newest == first
 

@@ -52,7 +52,7 @@ from mosaic.wire.report import (
     ServiceState,
     VolumeReport,
 )  # fmt: skip
-from mosaic.wire.storage import Failure, Replica
+from mosaic.wire.storage import ConflictSnapshot, Failure, Replica, WentBack
 from support.running_hive import made_keys
 
 _SECONDS = 10.0
@@ -80,6 +80,7 @@ class Local:
     goal: str = ""
     volumes: dict[str, LocalVolume] = field(default_factory=dict)
     problem: Failure | None = None
+    went_back: WentBack | None = None
 
 
 class FakeDevice:
@@ -96,6 +97,10 @@ class FakeDevice:
         self.obedient = True
         self.refuses: dict[str, str] = {}
         self.cannot_restore = ""
+        self.cannot_go_back = ""
+        self.digests: list[str] = []
+        self.app_digest: bytes | None = None
+        self.conflicts: list[ConflictSnapshot] = []
         self.local: dict[str, Local] = {}
         self.highest: dict[str, str] = {}
         self.welcomes: list[Welcome] = []
@@ -194,7 +199,9 @@ class FakeDevice:
         items = self.told[-1].items if self.told else []
         return next((item for item in items if installation in (item.installation, item.name)), None)
 
-    def commit(self, installation: str, kind: str = "data", *, epoch: str | None = None) -> HeadHash:
+    def commit(
+        self, installation: str, kind: str = "data", *, epoch: str | None = None, wish: str | None = None
+    ) -> HeadHash:
         """Write one object and commit a head that follows the newest one. Raises AssertionError when it is refused."""
         with self._lock:
             local = self.local[installation]
@@ -202,7 +209,7 @@ class FakeDevice:
             signed = self.signed_head(volume, epoch or local.epoch or "1.1")
             name = VolumeId(volume_id(volume.seed))
             self.blobs().store(name).put(secrets.token_hex(16), os.urandom(64))
-            answer = self.blobs().heads(name).commit(signed)
+            answer = self.blobs().heads(name).commit(signed, wish=wish)
             assert answer == "accepted", answer
             volume.head, volume.seq, volume.epoch = head_hash(signed), volume.seq + 1, epoch or local.epoch
             volume.acknowledged += 1
@@ -218,7 +225,7 @@ class FakeDevice:
             previous=volume.head,
             instant_ns=1_800_000_000 * 10**9,
             device=self.id,
-            app_digest=None,
+            app_digest=self.app_digest,
             config_revision=1,
             root=secrets.token_bytes(32),
             root_pack=secrets.token_bytes(16),
@@ -364,8 +371,26 @@ class FakeDevice:
                 if fresh or (item.goal == "leave" and local.phase != "released"):
                     for kind in local.volumes:
                         self.commit(item.installation, kind)
+                if item.goal != "leave":
+                    self._go_back(item, local)
+                    self.digests.append(item.app_digest)
                 phases: dict[str, InstallationPhase] = {"run": "running", "stop": "stopped", "leave": "released"}
                 local.phase = phases[item.goal]
+
+    def _go_back(self, item: Assignment, local: Local) -> None:
+        """Save the present and name the earlier state, once for each wish."""
+        back = item.going_back
+        if back is None or (local.went_back is not None and local.went_back.id == back.id):
+            return
+        volume = local.volumes["data"]
+        if self.cannot_go_back:
+            failure = Failure("restore-incomplete", self.cannot_go_back, "choose another one")
+            local.went_back = WentBack(back.id, volume.head, failure)
+            return
+        saved = self.commit(item.installation)
+        if back.head is not None:
+            self.commit(item.installation, wish=back.id)
+        local.went_back = WentBack(back.id, saved)
 
     def _give_up(self, item: Assignment, local: Local) -> None:
         """A restore failed: nothing is held, and there is nothing to leave behind."""
@@ -424,6 +449,8 @@ class FakeDevice:
             local_head=volume.head,
             replicas=[Replica("hive", self.same_machine, state, instant_ns, volume.head)],  # type: ignore[arg-type]
             waiting_bytes=0,
+            conflicts=self.conflicts,
+            went_back=local.went_back,
         )
 
 

@@ -3,6 +3,7 @@
 It keeps the promises of `mosaic.wire.blobs`: immutable objects, heads by
 compare-and-swap, and a lease per volume that fences every other epoch and
 session. A test grants leases, and asks it to be down or to lose replies.
+`wishes` has the wish that came with each accepted head, empty for none.
 """
 
 import contextlib
@@ -58,6 +59,7 @@ class FakeHive:
     def __init__(self) -> None:
         self.volumes: dict[str, FakeVolume] = {}
         self.tokens = {"token-a", "token-b"}
+        self.wishes: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.is_down = False
         self.objects_are_fenced = False
@@ -130,7 +132,11 @@ class FakeHive:
             may_go_on.wait(20)
         with self.lock:
             if kind == "heads":
-                return _heads(volume, found[1], method, name, body, token)
+                known = len(volume.heads)
+                answer = _heads(volume, found[1], method, name, body, token)
+                if len(volume.heads) > known:
+                    self.wishes += parse_qs(parts.query).get("wish", [""])
+                return answer
             return self._objects(volume, method, name, body, token, (parts.query, byte_range))
 
     def _objects(

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -201,13 +202,16 @@ class HiveHeads:
         self._connection = connection
         self._path = f"/api/volumes/{volume}/heads"
 
-    def commit(self, signed: bytes) -> CommitAnswer:
+    def commit(self, signed: bytes, *, wish: str | None = None) -> CommitAnswer:
         """Send a signed head: `accepted`, or lost to a later epoch (`fenced`) or another head (`stale`).
+
+        `wish` is the wish to go back that the Hive shall call fulfilled when it accepts the head.
 
         Raises:
             Unavailable: whether it was accepted is unknown; read `newest` before deciding.
         """
-        answer = self._connection.ask("POST", self._path, content=signed)
+        path = self._path if wish is None else f"{self._path}?wish={quote(wish, safe='')}"
+        answer = self._connection.ask("POST", path, content=signed)
         if answer.is_success:
             return "accepted"
         problem = _problem(answer)

@@ -10,6 +10,7 @@ from mosaic.wire.api import Installation, TrashEntry
 from mosaic.wire.report import InstallationReport, Step
 
 SETTLED = "settled"
+_OTHERS = "`mosaic volume snapshots` lists what else there is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,20 @@ def stopped(installation: Installation) -> Verdict:
     if installation.wanted == "stop" and report is not None and report.phase == "stopped":
         return Verdict("done")
     return Verdict("working")
+
+
+def went_back(installation: Installation, wish: str) -> Verdict:
+    """Judge whether a wish to go back to an earlier snapshot is fulfilled, and the app is as it should be."""
+    back = installation.going_back
+    report = holder_report(installation)
+    if back is None or back.id != wish:
+        return Verdict("failed", "somebody asked for something else meanwhile")
+    if back.ended_ns is None:
+        # While it tries and its Device says so, the wish is open; its end says whether it worked.
+        return _stuck(report) if report is not None and report.phase == "failed" else Verdict("working")
+    if back.failure is not None:
+        return Verdict("failed", f"it did not go back and is as it was: {back.failure}", _OTHERS)
+    return stopped(installation) if installation.wanted == "stop" else _running(installation)
 
 
 def left(entry: TrashEntry) -> Verdict:

@@ -20,6 +20,7 @@ from mosaic.core import failover, rewind
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import DeviceId, InstallationId
 from mosaic.core.placement import Phase, Placement
+from mosaic.hive import wishes
 from mosaic.hive.channel.assigning import sights
 from mosaic.hive.channel.sights import Heard, highest
 from mosaic.hive.roll_call import TERM
@@ -110,6 +111,8 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
     if after != before:
         placements.save(tx, installation, before, after)
     _remember(tx, known, _home_report(after, installation, heard))
+    said = heard.get(after.home)
+    wishes.hear(tx, known, said.report if said else None, now_ns=now_ns)
     reasons = {device: report.problem for device, report in reports.items() if report.problem}
     for kind, text in told_by(known.name, before, after, _device_names(tx, before, after), reasons):
         if kind == "move-failed":

@@ -25,8 +25,10 @@ from mosaic.storage.upstreams import Connected, Upstreams
 class HeadLog(Protocol):
     """The history of one volume: of two heads that name the same one before them, at most one is ever accepted."""
 
-    def commit(self, signed: bytes) -> CommitAnswer:
+    def commit(self, signed: bytes, *, wish: str | None = None) -> CommitAnswer:
         """Send a signed head: `accepted`, or lost to a later epoch (`fenced`) or to another head (`stale`).
+
+        With it a wish to go back is fulfilled, where a Hive keeps such wishes.
 
         The same head again is accepted again. Raises Unavailable when whether
         it was accepted is unknown; read `newest` before deciding.

@@ -13,6 +13,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.storage import aside
 from mosaic.storage.backing import HeadLog
 from mosaic.storage.decide_commit import Acknowledge, AskLater, GiveWay, Outcome, Place, SendAgain, resolve
+from mosaic.storage.decide_step import is_unattested
 from mosaic.storage.engine.heads import open_head
 from mosaic.storage.records import Accepted, Lease, Pending
 from mosaic.storage.volume import Volume
@@ -53,7 +54,8 @@ def commit(volume: Volume, lease: Lease, heads: HeadLog) -> None:
     pending = volume.record.pending
     if pending is None:
         return
-    match heads.commit(bytes.fromhex(pending.signed)):
+    went = volume.record.went_back if is_unattested(volume.record) else None
+    match heads.commit(bytes.fromhex(pending.signed), wish=went.id if went else None):
         case "accepted":
             _acknowledge(volume, pending)
         case "fenced":

@@ -22,7 +22,9 @@ from mosaic.storage import aside, committing, replication, restoring
 from mosaic.storage.backing import Backing
 from mosaic.storage.caches import Caches
 from mosaic.storage.decide_step import CopyConflict, is_unattested, next_step
-from mosaic.storage.engine.heads import open_head, sign_head
+from mosaic.storage.engine.fetch import Fetcher
+from mosaic.storage.engine.heads import open_head, root_of, sign_head
+from mosaic.storage.engine.tree import Tree
 from mosaic.storage.pool import Pool
 from mosaic.storage.records import Incoming, Lease, Pending, WentBack
 from mosaic.storage.volume import LeaseGone, Volume, is_clean
@@ -109,17 +111,31 @@ def put_back(volume: Volume) -> None:
         )
 
 
-def attest(volume: Volume, keys: VolumeKeys, backing: Backing) -> None:
-    """Have the head accepted that names the earlier state, and follows the one of the present.
+def attest(volume: Volume, keys: VolumeKeys, backing: Backing, *, pool: Pool, caches: Caches) -> None:
+    """Have a head accepted that has the earlier state, and follows the one of the present.
 
-    What the app wrote since then is the next round's. Raises like `replicate_volume`.
+    It names the earlier state's own root, unless packs of the volume were ever
+    condemned: that root's list of them is an older one, and condemning can't
+    be taken back. Then everything is looked at once and stored as what follows
+    the present; only what lies in condemned packs is sent again. Raises like
+    `replicate_volume`.
     """
     lease = _lease(volume)
     try:
         if volume.record.pending is not None:
             committing.settle(volume, lease, backing.heads)
-        if is_unattested(volume.record):
-            _sign(volume, lease, keys, backing)
+        went = volume.record.went_back
+        if not is_unattested(volume.record) or went is None or went.signed is None:
+            return
+        if not _condemns(volume, keys, backing, caches):
+            _sign(volume, lease, keys, backing, went.signed, went.generation)
+            committing.commit(volume, lease, backing.heads)
+            return
+        replication.replicate_volume(volume, keys, backing, pool=pool, caches=caches)
+        present = volume.record.accepted
+        if is_unattested(volume.record) and present is not None and is_clean(volume.record, volume.generation):
+            # There is no difference between the two. It is said all the same, for somebody waits to hear it.
+            _sign(volume, lease, keys, backing, present.signed, present.generation)
             committing.commit(volume, lease, backing.heads)
     except Fenced:
         committing.believe_fence(volume, lease)
@@ -143,15 +159,30 @@ def give_up(volume: Volume, error: MosaicError) -> bool:
         return True
 
 
-def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing) -> None:
+def _condemns(volume: Volume, keys: VolumeKeys, backing: Backing, caches: Caches) -> bool:
+    """Whether the present, or the earlier state, lists condemned packs."""
+    record = volume.record
+    if record.accepted is None or record.went_back is None or record.went_back.signed is None:
+        return False
+    with caches.index(volume.id) as known:
+        known.load(backing.store, keys)
+        with Fetcher(keys, backing.store, known) as fetcher:
+            heads = (
+                open_head(bytes.fromhex(one), volume.id) for one in (record.accepted.signed, record.went_back.signed)
+            )
+            return any(Tree(fetcher.get, root_of(head)).root.condemns for head in heads)
+
+
+def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, same_as: str, generation: int) -> None:
+    """Put a head into the ledger that has the content of another one, `same_as` (its bytes in hex)."""
     with volume.still_leased(lease) as record:
         went, accepted = record.went_back, record.accepted
-        if went is None or went.signed is None or accepted is None:
+        if went is None or accepted is None:
             return
         before = open_head(bytes.fromhex(accepted.signed), volume.id)
         # Root and flags say what the content is, and that is as it was then.
         head = dataclasses.replace(
-            open_head(bytes.fromhex(went.signed), volume.id),
+            open_head(bytes.fromhex(same_as), volume.id),
             epoch=parse(lease.epoch),
             seq=before.seq + 1,
             previous=accepted.head,
@@ -161,7 +192,7 @@ def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing) -> N
             config_revision=record.config_revision,
         )
         signed = sign_head(head, keys.seed)
-        volume.update(replace(record, pending=Pending(head_hash(signed), signed.hex(), None, went.generation)))
+        volume.update(replace(record, pending=Pending(head_hash(signed), signed.hex(), None, generation)))
 
 
 def _lease(volume: Volume) -> Lease:

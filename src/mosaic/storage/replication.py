@@ -104,11 +104,13 @@ def _check_room(volume: Volume, pool: Pool) -> None:
 
 def look_at(volume: Volume) -> int:
     """Sync, and return the live subvolume's generation. Raises NotASubvolume when it is gone."""
+    # What is asked for while we look may be about data that we did not see.
+    asks = volume.asks
     btrfs.sync(volume.places.pool)
     live = volume.live
     if live is None:
         raise btrfs.NotASubvolume(volume.places.live(volume.id))
-    volume.seen(live.generation)
+    volume.seen(live.generation, asks=asks)
     return live.generation
 
 

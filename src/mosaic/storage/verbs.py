@@ -155,7 +155,7 @@ def snapshot(daemon: Daemon, asked: SnapshotNow) -> Volume:
             if volume.record.phase not in ("ready", "going-back"):
                 raise NotHeld(volume.id, asked.epoch, None)
             volume.update(replace(volume.record, phase="releasing", going_back=None))
-        volume.generation = None
+        volume.forget_seen()
     volume.wake()
     return volume
 

@@ -61,6 +61,7 @@ class Volume:
         self.problem: Failure | None = None
         self.generation: int | None = None
         self.asked_now = False
+        self.asks = 0
         self.stopping = False
         self.retrying = False
         self.fence_confirm_seconds = fence_confirm_seconds
@@ -107,11 +108,18 @@ class Volume:
             self.problem = failure
             self._changed()
 
-    def seen(self, generation: int) -> None:
-        """Note the live subvolume's generation after a sync."""
-        if generation != self.generation:
+    def forget_seen(self) -> None:
+        """Call nothing clean that was not looked at from now on. Call it with the lock."""
+        self.generation = None
+        self.asks += 1
+
+    def seen(self, generation: int, *, asks: int | None = None) -> None:
+        """Note the live subvolume's generation after a sync, unless that began before the newest of `asks`."""
+        with self.wakes:
+            if generation == self.generation or (asks is not None and asks != self.asks):
+                return
             self.generation = generation
-            self._changed()
+        self._changed()
 
     @contextlib.contextmanager
     def still_leased(self, lease: Lease) -> Iterator[VolumeRecord]:

@@ -187,7 +187,8 @@ class Worker:
             case PutBack():
                 going_back.put_back(volume)
             case Attest():
-                going_back.attest(volume, self._keys(), self._backings.of(volume.record))
+                backing = self._backings.of(volume.record)
+                going_back.attest(volume, self._keys(), backing, pool=self._pool, caches=self._caches)
             case _:
                 assert_never(step)
         log.info("volume_going_back", volume=volume.id[:12], done=type(step).__name__)

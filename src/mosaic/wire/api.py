@@ -33,6 +33,8 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | PUT /api/installations/{id}/policy | grants.PolicyGrant, which the owner signed | Policy |
 | POST /api/installations/{id}/move | Move | Installation |
 | POST /api/installations/{id}/cancel-move | | Installation |
+| POST /api/installations/{id}/restore | GoBack | Installation |
+| POST /api/installations/{id}/cancel-restore | | Installation |
 | GET /api/installations/{id}/move-forecast?to= | | MoveForecast |
 | DELETE /api/installations/{id} | | TrashEntry (uninstall: the data stays in the trash for 30 days) |
 | GET /api/installations/{id}/logs?service=&lines= | | Logs |
@@ -172,6 +174,37 @@ class Install(msgspec.Struct, frozen=True):
     grant: PolicyGrant | None = None
 
 
+class GoBack(msgspec.Struct, frozen=True):
+    """Bring the app's data back to the snapshot `head` (its hash), or to a conflict snapshot that its Device has.
+
+    `with_app` brings back the version of the app that the snapshot belongs to.
+    """
+
+    head: str | None = None
+    conflict: str | None = None
+    with_app: bool = False
+
+
+class GoingBack(msgspec.Struct, frozen=True):
+    """The newest wish to go back: to which state, of what instant. It is open until `ended_ns`.
+
+    Then `failure` says why everything is as it was, or `saved` names the
+    snapshot (of `saved_instant_ns`) that has what was there before.
+    """
+
+    id: str
+    volume: str
+    head: str | None
+    conflict: str | None
+    instant_ns: int | None
+    app_digest: str
+    asked_ns: int
+    ended_ns: int | None = None
+    saved: str | None = None
+    saved_instant_ns: int | None = None
+    failure: str | None = None
+
+
 class Installation(msgspec.Struct, frozen=True):
     """An installed app. `phase` is the Hive's: settled, or where a move or uninstall is.
 
@@ -179,7 +212,8 @@ class Installation(msgspec.Struct, frozen=True):
     the app's, `data_health` says how well its data is kept. `since_ns` is when
     the phase began. `target` is the other Device of a move: where the app goes
     while `preparing` and `draining`, where it would go back to while
-    `arriving`. `problem` is also why the last move did not arrive.
+    `arriving`. `problem` is also why the last move did not arrive. `going_back`
+    is the newest wish to go back to an earlier snapshot, open or over.
     """
 
     installation: str
@@ -200,6 +234,7 @@ class Installation(msgspec.Struct, frozen=True):
     problem: str | None = None
     data_health: Health | None = None
     since_ns: int = 0
+    going_back: GoingBack | None = None
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -122,6 +122,11 @@ def set_grant(tx: Tx, installation: InstallationId, grant: PolicyGrant) -> None:
     _set(tx, installation, grants=_json(grant), config_revision=_installations.config_revision + 1)
 
 
+def set_app(tx: Tx, installation: InstallationId, digest: AppDigest) -> None:
+    """Run another version of the app. What its images are is found out anew."""
+    _set(tx, installation, app_digest=digest, images=_json({}))
+
+
 def count_restart(tx: Tx, installation: InstallationId) -> None:
     """Ask for one more restart."""
     _set(tx, installation, restart_count=_installations.restart_count + 1)

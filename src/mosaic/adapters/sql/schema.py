@@ -226,3 +226,27 @@ events = Table(
     Index("ix_events_account", "account", "id"),
     sqlite_autoincrement=True,
 )
+
+restores = Table(
+    "restores",
+    metadata,
+    Column("installation", Text, ForeignKey("installations.id"), primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("volume", Text, ForeignKey("volumes.id"), nullable=False),
+    Column("head", Text),
+    Column("conflict", Text),
+    # The bundle that runs afterwards; the installation has it from the wish's end on.
+    Column("app_digest", Text, nullable=False),
+    Column("asked_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    Column("saved", Text),
+    Column("failure", Text),
+)
+
+origins = Table(
+    "origins",
+    metadata,
+    Column("installation", Text, ForeignKey("installations.id"), primary_key=True),
+    Column("volume", Text, ForeignKey("volumes.id"), nullable=False),
+    Column("head", Text, nullable=False),
+)

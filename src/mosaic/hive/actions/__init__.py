@@ -7,6 +7,7 @@ sentence and a hint, and changes nothing. Things are named by id or by name.
 
 from mosaic.hive.actions.devices import admit, new_join_token, remove_device
 from mosaic.hive.actions.drills import tell_drill
+from mosaic.hive.actions.going_back import go_back, stay
 from mosaic.hive.actions.installations import install, restart, set_open, start, stop
 from mosaic.hive.actions.logs import read_logs
 from mosaic.hive.actions.people import log_in, log_out, set_keys, set_up
@@ -16,6 +17,7 @@ from mosaic.hive.actions.whereabouts import cancel_move, move, restore_from_tras
 __all__ = [
     "admit",
     "cancel_move",
+    "go_back",
     "install",
     "log_in",
     "log_out",
@@ -31,6 +33,7 @@ __all__ = [
     "set_policy",
     "set_up",
     "start",
+    "stay",
     "stop",
     "tell_drill",
     "uninstall",

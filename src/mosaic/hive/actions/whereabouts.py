@@ -1,6 +1,6 @@
 """Moves, the trash, and the way back from it."""
 
-from mosaic.adapters.sql import devices, events, installations, placements
+from mosaic.adapters.sql import devices, events, installations, placements, restores
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.installations import Installation
@@ -10,7 +10,7 @@ from mosaic.core.failover import TRASH_NS
 from mosaic.core.health import duration_words
 from mosaic.core.ids import AccountId, InstallationId
 from mosaic.core.placement import Phase, Placement
-from mosaic.hive import names
+from mosaic.hive import names, wishes
 from mosaic.hive.actions.installations import InstallationNameTaken, change_placement, changed
 from mosaic.hive.finding import InstallationUnknown, find_device, find_installation
 from mosaic.hive.forecast import LossNotAccepted, lose_seconds, require_ready
@@ -54,6 +54,8 @@ async def move(hive: Hive, who: AccountId, installation: str, wish: api.Move) ->
 
     def change(tx: Tx, found: Installation) -> None:
         target = find_device(tx, who, wish.to)
+        if not wish.force:
+            wishes.require_none(tx, found)
 
         def step(before: Placement) -> Placement:
             if wish.force:
@@ -94,6 +96,9 @@ async def uninstall(hive: Hive, who: AccountId, installation: str) -> api.TrashE
     def change(tx: Tx) -> api.TrashEntry:
         found = find_installation(tx, who, installation)
         change_placement(tx, found.id, lambda before: placement.uninstall(before, now_ns))
+        open_one = restores.open_one(tx, found.id)
+        if open_one is not None:
+            wishes.end_failed(tx, found, open_one, "it was uninstalled", now_ns=now_ns)
         text = f"{found.name} is in the trash for 30 days."
         events.add(tx, Happened(who, "uninstalled", found.id, text), now_ns=now_ns)
         after = placements.get(tx, found.id)

@@ -17,7 +17,7 @@ from mosaic.core.lease import OfferedHead, accept_head
 from mosaic.core.placement import Placement
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
-from mosaic.hive import past, roll_call
+from mosaic.hive import past, roll_call, wishes
 from mosaic.hive.api.objects import require_own
 from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
@@ -47,15 +47,22 @@ class HeadMissing(NotFound):
 
 
 @post("/api/volumes/{volume:str}/heads", status_code=200, request_max_body_size=64 * 1024)
-async def offer_head(volume: FromPath[str], request: Asked, hive: TheHive, session: Session) -> HeadAccepted:
-    """Accept a signed head. 409 `fenced` when a later epoch was granted, `head-stale` when it does not follow."""
+async def offer_head(
+    volume: FromPath[str], request: Asked, hive: TheHive, session: Session, wish: FromQuery[str | None] = None
+) -> HeadAccepted:
+    """Accept a signed head. 409 `fenced` when a later epoch was granted, `head-stale` when it does not follow.
+
+    `wish` is the wish to go back that the head fulfils.
+    """
     require_admitted(session)
     signed = await request.body()
     head = _checked(VolumeId(volume), signed)
     name = head_hash(signed)
     now_ns = hive.clock.wall_ns()
-    # Devices remember the newest ones themselves, and they come every few seconds.
-    installation = await hive.write(lambda tx: _accept(tx, name, head, signed, session, now_ns), worth="later")
+    # Devices remember the newest ones themselves, and they come every few seconds. Wishes nobody else remembers.
+    installation = await hive.write(
+        lambda tx: _accept(tx, name, head, signed, session, now_ns, wish), worth="later" if wish is None else "soon"
+    )
     hive.carry_on([installation])
     return HeadAccepted(name)
 
@@ -115,7 +122,9 @@ def _checked(volume: VolumeId, signed: bytes) -> Head:
     return head
 
 
-def _accept(tx: Tx, name: HeadHash, head: Head, signed: bytes, session: SpeaksFor, now_ns: int) -> InstallationId:
+def _accept(
+    tx: Tx, name: HeadHash, head: Head, signed: bytes, session: SpeaksFor, now_ns: int, wish: str | None = None
+) -> InstallationId:
     require_own(tx, head.volume, session.account)
     roll_call.require_none(tx)
     known = volumes.get(tx, head.volume)
@@ -127,6 +136,8 @@ def _accept(tx: Tx, name: HeadHash, head: Head, signed: bytes, session: SpeaksFo
     if after != before.lease:
         heads.add(tx, name, head, signed, now_ns=now_ns)
         _tell(tx, known.installation, before, session, now_ns)
+        if wish is not None:
+            wishes.fulfil(tx, known.installation, wish, head, now_ns=now_ns)
     return known.installation
 
 

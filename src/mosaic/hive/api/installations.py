@@ -90,6 +90,20 @@ async def cancel_move(installation: FromPath[str], hive: TheHive, who: Owner) ->
     return await actions.cancel_move(hive, who.account, installation)
 
 
+@post("/api/installations/{installation:str}/restore", status_code=200)
+async def go_back(
+    installation: FromPath[str], data: JSONBody[api.GoBack], hive: TheHive, who: Owner
+) -> api.Installation:
+    """Want its data as it was in an earlier snapshot."""
+    return await actions.go_back(hive, who.account, installation, data)
+
+
+@post("/api/installations/{installation:str}/cancel-restore", status_code=200)
+async def stay(installation: FromPath[str], hive: TheHive, who: Owner) -> api.Installation:
+    """Take that wish back, as long as it is open."""
+    return await actions.stay(hive, who.account, installation)
+
+
 @get("/api/installations/{installation:str}/move-forecast")
 async def move_forecast(
     installation: FromPath[str],
@@ -138,5 +152,6 @@ async def list_volumes(hive: TheHive, who: Owner) -> list[api.Volume]:
 
 handlers = [
     list_catalog, list_installations, install, get_installation, uninstall, start, stop, restart, set_open,
-    read_policy, set_policy, move, cancel_move, move_forecast, read_logs, list_trash, restore, list_volumes,
+    read_policy, set_policy, go_back, stay, move, cancel_move, move_forecast, read_logs, list_trash, restore,
+    list_volumes,
 ]  # fmt: skip

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mosaic.adapters.sql import accounts, devices, installations, placements, roll_calls, volumes
+from mosaic.adapters.sql import accounts, devices, installations, placements, restores, roll_calls, volumes
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
+from mosaic.adapters.sql.restores import Restore
 from mosaic.adapters.sql.volumes import Volume
 from mosaic.core import failover
 from mosaic.core.failover import Assigned
@@ -14,6 +15,7 @@ from mosaic.core.goal import Goal
 from mosaic.core.ids import DeviceId, InstallationId
 from mosaic.core.lease import Holder
 from mosaic.core.placement import Placement
+from mosaic.hive import wishes
 from mosaic.hive.channel.sights import Heard, mentioned, seen
 from mosaic.hive.identity import HiveKey
 from mosaic.wire import store_envelope
@@ -54,7 +56,8 @@ def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKe
                 volume_assignment(one, _envelope(one, installation, keys))
                 for one in volumes.of_installation(tx, installation_id)
             ]
-            items.append(_assignment(installation, placement, goals[to.device], to, kept, key))
+            wish = restores.open_one(tx, installation_id) if _may_go_back(to.device, placement, goals) else None
+            items.append(_assignment(installation, placement, goals[to.device], to, kept, key, wish))
             revisions[installation_id] = placement.revision
     return Told(items, revisions)
 
@@ -71,6 +74,10 @@ def sights(
     }
 
 
+def _may_go_back(device: DeviceId, placement: Placement, goals: Mapping[DeviceId, Assigned]) -> bool:
+    return device == placement.home and goals[device].goal in (Goal.RUN, Goal.STOP)
+
+
 def _assignment(
     installation: Installation,
     placement: Placement,
@@ -78,6 +85,7 @@ def _assignment(
     to: Holder,
     kept: Iterable[VolumeAssignment],
     key: HiveKey,
+    wish: Restore | None,
 ) -> Assignment:
     # Between a new session's welcome and its first report the lease is still the older session's.
     holds = assigned.epoch is not None and placement.lease.holder == to
@@ -85,13 +93,13 @@ def _assignment(
         installation=installation.id,
         name=installation.name,
         app=installation.app,
-        app_digest=installation.app_digest,
+        app_digest=wish.app_digest if wish else installation.app_digest,
         config_revision=installation.config_revision,
         goal=assigned.goal.value,
         epoch=str(assigned.epoch) if holds else None,
         failover=placement.lease.policy.value,
         volumes=list(kept),
-        images=installation.images,
+        images=installation.images if wish is None or wish.app_digest == installation.app_digest else {},
         config=installation.config,
         grants=installation.grant.keys if installation.grant else [],
         grant_proof=installation.grant.signature if installation.grant else "",
@@ -100,6 +108,7 @@ def _assignment(
         domain=domain(installation),
         link_token=key.link_token(installation.id) if assigned.goal in (Goal.RUN, Goal.PREPARE) else "",
         restart_count=installation.restart_count,
+        going_back=wishes.assigned(wish, installation) if wish else None,
     )
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
-from mosaic.adapters.sql import devices, drills, heads, installations, placements, volumes
+from msgspec.structs import replace
+
+from mosaic.adapters.sql import devices, drills, heads, installations, placements, restores, volumes
 from mosaic.adapters.sql.devices import Device
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
@@ -21,8 +23,9 @@ def all_installations(tx: Tx, account: AccountId, sight: Sight) -> list[api.Inst
     """Return what is installed, by name."""
     known = {device.id: device for device in devices.of_account(tx, account)}
     where = placements.of_account(tx, account)
+    back = _going_back(tx, account)
     return [
-        installation(each, where[each.id], known, sight)
+        replace(installation(each, where[each.id], known, sight), going_back=back.get(each.id))
         for each in installations.of_account(tx, account)
         if where[each.id].phase is not Phase.TRASHED
     ]
@@ -31,7 +34,30 @@ def all_installations(tx: Tx, account: AccountId, sight: Sight) -> list[api.Inst
 def one_installation(tx: Tx, known: Installation, sight: Sight) -> api.Installation:
     """Return one installation."""
     placement = placements.of_account(tx, known.account)[known.id]
-    return installation(known, placement, {each.id: each for each in devices.of_account(tx, known.account)}, sight)
+    shown = installation(known, placement, {each.id: each for each in devices.of_account(tx, known.account)}, sight)
+    return replace(shown, going_back=_going_back(tx, known.account).get(known.id))
+
+
+def _going_back(tx: Tx, account: AccountId) -> dict[InstallationId, api.GoingBack]:
+    wishes = restores.of_account(tx, account)
+    named = [head for each in wishes.values() for head in (each.head, each.saved) if head is not None]
+    instants = heads.instants(tx, named)
+    return {
+        each.installation: api.GoingBack(
+            id=each.id,
+            volume=each.volume,
+            head=each.head,
+            conflict=each.conflict,
+            instant_ns=instants.get(each.head) if each.head else None,
+            app_digest=each.app_digest,
+            asked_ns=each.asked_ns,
+            ended_ns=each.ended_ns,
+            saved=each.saved,
+            saved_instant_ns=instants.get(each.saved) if each.saved else None,
+            failure=each.failure,
+        )
+        for each in wishes.values()
+    }
 
 
 def installation(

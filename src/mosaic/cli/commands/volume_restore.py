@@ -1,0 +1,105 @@
+"""`mosaic volume restore`: bring an app's data back to an earlier snapshot. What is there now is saved first."""
+
+import sys
+
+import click
+
+from mosaic.adapters.api_client import segment
+from mosaic.cli import asking, verdict
+from mosaic.cli.connection import connected
+from mosaic.cli.follow import follow
+from mosaic.cli.output import Output, json_option
+from mosaic.cli.past.asked import Asked
+from mosaic.cli.past.opening import chosen, past_of
+from mosaic.cli.past.past import PastSnapshot
+from mosaic.cli.shown import describe
+from mosaic.cli.units import second
+from mosaic.core.errors import Refused
+from mosaic.core.snapshot_choice import SHORT_HASH
+from mosaic.wire.api import GoBack, Installation
+
+
+class NotAgreed(Refused):
+    """A person was asked, and did not want it."""
+
+    code = "not-agreed"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} stays as it is", hint="give `--yes` to go on without being asked")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--at", metavar="WHEN", help="The snapshot: a number, a hash, `2026-11-20 14:00`, `2 hours ago`.")
+@click.option("--conflict", metavar="CONFLICT", help="Instead: what its Device set aside under this name.")
+@click.option("--with-app", is_flag=True, help="Bring the app back to the version that the snapshot belongs to.")
+@click.option("--cancel", is_flag=True, help="Call off what was asked, as long as the data is not in place.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
+@json_option
+def restore(
+    out: Output,
+    name: str,
+    at: str | None,
+    conflict: str | None,
+    with_app: bool,
+    cancel: bool,
+    yes: bool,
+    no_wait: bool,
+) -> None:
+    """Bring the data of the app NAME back to an earlier snapshot, where it runs.
+
+    The app is stopped. What is there now is replicated as a snapshot of its
+    own first, so that the same command brings it back; only then does the
+    earlier state take its place, and the app starts again.
+    """
+    if [at is not None, conflict is not None, cancel].count(True) != 1:
+        raise click.UsageError("say where to, with --at or --conflict, or --cancel")
+    path = f"/api/installations/{segment(name)}"
+    if cancel:
+        with connected() as hive:
+            stayed = hive.send("POST", f"{path}/cancel-restore", None, Installation)
+        out.result(stayed, f"It is called off. {describe(stayed)}")
+        return
+    snapshot = _chosen(name, at) if at is not None else None
+    _ask(out, name, snapshot, conflict, yes=yes)
+    wish = GoBack(snapshot.hash if snapshot else None, conflict, with_app)
+    with connected() as hive:
+        asked = hive.send("POST", f"{path}/restore", wish, Installation)
+        wished = asked.going_back.id if asked.going_back else ""
+        if not no_wait:
+            out.remark(f"{asked.name} goes back; Ctrl-C stops watching, not the work.")
+            asked = follow(hive, asked.installation, lambda seen: verdict.went_back(seen, wished))
+    out.result(asked, _told(asked))
+
+
+def _chosen(name: str, at: str) -> PastSnapshot:
+    with past_of(Asked(name, at, None, None, None, None)) as past:
+        return chosen(past, at)
+
+
+def _ask(out: Output, name: str, snapshot: PastSnapshot | None, conflict: str | None, *, yes: bool) -> None:
+    if snapshot is not None:
+        when = second(snapshot.head.instant_ns)
+        loss = f"{name} goes back to {when}. What was written after {when} stays as a snapshot, to be gone back to."
+    else:
+        loss = f"{name} becomes what was set aside as {conflict}. What is there now stays as a snapshot."
+    # Nothing is lost by it, so that a script need not say so twice; a person may have meant another time.
+    if yes or not sys.stdin.isatty():
+        out.remark(loss)
+    elif not asking.agree(f"{loss} Go on?", yes=False):
+        raise NotAgreed(name)
+
+
+def _told(seen: Installation) -> str:
+    back = seen.going_back
+    if back is None or back.ended_ns is None:
+        return describe(seen)
+    was = f" as it was at {second(back.instant_ns)}" if back.instant_ns is not None else " what was set aside"
+    lines = [f"{seen.name} is{was}."]
+    if back.saved is not None:
+        when = f" of {second(back.saved_instant_ns)}" if back.saved_instant_ns is not None else ""
+        short = back.saved[:SHORT_HASH]
+        lines.append(f"What was there before is snapshot {short}{when}.")
+        lines.append(f"To go back to that: mosaic volume restore {seen.name} --at {short}")
+    return "\n".join([*lines, describe(seen)])
