@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mosaic.adapters import process
-from mosaic.cli.up import device_run, lock, orphans, preflight, settings, systemd
+from mosaic.cli.up import device_run, install, lock, orphans, preflight, settings, storage_alone, systemd
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.running import start
 from mosaic.cli.up.services import Service, last_words
@@ -214,9 +214,26 @@ def test_units_leave_apps_running_and_start_in_order() -> None:
     device = units["mosaic-device.service"]
     assert "KillMode=process" in device
     assert "KillMode=process" in units["mosaic-storage.service"]
+    assert "Before=docker.service" in units["mosaic-storage.service"]
+    assert "Type=notify" in units["mosaic-storage.service"]
     assert "After=docker.service mosaic-storage.service mosaic-hive.service" in device
     assert '"/var/lib/mo saic%%"' in device
     assert all("Restart=always" in units[name] for name in systemd.SERVICES)
+
+
+def test_a_storage_daemon_alone_is_installed_and_removed_and_leaves_that_of_up_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(install, "has_systemd", lambda: False)
+    unit, _ = storage_alone.add(("--state", "/srv/mosaic"), tmp_path)
+    assert "storage serve --state /srv/mosaic" in unit.read_text()
+    assert storage_alone.take_away(tmp_path)
+    assert not unit.exists()
+    install.write(systemd.units(Layout(Path("/var/lib/mosaic")), Settings(port=8930, name="cellar")), tmp_path)
+    for again in (lambda: storage_alone.add((), tmp_path), lambda: storage_alone.take_away(tmp_path)):
+        with pytest.raises(storage_alone.UnitTaken):
+            again()
 
 
 def test_a_daemon_that_was_never_noted_is_found_by_its_socket(tmp_path: Path) -> None:

@@ -169,17 +169,17 @@ class TestDaemon:
     def unmount(self, name: str = "data", mount_id: str = "one") -> None:
         assert self.engine("VolumeDriver.Unmount", Name=name, ID=mount_id) == {"Err": ""}
 
-    def start(self) -> None:
+    def start(self, **environment: str) -> None:
         """Start the daemon as a process of its own, and wait until it is ready."""
-        self.launch()
+        self.launch(**environment)
         eventually(self.answers, seconds=20, seen=lambda: self.log.read_text()[-2000:])
 
-    def launch(self) -> None:
+    def launch(self, **environment: str) -> None:
         """Start the daemon as a process of its own."""
         given = msgspec.to_builtins(self.config, enc_hook=str)
         self.child = process.spawn(
             [sys.executable, "-c", self.prelude + _PROGRAM, msgspec.json.encode(given).decode(), self.boot],
-            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            env={"PYTHONPATH": os.pathsep.join(sys.path), **environment},
             log=self.log,
         )
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from mosaic.adapters import readiness
 from mosaic.core.errors import Conflict, Refused
 from mosaic.storage import control, docker_volumes, log, memory, plugin
 from mosaic.storage.books import Books
@@ -58,6 +59,7 @@ def serve(config: StorageConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with serving(config):
+        readiness.tell_ready()
         stopping.wait()
 
 

@@ -25,8 +25,27 @@ def storage() -> None:
 @click.option("--driver", default="mosaic", show_default=True, help="The volume driver's name on this engine.")
 @click.option("--pool", type=_FOLDER, help="A folder on btrfs; an image of its own if not given.")
 @click.option("--pool-gigabytes", type=click.IntRange(min=1), help="How large to make the image.")
-def serve(state: Path | None, driver: str, pool: Path | None, pool_gigabytes: int | None) -> None:
+@click.option("--install", "installs", is_flag=True, help="Write a systemd unit, so that it runs from every boot on.")
+@click.option("--uninstall", "uninstalls", is_flag=True, help="Stop it and remove the unit; the data stays.")
+def serve(
+    state: Path | None, driver: str, pool: Path | None, pool_gigabytes: int | None, installs: bool, uninstalls: bool
+) -> None:
     """Run the storage daemon until it is stopped."""
+    if installs and uninstalls:
+        raise click.UsageError("--install and --uninstall exclude each other")
+    if installs or uninstalls:
+        from mosaic.cli.up import storage_alone
+
+        if uninstalls:
+            click.echo("The unit is removed; the data stays." if storage_alone.take_away() else "There was no unit.")
+            return
+        pool_words = ("--pool", str(pool.absolute())) if pool else ()
+        size_words = ("--pool-gigabytes", str(pool_gigabytes)) if pool_gigabytes else ()
+        unit, started = storage_alone.add(
+            ("--state", str(_folder(state)), "--driver", driver, *pool_words, *size_words)
+        )
+        click.echo(f"Wrote {unit}." + (" The storage daemon runs." if started else " No systemd runs here."))
+        return
     from mosaic.cli.up.lean import be_lean
 
     be_lean()

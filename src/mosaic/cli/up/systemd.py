@@ -15,8 +15,10 @@ from mosaic.cli.up.settings import Settings
 SERVICES = ("mosaic-storage.service", "mosaic-hive.service", "mosaic-device.service")
 PATHS = ("mosaic-device.path",)
 
+_WRITTEN_BY = "# Written by `mosaic up --install`; `mosaic up --uninstall` removes it."
+
 _SERVICE = """\
-# Written by `mosaic up --install`; `mosaic up --uninstall` removes it.
+{written_by}
 [Unit]
 Description={description}
 After={after}
@@ -24,7 +26,7 @@ Wants={wants}
 StartLimitIntervalSec=0
 {unit}
 [Service]
-Type=exec
+Type={type}
 ExecStart={command}
 Restart=always
 RestartSec=2
@@ -54,17 +56,10 @@ WantedBy=multi-user.target
 def units(layout: Layout, settings: Settings) -> Mapping[str, str]:
     """Return file name → content."""
     return {
-        "mosaic-storage.service": _SERVICE.format(
-            description="Mosaic: encrypted volumes",
-            # Before the engine, which at its start asks for the driver of every volume that it remembers.
-            after="local-fs.target",
-            wants="",
-            unit="Before=docker.service\n",
-            command=command(("storage", "serve", *storage_options(layout, settings))),
-            kill_mode="process",
-            service="",
-        ),
+        "mosaic-storage.service": storage_unit(storage_options(layout, settings)),
         "mosaic-hive.service": _SERVICE.format(
+            written_by=_WRITTEN_BY,
+            type="exec",
             description="Mosaic: Hive and Console",
             after="network-online.target",
             wants="network-online.target",
@@ -75,6 +70,8 @@ def units(layout: Layout, settings: Settings) -> Mapping[str, str]:
             "PrivateTmp=yes\n",
         ),
         "mosaic-device.service": _SERVICE.format(
+            written_by=_WRITTEN_BY,
+            type="exec",
             description="Mosaic: Device",
             after="docker.service mosaic-storage.service mosaic-hive.service",
             wants="docker.service mosaic-storage.service",
@@ -91,6 +88,23 @@ def _written(layout: Layout, settings: Settings) -> str:
     """Return where the Hive may write. A disk that is not there must not keep it from starting."""
     copies = settings.backup_folder
     return quoted(str(layout.hive)) + (f" -{quoted(str(copies))}" if copies else "")
+
+
+def storage_unit(options: Sequence[str], *, written_by: str = _WRITTEN_BY) -> str:
+    """Return the unit of a storage daemon: ready, with its pool attached, before the engine starts any container."""
+    return _SERVICE.format(
+        written_by=written_by,
+        # The daemon says when its sockets answer. Before that the engine would find volumes that it remembers missing.
+        type="notify",
+        description="Mosaic: encrypted volumes",
+        # Stores may be in the network, or be a share. Nothing is waited for that would not start anyway.
+        after="local-fs.target remote-fs.target network-online.target",
+        wants="",
+        unit="Before=docker.service\n",
+        command=command(("storage", "serve", *options)),
+        kill_mode="process",
+        service="TimeoutStartSec=300\n",
+    )
 
 
 def command(words: Sequence[str]) -> str:
