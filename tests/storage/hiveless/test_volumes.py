@@ -204,6 +204,7 @@ def test_a_store_that_is_away_after_a_reboot_stops_nobody_and_is_asked_later(btr
             assert "unconfirmed" in here.status()
             assert "not mounted" in here.status()["problem"]
             here.write("without the store")
+            assert (here.status()["state"], here.status()["bytes_waiting"] != "0") == ("pending", True)
             assert list(store.iterdir()) == []
             store.rmdir()
             away.rename(store)

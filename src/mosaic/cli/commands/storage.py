@@ -12,6 +12,7 @@ from mosaic.cli.up.layout import Layout, state_folder
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_ALL_SENT = ("replicated", "saved on this machine only")
 _state = click.option("--state", type=_FOLDER, help="Where the daemon keeps everything. [/var/lib/mosaic/storage]")
 
 
@@ -72,7 +73,7 @@ def volumes(out: Output, state: Path | None) -> None:
             one.public_key[:12],
             one.state + ("" if one.confirmed or one.epoch is None else ", unconfirmed"),
             ago(one.last_replicated_ns),
-            size(one.waiting_bytes),
+            size(one.waiting_bytes) if one.waiting_bytes or one.state in _ALL_SENT else "unknown",
             one.store,
         ]
         for one in found

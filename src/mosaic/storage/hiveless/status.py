@@ -10,6 +10,8 @@ from mosaic.storage.volume import Volume
 from mosaic.wire.hiveless import HivelessVolume
 from mosaic.wire.storage import VolumeState
 
+_HERE_ONLY = "saved on this machine only"
+
 
 def every(daemon: Daemon) -> list[HivelessVolume]:
     """Return all of them, those in the trash too, sorted by name."""
@@ -55,7 +57,7 @@ def shown(daemon: Daemon, volume: Volume) -> dict[str, str]:
         "store": found.store,
         "state": found.state,
         "last_replicated": instant(found.last_replicated_ns) if found.last_replicated_ns else "never",
-        "bytes_waiting": str(found.waiting_bytes),
+        "bytes_waiting": _waiting(found),
         "epoch": found.epoch or "none",
         "key_file": found.key_file,
     }
@@ -70,6 +72,13 @@ def shown(daemon: Daemon, volume: Volume) -> dict[str, str]:
     return lines
 
 
+def _waiting(found: HivelessVolume) -> str:
+    if found.waiting_bytes or found.state in ("replicated", _HERE_ONLY):
+        return str(found.waiting_bytes)
+    # How much changed is known when it is read, and that happens while it is sent.
+    return "unknown until they are sent"
+
+
 def _state(hiveless: Hiveless, seen: VolumeState) -> str:
     if hiveless.removed_ns is not None:
         return "in the trash"
@@ -81,5 +90,8 @@ def _state(hiveless: Hiveless, seen: VolumeState) -> str:
         return "restoring"
     if seen.phase != "ready" or not seen.replicas:
         return "error" if seen.problem is not None else "pending"
+    if not hiveless.confirmed:
+        # Nobody looks for changes before the store has answered, so nothing may be called replicated.
+        return "pending"
     state = seen.replicas[0].state
-    return "saved on this machine only" if state == "replicated" and lies_here(hiveless) else state
+    return _HERE_ONLY if state == "replicated" and lies_here(hiveless) else state
