@@ -16,8 +16,9 @@ from mosaic.crypto import backup_code
 from mosaic.crypto.secret import Secret
 
 _BACKUP_LINE = re.compile(r"^\s*backup code:\s*(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)
+_RECOVERY_LINE = re.compile(r"^\s*recovery code:\s*([A-Z2-7][A-Z2-7 -]*?)\s*$", re.MULTILINE | re.IGNORECASE)
 _LARGEST_BYTES = 64 * 1024
-_AS_WRITTEN = "(as you wrote it down when it was made)"
+_AS_WRITTEN = "(as you wrote it down; `mosaic recovery-kit --renew` makes another)"
 
 
 class KitUnreadable(Refused):
@@ -25,9 +26,9 @@ class KitUnreadable(Refused):
 
     code = "recovery-kit-unreadable"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, line: str) -> None:
         super().__init__(
-            f"{path} is not a recovery kit: it has no line `backup code: …`",
+            f"{path} is not a recovery kit: it has no line `{line}: …`",
             hint="type that line of the printed kit into a file, and name it",
         )
 
@@ -83,9 +84,18 @@ def remove_kit(path: Path) -> None:
 
 def read_backup_seed(path: Path) -> Secret:
     """Return the seed that a kit's backup code stands for. Raises KitUnreadable, BackupCodeUnreadable."""
+    return backup_code.read(_line(path, _BACKUP_LINE, "backup code"))
+
+
+def read_recovery_code(path: Path) -> str:
+    """Return the recovery code in a kit. Raises KitUnreadable."""
+    return _line(path, _RECOVERY_LINE, "recovery code")
+
+
+def _line(path: Path, wanted: re.Pattern[str], name: str) -> str:
     with path.open("rb") as file:
         text = os.fsdecode(file.read(_LARGEST_BYTES))
-    found = _BACKUP_LINE.search(text)
+    found = wanted.search(text)
     if found is None:
-        raise KitUnreadable(path)
-    return backup_code.read(found[1])
+        raise KitUnreadable(path, name)
+    return found[1]
