@@ -1,17 +1,25 @@
 """Setting up, logging in, and keys that the Hive keeps without being able to open them."""
 
+from collections.abc import Callable
+
 import httpx2
 import msgspec
 import pytest
 
 from mosaic.adapters.api_client import HiveClient
+from mosaic.adapters.backup_files import BackupFiles
 from mosaic.core.errors import Conflict, MosaicError, Refused
 from mosaic.crypto import account as account_keys
+from mosaic.crypto import backup_code, unwrap
 from mosaic.hive.reset_password import AccountUnknown, reset_password
 from mosaic.hive.signed_in import COOKIE, CSRF_HEADER, csrf_of
 from mosaic.wire.api import Account, LoggedIn, Login, SetKeys, Setup, SetupState
+from mosaic.wire.hive_backup import HiveKit, KitRequest
+from mosaic.wire.store_envelope import StoreEnvelope
+from support.fake_device import FakeDevice
 from support.manual_clock import ManualClock
 from support.running_hive import PASSWORD, SETUP_CODE, Owner, RunningHive, made_keys
+from support.waiting import eventually
 
 
 def log_in(hive: RunningHive, password: str = PASSWORD, name: str = "ada") -> LoggedIn:
@@ -144,3 +152,38 @@ def test_the_hive_proves_who_it_is(hive: RunningHive) -> None:
     hive.start()
     with HiveClient(hive.url) as client:
         assert client.identity().key == first.key
+
+
+def test_a_rotation_ends_the_old_passphrase_and_nothing_else(owner: Owner, joined: Callable[[str], FakeDevice]) -> None:
+    made, attic = made_keys(), joined("attic")
+    installed = owner.install()
+    eventually(lambda: owner.installation().phase == "settled")
+    again = account_keys.renew_recovery(made.new.keys, made.opened, "zoo zone zero youth young yellow")
+    with owner.client() as client:
+        client.send("PUT", "/api/account/keys", SetKeys(again.new, made.new.auth_key), Account)
+        with pytest.raises(Refused) as refused:
+            client.send("POST", "/api/hive/kit", KitRequest(made.new.auth_key), HiveKit)
+        assert code_of(refused) == "passphrase-differs"
+        assert client.get("/api/account", Account).keys == again.new.keys, "this login goes on"
+    attic.commit(installed.installation)
+
+    def envelope() -> StoreEnvelope:
+        item = attic.assigned("notes")
+        assert item is not None and item.volumes[0].store_envelope is not None
+        return msgspec.json.decode(bytes.fromhex(item.volumes[0].store_envelope), type=StoreEnvelope)
+
+    eventually(lambda: envelope().recovery_root == again.new.keys.recovery_root)
+    found = envelope()
+    root = unwrap.recover_wrapped_root(found.recovery_root, again.recovery_code, owner_key=found.owner_key)
+    assert root.reveal() == made.opened.root.reveal()
+    with pytest.raises(unwrap.RecoveryCodeWrong):
+        unwrap.recover_wrapped_root(found.recovery_root, made.recovery_code, owner_key=found.owner_key)
+
+
+def test_the_hives_backup_code_is_told_to_who_knows_the_passphrase(owner: Owner) -> None:
+    with owner.client() as client:
+        with pytest.raises(Refused):
+            client.send("POST", "/api/hive/kit", KitRequest("00" * 32), HiveKit)
+        kit = client.send("POST", "/api/hive/kit", KitRequest(made_keys().new.auth_key), HiveKit)
+    assert backup_code.read(kit.backup_code).reveal() == BackupFiles(owner.hive.config.state).seed().reveal()
+    assert kit.to is None

@@ -16,6 +16,7 @@ from mosaic.wire.storage import (
     ConflictSnapshot,
     Discard,
     Done,
+    Envelope,
     Failure,
     GoBack,
     GoingBack,
@@ -82,6 +83,7 @@ class FakeStorage:
         self.driver = driver
         self.points = points or KillPoints()
         self.volumes: dict[str, _Volume] = {}
+        self.envelopes: dict[str, str] = {}
         self.upstreams: list[Upstream] = []
         self.free_bytes = 10**12
         self.damaged: set[str] = set()
@@ -228,6 +230,10 @@ class FakeStorage:
             if found.epoch is not None or self.store.newest.get(request.volume) != request.replaced_by:
                 raise StorageRefused(_failure("not-replaced", "the store has no replacement"))
             self._put(request.volume, replace(found, phase="absent", local=None, local_head=None, prefetched=None))
+        return Done()
+
+    def envelope(self, request: Envelope) -> Done:
+        self.envelopes[request.volume] = request.envelope
         return Done()
 
     def heads(self, request: HeadsRequest) -> KnownHeads:

@@ -18,6 +18,7 @@ from mosaic.wire.hiveless import HivelessVolumes, NamedVolume, Nothing, Recovery
 from mosaic.wire.storage import (
     Discard,
     Done,
+    Envelope,
     Failure,
     GoBack,
     HeadsRequest,
@@ -122,6 +123,10 @@ class StorageClient:
     def discard(self, request: Discard) -> Done:
         """Remove the local copy of a released volume. Raises StorageNotYet until it is known whether that may be."""
         return self._ask("discard", request, Done)
+
+    def envelope(self, request: Envelope) -> Done:
+        """Give a volume's stores another envelope."""
+        return self._ask("envelope", request, Done)
 
     def heads(self, request: HeadsRequest) -> KnownHeads:
         """Return the newest accepted heads of a volume that the daemon knows."""

@@ -124,6 +124,7 @@ class _Conversation:
             match message := await self._channel.receive():
                 case Assignments():
                     self._speakers.fleet.assign(message)
+                    self._start(self._speakers.link.pass_envelopes(message))
                 case Ordered(command):
                     self._start(self._obey(command))
                 case Welcome():

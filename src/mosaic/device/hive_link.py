@@ -19,8 +19,8 @@ from mosaic.device.enrol import with_root
 from mosaic.device.identity import Identity
 from mosaic.device.means import HiveAway, RootKeyMissing
 from mosaic.device.outside import Hive, Storage, ask
-from mosaic.wire.channel import Welcome
-from mosaic.wire.storage import Upstream
+from mosaic.wire.channel import Assignments, Welcome
+from mosaic.wire.storage import Envelope, Upstream
 
 
 class HiveLink:
@@ -35,6 +35,7 @@ class HiveLink:
         self._hive: DeviceClient | None = None
         self._changed = Bell()
         self._upstream: Upstream | None = None
+        self._enveloped: dict[str, str] = {}
 
     def hive(self) -> Hive:
         """Return the connected Hive. Raises HiveAway."""
@@ -89,6 +90,19 @@ class HiveLink:
                 await anyio.sleep(min(5.0, float(attempt)))
             else:
                 return
+
+    async def pass_envelopes(self, message: Assignments) -> None:
+        """Tell the storage daemon which envelopes stores should have, where it was not told yet."""
+        for volume in [volume for item in message.items for volume in item.volumes]:
+            if volume.store_envelope is None or self._enveloped.get(volume.volume) == volume.store_envelope:
+                continue
+            try:
+                await ask(self._storage.envelope, Envelope(volume.volume, volume.store_envelope))
+            except MosaicError as error:
+                # The next assignments, or the next hold, bring it again.
+                log.warning("envelope_not_passed", volume=volume.volume[:12], code=error.code, reason=error.message)
+            else:
+                self._enveloped[volume.volume] = volume.store_envelope
 
     async def wait_for_change(self, seconds: float) -> bool:
         """Return as soon as something should be reported, at the latest after `seconds`."""

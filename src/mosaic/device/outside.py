@@ -118,6 +118,10 @@ class Storage(Protocol):
         """Remove the local copy of a released volume."""
         ...
 
+    def envelope(self, request: storage.Envelope) -> storage.Done:
+        """Give a volume's stores another envelope."""
+        ...
+
     def heads(self, request: storage.HeadsRequest) -> storage.KnownHeads:
         """Return the newest accepted heads of a volume."""
         ...

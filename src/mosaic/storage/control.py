@@ -17,6 +17,7 @@ from mosaic.wire.hiveless import HIVELESS_VERBS
 from mosaic.wire.storage import (
     Discard,
     Done,
+    Envelope,
     Failure,
     GoBack,
     HeadsRequest,
@@ -57,6 +58,7 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         "/v1/set-aside": of_volume(SetAside, verbs.set_aside),
         "/v1/go-back": of_volume(GoBack, verbs.go_back),
         "/v1/discard": done(Discard, discard),
+        "/v1/envelope": done(Envelope, verbs.envelope),
         "/v1/heads": lambda body: _heads(daemon, msgspec.json.decode(body, type=HeadsRequest)),
         "/v1/state": lambda body: state(daemon, msgspec.json.decode(body or b"{}", type=StateRequest)),
     }

@@ -152,8 +152,9 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     `highest` is the highest epoch ever seen and `fenced` the newest one that
     we lost. `final` asks for a last snapshot of a stopped app; `prefetch` is a
     head to restore beside. `mirrored` is the newest head whose copy lies in
-    the store. `aside_generation` is the live subvolume's when its conflict
-    snapshot was made. `discarded` says that the Device gave the data up,
+    the store, and `enveloped` which envelope does, and in which store.
+    `aside_generation` is the live subvolume's when its conflict snapshot was
+    made. `discarded` says that the Device gave the data up,
     `descent` whether it may. `cut` goes before whatever the worker would cut.
     `hiveless` is there for volumes that no Hive knows.
     `going_back` is under way in the phase `going-back`, `went_back` the newest
@@ -178,6 +179,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     config_revision: int = 0
     expect_data: bool = False
     envelope: str | None = None
+    enveloped: str | None = None
     mirrored: HeadHash | None = None
     aside_generation: int | None = None
     aside_reason: str | None = None

@@ -69,6 +69,8 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
         _put_envelope(volume, store, backing.key)
         cut = next_cut(volume, lease)
         done = _upload(volume, lease, keys, backing, cut, caches)
+        # Again for a store that turned out to have lost what it had: it may be a new one under the old name.
+        _put_envelope(volume, store, backing.key)
         if _sign(volume, lease, keys, backing, cut, done.replication.root):
             committing.commit(volume, lease, heads)
         if done.replaced and _accepted_root(volume) == done.replication.root:
@@ -77,6 +79,9 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
             volume.is_damaged = False
         # The snapshot itself counts as a generation; what came after it is the next round's.
         look_at(volume)
+    elif record.envelope is not None and record.enveloped != _enveloped(record.envelope, backing.key):
+        # The recovery code was renewed: stores have to know, however long nothing changes here.
+        _put_envelope(volume, store, backing.key)
     _mirror(volume, store)
     _follow(volume, keys, backing)
     trim(volume)
@@ -142,7 +147,8 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cu
     with caches.index(volume.id) as known, caches.nodes(record.live_uuid or "none") as nodes:
         loaded = (lease, backing.key)
         if volume.index_loaded_for != loaded:
-            known.load(store, keys)
+            if known.load(store, keys).gone:
+                volume.envelope_put = None
             volume.index_loaded_for = loaded
             for follower in backing.followers:
                 follower.owe()
@@ -233,6 +239,12 @@ def _put_envelope(volume: Volume, store: Store, key: str) -> None:
         sealed = bytes.fromhex(envelope)
         store.put(f"e-{blake3(sealed).hexdigest()}", sealed)
         volume.envelope_put = (envelope, key)
+        with volume.wakes:
+            volume.update(replace(volume.record, enveloped=_enveloped(envelope, key)))
+
+
+def _enveloped(envelope: str, key: str) -> str:
+    return f"{blake3(bytes.fromhex(envelope)).hexdigest()} {key}"
 
 
 def app_digest(record: VolumeRecord) -> bytes | None:

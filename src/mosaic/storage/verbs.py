@@ -30,8 +30,9 @@ from mosaic.storage.records import Accepted, GoingBack, Lease, VolumeRecord
 from mosaic.storage.replication import look_at
 from mosaic.storage.stale_mounts import mounts_in_use
 from mosaic.storage.volume import Volume, is_clean
-from mosaic.wire.storage import GoBack, Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
+from mosaic.wire.storage import Envelope, GoBack, Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
 
+_HEX = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII)
 _HEX_64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _INSTALLATION = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
@@ -126,6 +127,18 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
         log.info("volume_held", volume=volume.id[:12], epoch=str(epoch), decision=type(decision).__name__)
     volume.wake()
     return volume
+
+
+def envelope(daemon: Daemon, asked: Envelope) -> None:
+    """Give the volume's stores another envelope: what opens it has changed, and no snapshot may be due for long."""
+    if not _HEX.fullmatch(asked.envelope):
+        raise Malformed("the envelope")
+    volume = daemon.volumes.get(VolumeId(asked.volume))
+    if volume is None or volume.record.envelope == asked.envelope:
+        return
+    with volume.wakes:
+        volume.update(replace(volume.record, envelope=asked.envelope))
+    volume.wake()
 
 
 def prefetch(daemon: Daemon, asked: Prefetch) -> Volume:

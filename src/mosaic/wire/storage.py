@@ -19,6 +19,7 @@ ends with a reboot: the phase is `released` then, until the Device holds again
 | set-aside | SetAside | VolumeState |
 | go-back | GoBack | VolumeState |
 | discard | Discard | Done |
+| envelope | Envelope | Done |
 | heads | HeadsRequest | KnownHeads |
 | state | StateRequest | State |
 """
@@ -177,6 +178,13 @@ class Discard(msgspec.Struct, frozen=True):
 
     volume: str
     replaced_by: str
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What every store of a volume should receive from now on, as in `Hold`. One that is not known here is fine."""
+
+    volume: str
+    envelope: str
 
 
 class HeadsRequest(msgspec.Struct, frozen=True):

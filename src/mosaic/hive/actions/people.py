@@ -1,12 +1,12 @@
 """Setting up, logging in and out, and the account's keys."""
 
-from mosaic.adapters.sql import accounts, events, tokens
+from mosaic.adapters.sql import accounts, devices, events, tokens
 from mosaic.adapters.sql.accounts import Account
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.tokens import Token
 from mosaic.core.errors import Conflict, Refused
-from mosaic.core.ids import AccountId
+from mosaic.core.ids import AccountId, DeviceId
 from mosaic.crypto.password import check_password, hash_password
 from mosaic.crypto.tokens import hash_token, new_id, new_token
 from mosaic.hive import names, setup_code, views
@@ -122,12 +122,15 @@ async def set_keys(hive: Hive, who: AccountId, change: api.SetKeys) -> api.Accou
     auth_verifier = await hive.costly(lambda: hash_password(change.new.auth_key))
     now_ns = hive.clock.wall_ns()
 
-    def write(tx: Tx) -> None:
+    def write(tx: Tx) -> set[DeviceId]:
         if not accounts.set_keys(tx, who, change.new.keys, auth_verifier):
             raise KeysChanged
         events.add(tx, Happened(who, "keys-set", who, "The passphrase was set."), now_ns=now_ns)
+        return {each.id for each in devices.of_account(tx, who)}
 
-    await hive.write(write)
+    own = await hive.write(write)
+    # They pass it on: stores receive the wrapping that the present recovery code opens.
+    hive.connections.wake(own)
     return api.Account(account.id, account.name, change.new.keys)
 
 
