@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page
 
 from console import ways
-from console.showing import ShowingDevice, joined
+from console.showing import ShowingDevice, joined, settle
+from mosaic.wire.api import Drill, Drilled
 from mosaic.wire.report import Step
 from mosaic.wire.storage import ConflictSnapshot, Failure
 from support.running_hive import Owner
@@ -99,6 +100,20 @@ def test_every_place_is_accessible_when_all_is_well_and_when_it_is_not(
             found += check(page, f"{owner.hive.url}{path}")
         owner.uninstall("notes")
         found += check(page, f"{owner.hive.url}/trash")
+    assert found == []
+
+
+def test_snapshots_and_what_drills_found_are_accessible(page: Page, owner: Owner, attic: ShowingDevice) -> None:
+    owner.install()
+    settle(owner, "notes", attic)
+    heads = [attic.commit(next(iter(attic.local))) for _ in range(2)]
+    volume = next(one for one in owner.volumes() if one.kind == "data").volume
+    with owner.client() as client:
+        for head, differing in zip(heads, (0, 3), strict=True):
+            drill = Drill(head, 1234, 10**10, 75.0, differing)
+            client.send("POST", f"/api/volumes/{volume}/drills", drill, Drilled)
+    ways.log_in(page, owner.hive)
+    found = [fault for path in ("/apps/notes", "/apps/notes/snapshots") for fault in check(page, owner.hive.url + path)]
     assert found == []
 
 

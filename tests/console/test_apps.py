@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from console import ways
 from console.showing import ShowingDevice, settle
+from mosaic.wire.api import Drill, Drilled
 from mosaic.wire.report import ServiceState, Step
 from mosaic.wire.storage import ConflictSnapshot, Failure
 from support.running_hive import Owner
@@ -155,3 +156,26 @@ def test_letting_the_network_in_is_said_where_it_is_done(page: Page, owner: Owne
     page.get_by_role("button", name="Let the network in").click()
     expect(page.get_by_role("main")).to_contain_text("whoever reaches the machine reaches them")
     assert owner.installation().open
+
+
+def test_the_snapshots_are_listed_with_what_they_are_worth_and_the_last_drill(
+    page: Page, owner: Owner, attic: ShowingDevice
+) -> None:
+    owner.install()
+    settle(owner, "notes", attic)
+    installation = next(iter(attic.local))
+    head = attic.commit(installation)
+    ways.log_in(page, owner.hive, then="/apps/notes")
+    expect(page.get_by_role("main")).to_contain_text("Not proved yet")
+    volume = next(one for one in owner.volumes() if one.kind == "data")
+    with owner.client() as client:
+        result = Drill(head, files=1234, content_bytes=5_600_000_000, seconds=75.0, differing=0)
+        client.send("POST", f"/api/volumes/{volume.volume}/drills", result, Drilled)
+    page.goto(f"{owner.hive.url}/apps/notes")
+    expect(page.get_by_role("main")).to_contain_text("Proved restorable")
+    page.get_by_role("link", name="Snapshots of notes").click()
+    newest = page.get_by_role("region", name="Data").get_by_role("row").nth(1)
+    expect(newest).to_contain_text("crash-consistent")
+    expect(newest).to_contain_text("1234 files, 5.6 GB, in 1 min 15 s")
+    expect(newest).to_contain_text(head[:12])
+    expect(newest).to_contain_text("attic")

@@ -12,6 +12,7 @@ from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn
 
 _LOG_LINES = 200
+_SNAPSHOTS = 100
 
 
 @get("/apps/{name:str}")
@@ -19,7 +20,17 @@ async def installation(hive: Hive, who: SignedIn, name: str) -> Response[str]:
     """Show one installation: how it is, where, since when saved, and the work under way."""
     found = await views.get_installation(hive, who.account, name)
     devices = await views.list_devices(hive, who.account)
-    return render.page("installation.html", who=who, app=found, view=overview.of(found, devices), devices=devices)
+    volumes = [one for one in await views.list_volumes(hive, who.account) if one.installation == found.installation]
+    view = overview.of(found, devices)
+    return render.page("installation.html", who=who, app=found, view=view, devices=devices, volumes=volumes)
+
+
+@get("/apps/{name:str}/snapshots")
+async def snapshots(hive: Hive, who: SignedIn, name: str) -> Response[str]:
+    """List what can be gone back to, and what drills found. What is in a snapshot cannot be shown here."""
+    found = await views.get_installation(hive, who.account, name)
+    pasts = await views.list_snapshots(hive, who.account, found.installation, shown=_SNAPSHOTS)
+    return render.page("snapshots.html", who=who, app=found, pasts=sorted(pasts, key=lambda past: past.kind != "data"))
 
 
 @get("/apps/{name:str}/logs")
@@ -85,4 +96,4 @@ async def uninstall(request: Asked, hive: Hive, who: SignedIn, name: str) -> Red
     return to(f"/trash?new={entry.installation}")
 
 
-handlers = [installation, logs, start, stop, restart, set_open, plan_uninstall, uninstall]
+handlers = [installation, snapshots, logs, start, stop, restart, set_open, plan_uninstall, uninstall]
