@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from mosaic.storage.serve import serving
-from mosaic.wire.storage import Replica
-from mosaic.wire.stores import Limit, StoreAdd
+from mosaic.wire.storage import Replica, StateRequest
+from mosaic.wire.stores import Limit, Share, StoreAdd
+from support.acme_authority import free_port
 from support.fake_hive_blobs import FakeHive
 from support.s3_servers import CREDENTIALS, Server, moto, rclone
 from support.storage_daemon import VOLUME, TestDaemon, place, running
@@ -221,7 +222,7 @@ def test_a_daemon_that_was_killed_goes_on_giving_what_is_owed(btrfs_path: Path, 
         daemon.connect(hive)
         live = begin(daemon, hive)
         store = add_folder(daemon, tmp_path / "nas")
-        for number in range(4):
+        for number in range(2):
             (live / f"page {number}").write_bytes(os.urandom(3_000_000))
             daemon.wait_until_clean()
             daemon.kill()
@@ -247,6 +248,60 @@ def test_a_store_that_is_removed_gets_nothing_more_and_keeps_what_it_has(
     assert [one.store for one in here.volume().replicas] == ["hive"]
     assert here.client.stores().stores == []
     here.unmount()
+
+
+def test_another_device_keeps_what_it_cannot_read_and_a_restore_needs_it_alone(
+    btrfs_path: Path, hive: FakeHive, tmp_path: Path
+) -> None:
+    folder = tmp_path / "for others"
+    folder.mkdir()
+    port = free_port()
+    with place(btrfs_path, "cellar", "token-b") as cellar, running(btrfs_path, "here", "token-a") as here:
+        here.connect(hive)
+        with serving(cellar.config):
+            pairing = cellar.client.share(Share("127.0.0.1", port, str(folder))).pairing
+            assert pairing is not None
+            live = begin(here, hive)
+            shown = here.client.store_add(StoreAdd("cellar", f"mosaic://127.0.0.1:{port}", pairing))
+            assert (shown.create_only, shown.same_machine) == (True, True)
+            (live / "diary").write_text("dear diary" * 1000)
+            wait_until_followed(here, "cellar")
+        # It is switched off, and back later with the same certificate and token.
+        (live / "page").write_bytes(os.urandom(200_000))
+        here.wait_until_clean()
+        assert replica(here, "cellar").state != "replicated"
+        with serving(cellar.config):
+            shared = cellar.client.stores().shared
+            assert shared is not None and shared.pairing is None and shared.used_bytes > 0
+            assert here.client.store_check("cellar").problem is None
+            wait_until_followed(here, "cellar")
+            again = cellar.client.share(Share("127.0.0.1", port, str(folder), new_pairing=True))
+            assert again.pairing not in (None, pairing)
+            refused = here.client.store_check("cellar").problem
+            assert refused is not None and refused.code == "pairing-refused"
+        assert all(b"dear diary" not in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+        rescue(folder / VOLUME, tmp_path / "back")
+        assert tree_difference(live, tmp_path / "back" / "data") == []
+        here.unmount()
+
+
+def test_secrets_are_in_no_log_and_in_no_answer(hive: FakeHive, btrfs_path: Path, tmp_path: Path) -> None:
+    with rclone(tmp_path) as server, place(btrfs_path, "quiet", "token-a") as quiet:
+        quiet.start()
+        quiet.connect(hive)
+        folder = tmp_path / "others"
+        folder.mkdir()
+        pairing = quiet.client.share(Share("127.0.0.1", free_port(), str(folder))).pairing
+        quiet.client.store_add(StoreAdd("bucket", s3_url(server), KEY))
+        begin(quiet, hive)
+        wait_until_followed(quiet, "bucket")
+        quiet.unmount()
+        told = quiet.log.read_text() + repr(quiet.client.stores()) + repr(quiet.client.state(StateRequest()))
+        assert pairing is not None
+        for secret in (CREDENTIALS.secret_access_key, pairing, pairing.rpartition("-")[2]):
+            assert secret not in told
+        readable = [path for path in quiet.config.state.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+        assert not any(CREDENTIALS.secret_access_key.encode() in path.read_bytes() for path in readable)
 
 
 def test_limits_and_stores_are_remembered(btrfs_path: Path, hive: FakeHive, tmp_path: Path) -> None:

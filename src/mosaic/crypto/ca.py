@@ -69,6 +69,22 @@ def issue(authority: KeyPair, names: list[str], now: datetime) -> KeyPair:
     return _signed(builder, key, ca_key)
 
 
+def self_signed(name: str, now: datetime) -> KeyPair:
+    """Make a server certificate that nobody vouches for, for clients that know its fingerprint. It lives ten years."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    builder = (
+        _unsigned(subject, subject, key.public_key(), now, days=_CA_DAYS)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(ca=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+    )
+    return _signed(builder, key, key)
+
+
 def expires(certificate_pem: str) -> datetime:
     """Return the instant (UTC) after which the first certificate of the PEM is no longer good."""
     return x509.load_pem_x509_certificate(certificate_pem.encode()).not_valid_after_utc

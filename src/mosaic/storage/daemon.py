@@ -26,6 +26,7 @@ from mosaic.storage.worker import OwnStep, Worker
 
 if TYPE_CHECKING:
     from mosaic.storage.hiveless.stores import Stores
+    from mosaic.storage.stores.share_server import ShareServer
 
 
 class VolumeNotHere(NotFound):
@@ -54,6 +55,7 @@ class Daemon:
     volumes: dict[VolumeId, Volume] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     mounted_at: dict[str, float] = field(default_factory=dict)
+    sharing: "ShareServer | None" = None
     _workers: list[Worker] = field(default_factory=list)
 
     @property
@@ -119,6 +121,8 @@ class Daemon:
 
     def stop(self, deadline_seconds: float) -> None:
         """End all work."""
+        if self.sharing is not None:
+            self.sharing.stop()
         self.upstreams.close()
         if "stores" in self.__dict__:
             self.stores.close()

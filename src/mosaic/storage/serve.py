@@ -86,6 +86,11 @@ def serving(config: StorageConfig, *, boot: str | None = None) -> Iterator[Daemo
         for server in (engine, device):
             server.start()
             opened.callback(server.stop)
+        if books.shared.items():
+            # Loaded only where something is shared.
+            from mosaic.storage.stores.sharing import resume
+
+            resume(daemon)
         log.info("storage_started", driver=config.driver, pool=str(pool.path), volumes=len(daemon.volumes))
         yield daemon
     log.info("storage_stopped", driver=config.driver)

@@ -92,6 +92,12 @@ class Share(msgspec.Struct, frozen=True):
     new_pairing: bool = False
 
 
+class SharedBy(msgspec.Struct, frozen=True):
+    """What a Device says of itself to whoever may keep volumes in its folder (GET /api/store): its machine."""
+
+    machine: str
+
+
 class Shared(msgspec.Struct, frozen=True):
     """What is shared. `pairing` is there once, when it is made: it is a secret."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mosaic.adapters.storage_client import StorageClient
-from mosaic.cli.commands.stores import limit, store
+from mosaic.cli.commands.stores import limit, share, store
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.up.layout import Layout, state_folder
 
@@ -180,3 +180,4 @@ def _client(state: Path | None) -> StorageClient:
 
 storage.add_command(store)
 storage.add_command(limit)
+storage.add_command(share)

@@ -11,7 +11,7 @@ from mosaic.cli.units import ago, parse_size, size
 
 if TYPE_CHECKING:
     from mosaic.adapters.storage_client import StorageClient
-    from mosaic.wire.stores import StoreShown
+    from mosaic.wire.stores import Shared, StoreShown
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -49,7 +49,7 @@ def add(out: Output, name: str, url: str, credentials: Path | None, state: Path 
     """Have the store at URL follow, and call it NAME.
 
     URL is file:///mnt/nas/mosaic, s3://bucket/folder?endpoint=https://… or
-    mosaic://host:port of a Device that runs `storage share`.
+    mosaic://host:port of a Device that runs `mosaic storage share`.
     """
     from mosaic.wire.stores import StoreAdd
 
@@ -112,12 +112,79 @@ def limit(out: Output, upload: int | None, download: int | None, state: Path | N
     out.result(found, "\n".join(f"{way:<5}{f'{size(rate)}/s' if rate else 'no limit'}" for way, rate in ways))
 
 
+@click.command()
+@click.option("--listen", help="The address and port to listen on, like 0.0.0.0:8475.")
+@click.option("--folder", type=_FOLDER, help="Where the others' volumes lie.")
+@click.option("--quota", help="How much they may take, like 500GB; as much as the disk has if not given.")
+@click.option("--new-pairing", is_flag=True, help="Print a new pairing string; the one before opens nothing any more.")
+@click.option("--stop", is_flag=True, help="Share nothing any more. What lies in the folder stays.")
+@_state
+@json_option
+def share(
+    out: Output,
+    listen: str | None,
+    folder: Path | None,
+    quota: str | None,
+    new_pairing: bool,
+    stop: bool,
+    state: Path | None,
+) -> None:
+    """Keep other Devices' volumes in a folder of this machine, which cannot read them.
+
+    The pairing string is printed once. It is a secret: who has it can read,
+    fill and delete the ciphertext in the folder.
+    """
+    from mosaic.wire.stores import Share
+
+    daemon = client(state)
+    now = daemon.stores().shared
+    if stop:
+        out.result(daemon.unshare(), "Nothing is shared any more. What lies in the folder stays.")
+        return
+    if now is not None and (listen, folder, quota, new_pairing) == (None, None, None, False):
+        out.result(now, _sharing(now))
+        return
+    host, port = _listen(listen) if listen is not None else (now.host, now.port) if now is not None else ("", 0)
+    path = str(folder.absolute()) if folder is not None else now.folder if now is not None else ""
+    if not host or not path:
+        raise click.UsageError("nothing is shared here yet: give --listen and --folder")
+    most = _quota(quota) if quota is not None else now.quota_bytes if now is not None else None
+    found = daemon.share(Share(host, port, path, most, new_pairing))
+    lines = [_sharing(found)]
+    if found.pairing is not None:
+        lines += [
+            "",
+            "The pairing string, for `mosaic storage store add` on the other Device (shown once):",
+            found.pairing,
+        ]
+    out.result(found, "\n".join(lines))
+
+
 def client(state: Path | None) -> "StorageClient":
     """Return the way to the storage daemon of this machine."""
     from mosaic.adapters.storage_client import StorageClient
     from mosaic.cli.up.layout import Layout, state_folder
 
     return StorageClient((state or Layout(state_folder(None)).storage).absolute() / "storage.sock")
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal():
+        raise click.BadParameter("give an address and a port, like 0.0.0.0:8475", param_hint="--listen")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _quota(text: str) -> int | None:
+    found = None if text == "none" else parse_size(text)
+    if found is None and text != "none":
+        raise click.BadParameter("give a size like 500GB, or none", param_hint="--quota")
+    return found
+
+
+def _sharing(shared: "Shared") -> str:
+    most = f" of {size(shared.quota_bytes)}" if shared.quota_bytes else ""
+    return f"{shared.folder} is shared on {shared.host}:{shared.port}; {size(shared.used_bytes)}{most} used."
 
 
 def _key(url: str, file: Path | None) -> str | None:

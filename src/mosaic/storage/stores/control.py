@@ -3,6 +3,7 @@
 import msgspec
 
 from mosaic.storage.daemon import Daemon
+from mosaic.storage.stores import sharing
 from mosaic.storage.stores import store_verbs as verbs
 from mosaic.wire import stores as wire
 
@@ -16,6 +17,10 @@ def route(daemon: Daemon, path: str, body: bytes) -> msgspec.Struct:
             return verbs.store_check(daemon, msgspec.json.decode(body, type=wire.StoreName))
         case "store-remove":
             return verbs.store_remove(daemon, msgspec.json.decode(body, type=wire.StoreName))
+        case "share":
+            return sharing.share(daemon, msgspec.json.decode(body, type=wire.Share))
+        case "unshare":
+            return sharing.unshare(daemon)
         case "limit":
             return verbs.limit(daemon, msgspec.json.decode(body, type=wire.Limit))
         case _:

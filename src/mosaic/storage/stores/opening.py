@@ -12,7 +12,8 @@ from mosaic.storage.stores.marked_folder import MarkedFolder
 from mosaic.storage.stores.pairing import PairingRefused
 from mosaic.storage.stores.store_records import AddedStore, StoreKey
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 10.0
+"""Who follows tries again by itself, and says meanwhile that it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +30,23 @@ def open_store(record: AddedStore, key: StoreKey | None, *, deadline_seconds: fl
         case FolderAddress(path):
             return OpenStore(MarkedFolder(path, record.mark or "").volume, lambda: None)
         case DeviceAddress(host, port):
-            return open_device(host, port, record.certificate or "", key, deadline_seconds=deadline_seconds)
+            found = connect_device(host, port, record.certificate or "", key, deadline_seconds=deadline_seconds)
+            return OpenStore(found.store, found.close)
         case S3Location() as location:
             return _bucket(record, location, key, deadline_seconds)
 
 
-def open_device(
+def connect_device(
     host: str, port: int, certificate_pem: str, key: StoreKey | None, *, deadline_seconds: float
-) -> OpenStore:
-    """Open another Device's shared folder, which has this certificate and no other."""
-    connection = HiveConnection(
+) -> HiveConnection:
+    """Connect to another Device's shared folder, which has this certificate and no other."""
+    return HiveConnection(
         f"https://{f'[{host}]' if ':' in host else host}:{port}",
         key.secret if key else "",
         pinned_pem=certificate_pem,
         deadline_seconds=deadline_seconds,
         refusal=PairingRefused,
     )
-    return OpenStore(connection.store, connection.close)
 
 
 def s3_credentials(key: StoreKey | None) -> S3Credentials:

@@ -24,7 +24,7 @@ class PairingRefused(Refused):
     def __init__(self, url: str) -> None:
         super().__init__(
             f"the Device at {url} does not take this pairing",
-            hint="print a new one there, `storage share --new-pairing`, and add the store again",
+            hint="print a new one there, `mosaic storage share --new-pairing`, and add the store again",
         )
 
 
@@ -34,7 +34,9 @@ class PairingUnusable(Refused):
     code = "pairing-unusable"
 
     def __init__(self) -> None:
-        super().__init__("that is not a pairing string", hint="copy the whole line that `storage share` printed there")
+        super().__init__(
+            "that is not a pairing string", hint="copy the whole line that `mosaic storage share` printed there"
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

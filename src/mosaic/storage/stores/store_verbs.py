@@ -6,6 +6,7 @@ from mosaic.core.errors import MosaicError, NotFound, Refused
 from mosaic.storage import log
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.stores.address import check_store_name
+from mosaic.storage.stores.sharing import shared
 from mosaic.storage.stores.store_records import AddedStore, LineLimits
 from mosaic.wire import stores as wire
 from mosaic.wire.storage import Done, Failure
@@ -84,6 +85,7 @@ def stores(daemon: Daemon) -> wire.Stores:
         stores=[_shown(daemon, record) for record in daemon.followers.records()],
         upload=daemon.limits.upload.rate,
         download=daemon.limits.download.rate,
+        shared=shared(daemon),
     )
 
 

@@ -9,23 +9,24 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from mosaic.adapters.blobs import FolderStore, ObjectExists
+import msgspec
+
+from mosaic.adapters.blobs import FolderStore, ObjectExists, StoreUnavailable
+from mosaic.adapters.machine import machine_name
 from mosaic.adapters.s3.bucket import Found, S3Bucket
 from mosaic.adapters.s3.failures import ConditionFailed, ConditionsUnknown
 from mosaic.adapters.s3.location import S3Location
 from mosaic.adapters.s3.self_test import Conditions, find_conditions
 from mosaic.core.errors import MosaicError
-from mosaic.core.ids import VolumeId
 from mosaic.storage.engine.store import Store
 from mosaic.storage.stores.address import DeviceAddress, FolderAddress, parse_address, parse_s3_key
 from mosaic.storage.stores.machine_of import is_own_host, lies_here, read_mounts
 from mosaic.storage.stores.marked_folder import FolderUnusable, MarkedFolder, mark_folder
-from mosaic.storage.stores.opening import open_device, s3_credentials
+from mosaic.storage.stores.opening import connect_device, s3_credentials
 from mosaic.storage.stores.pairing import fetch_certificate, parse_pairing
+from mosaic.storage.stores.shared_folder import SCRATCH
 from mosaic.storage.stores.store_records import AddedStore, StoreKey
-
-_SCRATCH = VolumeId("0" * 64)
-"""No key pair has this public key, so no volume is called that."""
+from mosaic.wire.stores import SharedBy
 
 _SECONDS = 20.0
 _ROUNDS = 20
@@ -64,12 +65,12 @@ def try_new(name: str, url: str, key_text: str | None, *, now_ns: int) -> Tried:
 
 def try_again(record: AddedStore, key: StoreKey | None, *, now_ns: int) -> Tried:
     """Try out a store that is known. Raises MosaicError."""
-    address = parse_address(record.url)
+    address, is_this_machine = parse_address(record.url), False
     match address:
         case FolderAddress(path):
             conditions = _try_folder(path, record.mark or "")
         case DeviceAddress(host, port):
-            conditions = _try_device(host, port, record.certificate or "", key)
+            conditions, is_this_machine = _try_device(host, port, record.certificate or "", key)
         case S3Location():
             bucket = S3Bucket(address, s3_credentials(key), deadline_seconds=_SECONDS)
             conditions = find_conditions(bucket, address.prefix, rounds=_ROUNDS)
@@ -78,7 +79,7 @@ def try_again(record: AddedStore, key: StoreKey | None, *, now_ns: int) -> Tried
         url=record.url,
         added_ns=record.added_ns,
         checked_ns=now_ns,
-        same_machine=lies_here(address, mounts=read_mounts(), is_own=is_own_host),
+        same_machine=is_this_machine or lies_here(address, mounts=read_mounts(), is_own=is_own_host),
         create_only=conditions.create_only,
         compare_and_swap=conditions.compare_and_swap,
         mark=record.mark,
@@ -115,12 +116,17 @@ def _try_folder(path: Path, mark: str) -> Conditions:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _try_device(host: str, port: int, certificate_pem: str, key: StoreKey | None) -> Conditions:
-    opened = open_device(host, port, certificate_pem, key, deadline_seconds=_SECONDS)
+def _try_device(host: str, port: int, certificate_pem: str, key: StoreKey | None) -> tuple[Conditions, bool]:
+    """Return what it holds to, and whether it says that it is this very machine."""
+    connection = connect_device(host, port, certificate_pem, key, deadline_seconds=_SECONDS)
     try:
-        return find_conditions(_Conditional(opened.volume(_SCRATCH)), "", rounds=_DEVICE_ROUNDS)
+        told = msgspec.json.decode(connection.ask("GET", "/api/store").content, type=SharedBy)
+        conditions = find_conditions(_Conditional(connection.store(SCRATCH)), "", rounds=_DEVICE_ROUNDS)
+        return conditions, told.machine == machine_name()
+    except msgspec.MsgspecError:
+        raise StoreUnavailable(f"the Device at {host}:{port}", "its answers are not those of a Device") from None
     finally:
-        opened.close()
+        connection.close()
 
 
 class _Conditional:
