@@ -21,6 +21,7 @@ from mosaic.core.ids import HeadHash
 from support.fake_device import FakeDevice
 from support.replicated import ReplicatedVolume
 from support.running_hive import PASSPHRASE, Owner, made_keys, running_hive
+from support.s3_servers import CREDENTIALS, rclone
 from support.trees import tree_difference
 from support.waiting import eventually
 
@@ -375,6 +376,7 @@ def test_everything_is_read_from_a_store_and_the_recovery_code_alone(
 def test_one_volumes_own_folder_and_its_key_file_are_enough(world: World, mosaic: Mosaic, tmp_path: Path) -> None:
     credentials.forget()
     (tmp_path / "seed").write_text(world.volume.local.seed.hex() + "\n")
+    (tmp_path / "seed").chmod(0o600)
     shutil.copytree(world.store / world.volume.id, tmp_path / world.volume.id)
     for envelope in (tmp_path / world.volume.id).glob("e-*"):
         envelope.unlink()
@@ -383,6 +385,21 @@ def test_one_volumes_own_folder_and_its_key_file_are_enough(world: World, mosaic
     (tmp_path / "seed").write_text("ab" * 32)
     other = mosaic("volume", "browse", world.volume.id[:6], *ways, "--json")
     assert other.value["error"]["code"] == "key-file-unusable"  # type: ignore[index,call-overload]
+
+
+@pytest.mark.long
+def test_a_bucket_is_read_without_a_hive(world: World, mosaic: Mosaic, code: str, tmp_path: Path) -> None:
+    credentials.forget()
+    shutil.copytree(world.store, tmp_path / "mosaic" / "kept", ignore=shutil.ignore_patterns(".*"))
+    (tmp_path / "key").write_text(
+        f"aws_access_key_id = {CREDENTIALS.access_key_id}\naws_secret_access_key = {CREDENTIALS.secret_access_key}\n"
+    )
+    (tmp_path / "key").chmod(0o600)
+    with rclone(tmp_path) as server:
+        address = f"s3://mosaic/kept?endpoint={server.location.endpoint}"
+        ways = ["--store", address, "--credentials-file", str(tmp_path / "key"), "--recovery-file", code]
+        assert "a.jpg" in mosaic("volume", "browse", "notes", "photos", *ways).stdout
+        assert mosaic("volume", "verify", "notes", "--all", *ways).code == 0
 
 
 def test_a_recovery_code_of_another_account_and_a_store_that_is_none_are_refused(

@@ -7,13 +7,15 @@ one that hides its newest heads shows an older state (docs/format.md).
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 import msgspec
 
 from mosaic.adapters.blobs import FolderBlobs
-from mosaic.cli import asking
+from mosaic.cli import asking, credentials
 from mosaic.cli.past.asked import Asked
 from mosaic.cli.past.named import named
 from mosaic.cli.past.past import PastSnapshot
@@ -23,14 +25,16 @@ from mosaic.crypto import unwrap
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.secret import Secret
 from mosaic.crypto.unwrap import RecoveryCodeWrong
-from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
+from mosaic.crypto.volume_keys import VolumeKeys, volume_id, volume_keys
 from mosaic.storage.engine.heads import PREFIX, head_name, open_head
 from mosaic.storage.engine.store import Store
+from mosaic.storage.hiveless.address import FolderAddress, S3Address, StoreAddress, parse_address
+from mosaic.storage.hiveless.key_file import read_key
+from mosaic.storage.hiveless.stores import Stores
 from mosaic.wire.api import Drill
 from mosaic.wire.store_envelope import StoreEnvelope
 
 _VOLUME = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_SEED = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ENVELOPE = "e-"
 _READERS = 8
 
@@ -42,19 +46,20 @@ class StoreUnknown(NotFound):
 
     def __init__(self, address: str) -> None:
         super().__init__(
-            f"{address} is no folder with volumes",
+            f"there is no volume at {address}",
             hint="name the folder that holds a folder for each volume, or one volume's own; is the disk mounted?",
         )
 
 
 class KeyFileUnusable(Refused):
-    """The key file does not open the volume."""
+    """The key file is another volume's."""
 
     code = "key-file-unusable"
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} does not open the volume: {reason}", hint="a key file has the volume's seed, 64 hex characters"
+            f"{path} has the key of another volume",
+            hint="`mosaic storage volumes` names each volume's key file; the recovery code opens it too",
         )
 
 
@@ -79,21 +84,39 @@ class _Kept:
     kind: str
 
 
-def at_store(address: str, asked: Asked) -> "StorePast":
-    """Find the volume in a store. Raises StoreUnknown, VolumeUnknown, Unavailable."""
-    top = Path(address.removeprefix("file://"))
-    # A volume's own folder is what rescue.py takes, too.
-    root, only = (top.parent, top.name) if _VOLUME.fullmatch(top.name) else (top, None)
-    if not top.is_dir():
-        raise StoreUnknown(address)
-    blobs = FolderBlobs(root)
-    names = [only] if only else sorted(path.name for path in root.iterdir() if _VOLUME.fullmatch(path.name))
-    if not names:
-        raise StoreUnknown(address)
-    kept = [_described(VolumeId(name), blobs.volume(VolumeId(name))) for name in names]
-    found = named(kept, asked.name)
-    volume = VolumeId(found.volume)
-    return StorePast(volume, found.name or volume[:12], blobs.volume(volume), str(root.resolve()), asked)
+@contextmanager
+def at_store(text: str, asked: Asked) -> Iterator["StorePast"]:
+    """Find the volume in a store. Raises StoreUnknown, VolumeUnknown, StoreAddressRefused, Unavailable."""
+    address = parse_address(str(Path(text).absolute()) if "://" not in text else text)
+    stores = Stores(credentials.path().parent)
+    try:
+        kept = dict(_volumes(address, stores, asked))
+        if not kept:
+            raise StoreUnknown(text)
+        found = named([_described(volume, store) for volume, store in kept.items()], asked.name)
+        volume = VolumeId(found.volume)
+        yield StorePast(volume, found.name or volume[:12], kept[volume], str(address), asked)
+    finally:
+        stores.close()
+
+
+def _volumes(address: StoreAddress, stores: Stores, asked: Asked) -> Iterator[tuple[VolumeId, Store]]:
+    """Yield the volumes that have anything in a store."""
+    match address:
+        case FolderAddress(path) if _VOLUME.fullmatch(path.name):
+            # A volume's own folder, as rescue.py takes it.
+            if path.is_dir():
+                yield VolumeId(path.name), FolderBlobs(path.parent).volume(VolumeId(path.name))
+        case FolderAddress(path):
+            # Without the mark of `MountedFolder`: nothing is written here, and a Hive's own folder has none.
+            for volume in stores.volumes(address, None):
+                yield volume, FolderBlobs(path).volume(volume)
+        case S3Address():
+            key = None if asked.credentials_file is None else str(asked.credentials_file)
+            for volume in stores.volumes(address, key):
+                yield volume, stores.open(address, key, volume)
+        case _:
+            assert_never(address)
 
 
 class StorePast:
@@ -169,10 +192,7 @@ def _seed(envelopes: list[StoreEnvelope], code: str, volume: VolumeId) -> Secret
 
 
 def _keys_in(path: Path, volume: VolumeId) -> VolumeKeys:
-    text = path.read_bytes().strip().lower().decode("ascii", "replace")
-    if not _SEED.fullmatch(text):
-        raise KeyFileUnusable(path, "it does not hold a seed")
-    keys = volume_keys(bytes.fromhex(text))
-    if keys.volume != volume:
-        raise KeyFileUnusable(path, "it is another volume's")
-    return keys
+    seed = read_key(path)
+    if seed is None or volume_id(seed) != volume:
+        raise KeyFileUnusable(path)
+    return volume_keys(seed)

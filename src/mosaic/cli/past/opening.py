@@ -51,7 +51,8 @@ class OpenSnapshot:
 def past_of(asked: Asked) -> Iterator[Past]:
     """Find the volume, at the Hive or in the store that is named."""
     if asked.store is not None:
-        yield at_store(asked.store, asked)
+        with at_store(asked.store, asked) as kept:
+            yield kept
         return
     with at_hive(asked) as past:
         yield past
