@@ -70,7 +70,6 @@ class Volume:
         return sorted(found, key=lambda one: one[0][3:6])
 
     def index(self):
-        """Read the footer of every pack: which blob lies where."""
         for path in self.folder.glob("p-*"):
             try:
                 self.index_pack(path)
@@ -87,10 +86,9 @@ class Volume:
             footer = file.read(length)
         if header[:9] != b"MOSAPACK\x01":
             raise Damaged("not a pack of version 1")
-        data_key = hkdf(None, b"mosaic volume data v1\0" + header[9:13]).derive(self.seed)
+        key = hkdf(None, b"mosaic volume data v1\0" + header[9:13]).derive(self.seed)
         id_key = hkdf(None, b"mosaic volume blob id v1\0" + header[9:13]).derive(self.seed)
-        info = b"mosaic pack v1\0" + self.name + bytes.fromhex(path.name[2:])
-        cipher = AESGCM(hkdf(header[13:], info).derive(data_key))
+        cipher = AESGCM(hkdf(header[13:], b"mosaic pack v1\0" + self.name + bytes.fromhex(path.name[2:])).derive(key))
         offset = 45
         for position, entry in enumerate(struct.iter_unpack(">32sBII", cipher.decrypt(b"\xff" * 12, footer, header))):
             self.blobs.setdefault(entry[0], []).append((path, cipher, id_key, position, offset, entry))
@@ -168,7 +166,10 @@ class Restore:
         for name, value in self.below(b"E", number):
             if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
                 return self.note(path, f"an entry is called {name!r}")
-            self.entry(int.from_bytes(value, "big"), path / os.fsdecode(name), above | {number})
+            try:
+                self.entry(int.from_bytes(value, "big"), path / os.fsdecode(name), above | {number})
+            except OSError as error:
+                self.note(path / os.fsdecode(name), error.strerror)
         return self.finish(path, record)
 
     def entry(self, number, path, above):
@@ -205,8 +206,7 @@ class Restore:
             content = self.volume.blob(blob)
         except Damaged as error:
             return self.note(path, error)
-        file.seek(number * CHUNK)
-        return file.write(content)
+        return os.pwrite(file.fileno(), content, number * CHUNK)
 
     def finish(self, path, record):
         if os.geteuid() == 0:

@@ -118,6 +118,26 @@ def test_a_volume_that_was_mended_restores_without_mosaic(source: Path, tmp_path
     assert tree_difference(source, tmp_path / "target") == []
 
 
+def test_rescue_names_what_the_file_system_does_not_take_and_restores_the_rest(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "after").write_bytes(b"after")
+    before = Path.cwd()
+    os.chdir(source)
+    try:
+        for _ in range(18):
+            Path("d" * 240).mkdir()
+            os.chdir("d" * 240)
+    finally:
+        os.chdir(before)
+    store = FolderStore(tmp_path / "store")
+    commit(store, Machine(store).replicate(source).root, 1)  # type: ignore[arg-type]
+    done = rescue(tmp_path, "--to", str(tmp_path / "target"))
+    assert done.returncode == 1
+    assert "File name too long" in done.stderr
+    assert (tmp_path / "target" / "after").read_bytes() == b"after"
+
+
 def test_rescue_believes_no_head_that_the_volume_did_not_sign(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
