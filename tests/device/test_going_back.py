@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mosaic.wire.assignment import Assignment, GoingBack
+from mosaic.wire.assignment import Assignment, GoingBack, Origin
 from support.device_world import NOTES, Running, World, assignment, wants
 
 EPOCH = "1.1"
@@ -122,3 +122,25 @@ def test_a_wish_that_is_taken_back_before_it_began_leaves_everything_as_it_is(tm
     after = world.run(wants(wish(world, digest, None), revision=3)).report()
     assert (after.phase, after.healthy) == ("running", True)
     assert world.storage.volumes[data_volume(world)].local in (("one", "two"), ("one",))
+
+
+@pytest.mark.parametrize("at", [None, *range(1, 20)])
+def test_a_fork_starts_with_the_snapshot_wherever_it_is_killed(tmp_path: Path, at: int | None) -> None:
+    world, digest, first = with_two_states(tmp_path)
+    source = world.hive.registered[(NOTES, "data")]
+    before = world.storage.volumes[source.volume]
+    copy = replace(
+        assignment(digest, "run", EPOCH),
+        installation="copycopycopy",
+        name="copy",
+        origin=Origin(source.volume, source.wrapped_seed, first),
+    )
+    both = (wish(world, digest, None), copy)
+    if at is not None:
+        world.is_killed(wants(*both, revision=2), at=at)
+    world.run(wants(*both, revision=3))
+    forked = world.hive.registered[("copycopycopy", "data")]
+    assert forked.volume != source.volume
+    assert world.storage.volumes[forked.volume].local == ("one",)
+    assert world.storage.volumes[source.volume].local == before.local
+    assert len(world.engine.running) == 2

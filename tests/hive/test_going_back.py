@@ -13,7 +13,7 @@ from mosaic.core.errors import MosaicError
 from mosaic.core.ids import AppDigest, HeadHash, VolumeId
 from mosaic.core.placement import Phase
 from mosaic.crypto.volume_keys import volume_id
-from mosaic.wire.api import GoBack, GoingBack, Installation
+from mosaic.wire.api import Fork, GoBack, GoingBack, Installation
 from mosaic.wire.assignment import Assignment
 from mosaic.wire.head import parse
 from mosaic.wire.storage import ConflictSnapshot
@@ -211,6 +211,55 @@ def _older(hive: RunningHive) -> bytes:
     folder = write_app(hive.config.state / "elsewhere", "older")
     (folder / "README").write_text("an older version")
     return bundle.pack(folder)
+
+
+def fork(owner: Owner, head: str, name: str = "copy", **more: object) -> Installation:
+    with owner.client() as client:
+        wish = Fork(name, head, **more)  # type: ignore[arg-type]
+        return client.send("POST", "/api/installations/notes/fork", wish, Installation)
+
+
+def test_a_fork_is_an_installation_of_its_own_that_begins_with_the_snapshot(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    made = owner.install(config={"GREETING": "hello"})
+    settled(owner, attic)
+    first = attic.commit(made.installation)
+    attic.obedient = False
+
+    copy = fork(owner, first)
+
+    def told() -> Assignment | None:
+        return attic.assigned("copy")
+
+    eventually(lambda: (found := told()) is not None and found.origin is not None)
+    assigned, source = told(), _assigned(attic)
+    assert assigned is not None and assigned.origin is not None
+    volume = volume_id(attic.local[made.installation].volumes["data"].seed)
+    assert (assigned.origin.volume, assigned.origin.head) == (volume, first)
+    assert (assigned.config, assigned.app_digest, assigned.ports) == ({"GREETING": "hello"}, source.app_digest, [])
+    assert (assigned.volumes, copy.device) == ([], attic.id)
+    attic.obedient = True
+    attic.obey()
+    attic.report()
+    eventually(lambda: owner.installation("copy").phase == "settled")
+    eventually(lambda: (found := told()) is not None and found.origin is None)
+    assert owner.installation().phase == "settled"
+
+
+def test_unusable_forks_are_refused_and_make_nothing(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    first = attic.commit(made.installation)
+    assert refusal(lambda: fork(owner, "ab" * 32)) == "snapshot-missing"
+    assert refusal(lambda: fork(owner, first, "notes")) == "installation-name-taken"
+    assert refusal(lambda: fork(owner, first, "Not A Name")) == "name-unusable"
+    assert refusal(lambda: fork(owner, first, device="nowhere")) == "device-unknown"
+    attic.app_digest = bytes.fromhex("cd" * 32)
+    gone = attic.commit(made.installation)
+    assert refusal(lambda: fork(owner, gone)) == "app-differs"
+    with owner.client() as client:
+        assert [each.name for each in client.get("/api/installations", list[Installation])] == ["notes"]
 
 
 def world(folder: Path) -> tuple[CrashingHive, LocalDevice]:

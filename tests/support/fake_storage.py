@@ -257,6 +257,8 @@ class FakeStorage:
         if request.base is None:
             if request.expect_data:
                 raise StorageRefused(_failure("data-expected", "this volume should have data"))
+            if request.origin is not None:
+                return replace(found, local=self.store.content[request.origin.head], local_head=None)
             return replace(found, local=(), local_head=None)
         return replace(found, local=self.store.content[request.base], local_head=request.base)
 

@@ -15,6 +15,7 @@
 | device-reported | Device | a report changed what it says; read it again |
 | head-accepted | installation | a snapshot was replicated |
 | volumes-made | installation | a Device made a volume's keys |
+| forked | installation | it was installed with a snapshot of another one |
 | going-back | installation | its owner wants its data as it was |
 | went-back, restore-failed | installation | it is as it was then, or as it was before |
 | opened, closed | installation | its ports are bound beyond loopback, or no more |
@@ -34,7 +35,7 @@ KINDS = frozenset({
     "move-failed", "holder-changed", "uninstalled", "restored", "conflict", "device-joined", "device-admitted",
     "device-removed", "device-connected", "device-disconnected", "device-reported", "head-accepted", "volumes-made",
     "opened", "closed", "restarting", "policy-changed", "keys-set", "login",
-    "going-back", "went-back", "restore-failed",
+    "forked", "going-back", "went-back", "restore-failed",
 })  # fmt: skip
 
 

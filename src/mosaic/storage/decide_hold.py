@@ -51,11 +51,12 @@ class StillMounted(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The grant. `base` is None when the volume has never had a head."""
+    """The grant. `base` is None when the volume has never had a head; `adopts`: it begins with another one's state."""
 
     epoch: Epoch
     base: HeadHash | None
     expect_data: bool
+    adopts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,12 @@ class Restore:
     base: HeadHash
 
 
-HoldDecision: TypeAlias = Keep | MakeEmpty | Restore
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """There was never anything: restore the origin's state, after setting aside what nobody knows."""
+
+
+HoldDecision: TypeAlias = Keep | MakeEmpty | Restore | Begin
 
 
 def decide_hold(asked: Asked, facts: Facts) -> HoldDecision:
@@ -125,7 +131,7 @@ def decide_hold(asked: Asked, facts: Facts) -> HoldDecision:
         return Restore(asked.base)
     if asked.expect_data or (facts.had_data and facts.local is None):
         raise DataExpected
-    return MakeEmpty()
+    return Begin() if asked.adopts else MakeEmpty()
 
 
 def _goes_on(asked: Asked, local: LocalData) -> Keep | None:

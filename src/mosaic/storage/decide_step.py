@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mosaic.core.ids import HeadHash
-from mosaic.storage.records import GoingBack, Hiveless, VolumeRecord
+from mosaic.storage.records import GoingBack, Hiveless, Origin, VolumeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,13 @@ class Fetch:
     """Restore this head beside the live subvolume."""
 
     head: HeadHash
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Restore another volume's state beside: the volume begins with it."""
+
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,19 @@ class Purge:
 
 
 Step: TypeAlias = (
-    Fetch | Promote | Replicate | Save | CopyConflict | PutBack | Attest | Trace | Rest | Regain | Confirm | Purge
+    Fetch
+    | Adopt
+    | Promote
+    | Replicate
+    | Save
+    | CopyConflict
+    | PutBack
+    | Attest
+    | Trace
+    | Rest
+    | Regain
+    | Confirm
+    | Purge
 )
 
 
@@ -89,7 +108,7 @@ def next_step(record: VolumeRecord) -> Step:
     complete = record.incoming.head if record.incoming else None
     if record.lease is not None and record.phase == "restoring":
         if record.lease.base is None:
-            return Rest()
+            return _begin(record.origin, complete)
         return Promote() if complete == record.lease.base else Fetch(record.lease.base)
     if record.lease is not None and record.phase in ("ready", "releasing", "going-back"):
         # First: what is replicated next goes on from there.
@@ -112,6 +131,12 @@ def _without_hive(record: VolumeRecord, hiveless: Hiveless) -> Step | None:
     if record.lease is not None and record.phase == "ready" and not hiveless.confirmed:
         return Confirm()
     return None
+
+
+def _begin(origin: Origin | None, complete: HeadHash | None) -> Step:
+    if origin is None:
+        return Rest()
+    return Promote() if complete == origin.head else Adopt(origin)
 
 
 def is_unattested(record: VolumeRecord) -> bool:

@@ -76,6 +76,13 @@ class Descent(msgspec.Struct, frozen=True):
     missing: tuple[HeadHash, ...] = ()
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """What a fork begins with: the state that `head` of another volume has."""
+
+    volume: VolumeId
+    head: HeadHash
+
+
 class GoingBack(msgspec.Struct, frozen=True):
     """An earlier state that shall take the place of the present: a head, or a conflict snapshot.
 
@@ -156,9 +163,9 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     `aside_generation` is the live subvolume's when its conflict snapshot was
     made. `discarded` says that the Device gave the data up,
     `descent` whether it may. `cut` goes before whatever the worker would cut.
-    `hiveless` is there for volumes that no Hive knows.
-    `going_back` is under way in the phase `going-back`, `went_back` the newest
-    that is over.
+    `hiveless` is there for volumes that no Hive knows. A volume without a head
+    begins with its `origin`. `going_back` is under way in the phase
+    `going-back`, `went_back` the newest that is over.
     """
 
     volume: VolumeId
@@ -189,6 +196,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     hiveless: Hiveless | None = None
     going_back: GoingBack | None = None
     went_back: WentBack | None = None
+    origin: Origin | None = None
 
     @property
     def epoch(self) -> Epoch | None:

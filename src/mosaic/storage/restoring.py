@@ -24,7 +24,7 @@ from mosaic.storage.decide_step import Fetch, next_step
 from mosaic.storage.engine.heads import HeadForged, open_head, root_of
 from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Progress, RootRef
-from mosaic.storage.records import Accepted, Incoming
+from mosaic.storage.records import Accepted, Incoming, VolumeRecord
 from mosaic.storage.volume import LeaseGone, Moved, Volume, is_clean
 
 
@@ -46,9 +46,9 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
             raise LeaseGone(volume.id)
         volume.show(Moved("restoring", progress.moved_bytes, progress.total_bytes))
 
-    with _base(volume) as base, _made(volume) as made:
+    with _base(volume) as base, made(volume) as fresh:
         try:
-            with caches.index(volume.id) as known, caches.nodes(made.uuid) as nodes:
+            with caches.index(volume.id) as known, caches.nodes(fresh.uuid) as nodes:
                 known.load(backing.store, keys)
                 restore(
                     root,
@@ -64,10 +64,10 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
             volume.show(None)
         btrfs.sync(volume.places.pool)
         with volume.wakes:
-            if next_step(volume.record) != Fetch(wanted) or not lies_here(volume, made.uuid):
+            if next_step(volume.record) != Fetch(wanted) or not lies_here(volume, fresh.uuid):
                 # Given up, discarded or held otherwise while the last bytes were written.
                 raise LeaseGone(volume.id)
-            volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), made.uuid)))
+            volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), fresh.uuid)))
 
 
 def promote(volume: Volume) -> None:
@@ -77,7 +77,7 @@ def promote(volume: Volume) -> None:
     """
     with volume.wakes:
         record, places = volume.record, volume.places
-        if record.lease is None or record.incoming is None or record.lease.base != record.incoming.head:
+        if record.lease is None or record.incoming is None or record.incoming.head != _awaited(record):
             return
         live = volume.live
         if live is None or live.uuid != record.incoming.uuid:
@@ -92,13 +92,14 @@ def promote(volume: Volume) -> None:
         assert live is not None
         volume.generation = live.generation
         restored = record.incoming
+        is_own = record.lease.base is not None
         volume.update(
             replace(
                 record,
                 phase="ready",
                 live_uuid=restored.uuid,
                 data_lease=record.lease,
-                accepted=Accepted(restored.head, restored.signed, None, live.generation),
+                accepted=Accepted(restored.head, restored.signed, None, live.generation) if is_own else None,
                 pending=None,
                 cut=None,
                 incoming=None,
@@ -106,6 +107,13 @@ def promote(volume: Volume) -> None:
                 aside_reason=None,
             )
         )
+
+
+def _awaited(record: VolumeRecord) -> HeadHash | None:
+    """Return what a volume that is being restored waits for: the head that the grant froze, or a fork's origin."""
+    if record.lease is not None and record.lease.base is not None:
+        return record.lease.base
+    return record.origin.head if record.origin is not None else None
 
 
 def drop_incoming(volume: Volume) -> None:
@@ -123,7 +131,7 @@ def lies_here(volume: Volume, uuid: str) -> bool:
 
 
 @contextlib.contextmanager
-def _made(volume: Volume) -> Iterator[btrfs.Subvolume]:
+def made(volume: Volume) -> Iterator[btrfs.Subvolume]:
     """Make `incoming/`, and throw it away again if what is done with it fails: half a restore is only in the way.
 
     Raises LeaseGone when somebody else threw it away meanwhile: whatever failed then says nothing about the head.

@@ -18,6 +18,7 @@ from mosaic.storage.cutting import cut_consistent
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import (
     Asked,
+    Begin,
     Facts,
     Keep,
     LocalData,
@@ -26,10 +27,11 @@ from mosaic.storage.decide_hold import (
     StillMounted,
     decide_hold,
 )
-from mosaic.storage.records import Accepted, GoingBack, Lease, VolumeRecord
+from mosaic.storage.records import Accepted, GoingBack, Lease, Origin, VolumeRecord
 from mosaic.storage.replication import look_at
 from mosaic.storage.stale_mounts import mounts_in_use
 from mosaic.storage.volume import Volume, is_clean
+from mosaic.wire import storage as wire
 from mosaic.wire.storage import Envelope, GoBack, Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII)
@@ -94,10 +96,13 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
     """Make the volume mountable under a lease: now, or after the restore that this begins."""
     epoch = _epoch(asked.epoch)
     lease = Lease(str(epoch), HeadHash(checked_hash(asked.base)) if asked.base is not None else None)
+    origin = _origin(asked.origin) if asked.origin is not None else None
     volume = _known(daemon, asked.volume, asked.installation, asked.kind, asked.seed)
     with volume.wakes:
         record = volume.record
-        decision = decide_hold(Asked(epoch, lease.base, asked.expect_data), _facts(daemon, volume))
+        decision = decide_hold(
+            Asked(epoch, lease.base, asked.expect_data, adopts=origin is not None), _facts(daemon, volume, origin)
+        )
         daemon.books.seeds.put(volume.id, asked.seed)
         volume.fenced_since = None
         record = replace(
@@ -116,6 +121,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
             descent=None,
             cut=record.cut if record.cut and record.cut.epoch == lease.epoch else None,
             going_back=None,
+            origin=origin,
         )
         match decision:
             case Keep(pending):
@@ -123,6 +129,10 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
             case MakeEmpty():
                 _make_empty(volume, record, lease)
             case Restore():
+                volume.update(replace(record, phase="restoring"))
+            case Begin():
+                if asked.origin is not None:
+                    daemon.books.seeds.put(VolumeId(asked.origin.volume), asked.origin.seed)
                 volume.update(replace(record, phase="restoring"))
         log.info("volume_held", volume=volume.id[:12], epoch=str(epoch), decision=type(decision).__name__)
     volume.wake()
@@ -225,16 +235,25 @@ def set_aside(daemon: Daemon, asked: SetAside) -> Volume:
 
 
 def _known(daemon: Daemon, volume: str, installation: str, kind: str, seed: str) -> Volume:
-    if not _HEX_64.fullmatch(volume) or not _HEX_64.fullmatch(seed):
-        raise Malformed("the volume's name or its seed")
+    _check_seed(volume, seed)
     if not _INSTALLATION.fullmatch(installation):
         raise Malformed("the installation's id")
-    if volume_id(bytes.fromhex(seed)) != volume:
-        raise Malformed("the seed, which is not this volume's,")
     return daemon.volume_or_new(VolumeRecord(VolumeId(volume), InstallationId(installation), kind))
 
 
-def _facts(daemon: Daemon, volume: Volume) -> Facts:
+def _origin(asked: wire.Origin) -> Origin:
+    _check_seed(asked.volume, asked.seed)
+    return Origin(VolumeId(asked.volume), HeadHash(checked_hash(asked.head)))
+
+
+def _check_seed(volume: str, seed: str) -> None:
+    if not _HEX_64.fullmatch(volume) or not _HEX_64.fullmatch(seed):
+        raise Malformed("the volume's name or its seed")
+    if volume_id(bytes.fromhex(seed)) != volume:
+        raise Malformed("the seed, which is not this volume's,")
+
+
+def _facts(daemon: Daemon, volume: Volume, origin: Origin | None) -> Facts:
     record, live = volume.record, volume.live
     local: LocalData | None = None
     if live is not None:
@@ -247,7 +266,8 @@ def _facts(daemon: Daemon, volume: Volume) -> Facts:
         )
     fenced = parse(record.fenced) if record.fenced else None
     # The ledger speaks of data, even where somebody has removed it.
-    had_data = record.live_uuid is not None or record.phase == "failed"
+    # What could not be begun with another volume's state never had any.
+    had_data = record.live_uuid is not None or (record.phase == "failed" and origin is None)
     return Facts(parse(record.highest), fenced, local, mounts_in_use(daemon, volume.id), had_data)
 
 

@@ -19,11 +19,12 @@ from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavaila
 from mosaic.core.ids import VolumeId
 from mosaic.core.pace import pause_seconds
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
-from mosaic.storage import descent, going_back, log, memory, replication, restoring, scrubbing
+from mosaic.storage import adopting, descent, going_back, log, memory, replication, restoring, scrubbing
 from mosaic.storage.backing import Backings
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.decide_step import (
+    Adopt,
     Attest,
     Confirm,
     CopyConflict,
@@ -41,6 +42,7 @@ from mosaic.storage.decide_step import (
 )
 from mosaic.storage.engine.restore import TargetFailed
 from mosaic.storage.pool import Pool
+from mosaic.storage.records import Origin, VolumeRecord
 from mosaic.storage.volume import LeaseGone, Volume
 
 _FIRST_PAUSE_SECONDS = 1.0
@@ -147,8 +149,12 @@ class Worker:
                 memory.give_back()
                 log.info("volume_restored", volume=volume.id[:12], head=head[:12])
                 return 0.0
+            case Adopt(origin):
+                self._adopt(origin)
+                return 0.0
             case Promote():
                 restoring.promote(volume)
+                adopting.forget_seed(volume)
                 log.info("volume_made_ready", volume=volume.id[:12], epoch=str(volume.record.epoch))
                 return 0.0
             case Replicate():
@@ -175,6 +181,13 @@ class Worker:
                 return self._without_hive(volume, step)
             case _:
                 assert_never(step)
+
+    def _adopt(self, origin: Origin) -> None:
+        volume = self._volume
+        backing = self._backings.of(VolumeRecord(origin.volume, volume.record.installation, volume.record.kind))
+        adopting.adopt(volume, origin, self._keys_of(origin.volume), backing, caches=self._caches)
+        memory.give_back()
+        log.info("volume_adopted", volume=volume.id[:12], head=origin.head[:12])
 
     def _go_back(self, step: Save | CopyConflict | PutBack | Attest) -> None:
         volume = self._volume
@@ -203,7 +216,7 @@ class Worker:
             if going_back.ends(error, self._failures + 1) and going_back.give_up(volume, error):
                 self._failures = 0
                 return 0.0
-        elif isinstance(step, Fetch) and isinstance(error, _ENDS_A_RESTORE):
+        elif isinstance(step, Fetch | Adopt) and isinstance(error, _ENDS_A_RESTORE):
             self._give_up(step)
             return 0.0
         self._failures += 1
@@ -212,7 +225,7 @@ class Worker:
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * float(1 << min(self._failures - 1, 10)))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 (spreads, keeps no secret)
 
-    def _give_up(self, step: Fetch) -> None:
+    def _give_up(self, step: Fetch | Adopt) -> None:
         """Hold nothing that was never restored, or the app could not go back to the Device that has it all."""
         with self._volume.wakes:
             record = self._volume.record
@@ -225,7 +238,10 @@ class Worker:
                 self._volume.update(replace(record, prefetch=None))
 
     def _keys(self) -> VolumeKeys:
-        seed = self._volume.books.seeds.get(self._volume.id)
+        return self._keys_of(self._volume.id)
+
+    def _keys_of(self, volume: VolumeId) -> VolumeKeys:
+        seed = self._volume.books.seeds.get(volume)
         if seed is None:
-            raise SeedMissing(self._volume.id)
+            raise SeedMissing(volume)
         return volume_keys(bytes.fromhex(seed))

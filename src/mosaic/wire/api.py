@@ -34,6 +34,7 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/installations/{id}/move | Move | Installation |
 | POST /api/installations/{id}/cancel-move | | Installation |
 | POST /api/installations/{id}/restore | GoBack | Installation |
+| POST /api/installations/{id}/fork | Fork | Installation |
 | POST /api/installations/{id}/cancel-restore | | Installation |
 | GET /api/installations/{id}/move-forecast?to= | | MoveForecast |
 | DELETE /api/installations/{id} | | TrashEntry (uninstall: the data stays in the trash for 30 days) |
@@ -183,6 +184,19 @@ class GoBack(msgspec.Struct, frozen=True):
     head: str | None = None
     conflict: str | None = None
     with_app: bool = False
+
+
+class Fork(msgspec.Struct, frozen=True):
+    """Install the same app once more, as `name`, with the data of the snapshot `head` (its hash).
+
+    It runs the version that the snapshot belongs to, with the config of the
+    other one. `device` defaults to the other one's; `grant` is signed for `name`.
+    """
+
+    name: str
+    head: str
+    device: str | None = None
+    grant: PolicyGrant | None = None
 
 
 class GoingBack(msgspec.Struct, frozen=True):

@@ -53,6 +53,17 @@ class GoingBack(msgspec.Struct, frozen=True):
     conflict: str | None = None
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """What a fork's data begins with, until it has a head of its own: the snapshot `head` of another volume.
+
+    `wrapped_seed` is that volume's, under the same account's root key.
+    """
+
+    volume: str
+    wrapped_seed: str
+    head: str
+
+
 class Assignment(msgspec.Struct, frozen=True):
     """One installation and what this Device should do about it.
 
@@ -83,3 +94,4 @@ class Assignment(msgspec.Struct, frozen=True):
     link_token: str = ""
     restart_count: int = 0
     going_back: GoingBack | None = None
+    origin: Origin | None = None

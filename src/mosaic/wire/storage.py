@@ -58,6 +58,14 @@ class Upstream(msgspec.Struct, frozen=True):
     ca_pem: str | None = None
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """What a fork begins with: the state `head` of another volume, and that volume's seed (hex)."""
+
+    volume: str
+    seed: str
+    head: str
+
+
 class Hold(msgspec.Struct, frozen=True):
     """The Device was granted `epoch` for this volume: make it mountable.
 
@@ -80,7 +88,8 @@ class Hold(msgspec.Struct, frozen=True):
     again tries again. A guard volume needs every volume of `installation`
     that was ever held here and not discarded. `seed` is
     the volume's Ed25519 seed, 64 hex characters. `envelope` is what every
-    store receives for a restore without any Hive (hex, opaque here).
+    store receives for a restore without any Hive (hex, opaque here). With `origin`
+    step 2 restores that state instead of making an empty subvolume.
     """
 
     volume: str
@@ -93,6 +102,7 @@ class Hold(msgspec.Struct, frozen=True):
     config_revision: int
     envelope: str | None = None
     expect_data: bool = False
+    origin: Origin | None = None
 
 
 class Prefetch(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ OTHERS = {
     "browse": ("volume_browse", "browse", "Look into a snapshot, and fetch a file of it."),
     "export": ("volume_export", "export", "Write a snapshot, or a part of it, as tar."),
     "restore": ("volume_restore", "restore", "Bring an app's data back to a snapshot."),
+    "fork": ("volume_fork", "fork", "Install an app once more, with the data of a snapshot."),
     "verify": ("volume_verify", "verify", "Read and check everything that is stored."),
     "drill": ("volume_drill", "drill", "Prove that a snapshot comes back."),
 }

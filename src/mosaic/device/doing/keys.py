@@ -34,7 +34,12 @@ async def make(means: Means, installation: str, kinds: Sequence[Kind]) -> list[V
 
 def seed_of(means: Means, volume: VolumeAssignment) -> Secret:
     """Open a volume's seed. Raises EnvelopeDamaged when it is not this volume's."""
-    return unwrap.open_volume_seed(volume.wrapped_seed, means.root(), volume=VolumeId(volume.volume))
+    return open_seed(means, volume.volume, volume.wrapped_seed)
+
+
+def open_seed(means: Means, volume: str, wrapped: str) -> Secret:
+    """Open the seed of a volume of the account. Raises EnvelopeDamaged when it is another one's."""
+    return unwrap.open_volume_seed(wrapped, means.root(), volume=VolumeId(volume))
 
 
 def _noted(means: Means, installation: str, kinds: Sequence[Kind], root: Secret) -> dict[str, NewVolume]:

@@ -7,7 +7,7 @@ may be carried out again, and none deletes what is nowhere else.
 from collections.abc import Callable
 
 from mosaic.core.errors import MosaicError
-from mosaic.device.doing.keys import seed_of
+from mosaic.device.doing.keys import open_seed, seed_of
 from mosaic.device.doing.waiting import until
 from mosaic.device.means import Means
 from mosaic.device.outside import ask
@@ -15,6 +15,7 @@ from mosaic.wire.assignment import Assignment
 from mosaic.wire.storage import (
     Discard,
     Hold,
+    Origin,
     Prefetch,
     Release,
     SetAside,
@@ -46,6 +47,7 @@ async def hold(means: Means, item: Assignment, epoch: str) -> None:
             config_revision=item.config_revision,
             envelope=volume.store_envelope,
             expect_data=expect_data and volume.kind == "data",
+            origin=_origin(means, item) if volume.kind == "data" and volume.base is None else None,
         )
         await ask(means.storage.hold, request)
 
@@ -124,6 +126,14 @@ async def discard(means: Means, item: Assignment) -> None:
         replaced_by = newest.get(volume.volume)
         if replaced_by is not None and volume.phase != "absent":
             await ask(means.storage.discard, Discard(volume.volume, replaced_by))
+
+
+def _origin(means: Means, item: Assignment) -> Origin | None:
+    origin = item.origin
+    if origin is None:
+        return None
+    seed = open_seed(means, origin.volume, origin.wrapped_seed)
+    return Origin(origin.volume, seed.reveal().hex(), origin.head)
 
 
 def _digest(item: Assignment, seen: VolumeState | None) -> str:

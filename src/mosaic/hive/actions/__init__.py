@@ -7,6 +7,7 @@ sentence and a hint, and changes nothing. Things are named by id or by name.
 
 from mosaic.hive.actions.devices import admit, new_join_token, remove_device
 from mosaic.hive.actions.drills import tell_drill
+from mosaic.hive.actions.forking import fork
 from mosaic.hive.actions.going_back import go_back, stay
 from mosaic.hive.actions.installations import install, restart, set_open, start, stop
 from mosaic.hive.actions.logs import read_logs
@@ -17,6 +18,7 @@ from mosaic.hive.actions.whereabouts import cancel_move, move, restore_from_tras
 __all__ = [
     "admit",
     "cancel_move",
+    "fork",
     "go_back",
     "install",
     "log_in",

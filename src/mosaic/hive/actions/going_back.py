@@ -156,7 +156,7 @@ def _belongs_to(tx: Tx, found: Installation, wish: api.GoBack) -> AppDigest | No
     if wish.head is None:
         # Nothing says which version wrote a conflict snapshot.
         return None
-    head = _head(tx, found, _data(tx, found, wish), wish.head)
+    head = head_of(tx, found, _data(tx, found, wish), wish.head)
     return AppDigest(f"sha256:{head.app_digest.hex()}") if head.app_digest else None
 
 
@@ -167,8 +167,9 @@ def _data(tx: Tx, found: Installation, wish: api.GoBack) -> Volume:
     return volume
 
 
-def _head(tx: Tx, found: Installation, volume: Volume, wanted: str) -> Head:
-    signed = heads.signed(tx, volume.id, HeadHash(wanted.replace("\0", "")))
+def head_of(tx: Tx, found: Installation, volume: Volume | None, wanted: str) -> Head:
+    """Return a snapshot of the installation's volume. Raises SnapshotMissing."""
+    signed = heads.signed(tx, volume.id, HeadHash(wanted.replace("\0", ""))) if volume is not None else None
     if signed is None:
         raise SnapshotMissing(found.name, wanted)
     return parse(signed)[0]

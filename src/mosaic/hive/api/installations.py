@@ -98,6 +98,12 @@ async def go_back(
     return await actions.go_back(hive, who.account, installation, data)
 
 
+@post("/api/installations/{installation:str}/fork", status_code=200)
+async def fork(installation: FromPath[str], data: JSONBody[api.Fork], hive: TheHive, who: Owner) -> api.Installation:
+    """Install its app once more, with the data of one of its snapshots."""
+    return await actions.fork(hive, who.account, installation, data)
+
+
 @post("/api/installations/{installation:str}/cancel-restore", status_code=200)
 async def stay(installation: FromPath[str], hive: TheHive, who: Owner) -> api.Installation:
     """Take that wish back, as long as it is open."""
@@ -152,6 +158,6 @@ async def list_volumes(hive: TheHive, who: Owner) -> list[api.Volume]:
 
 handlers = [
     list_catalog, list_installations, install, get_installation, uninstall, start, stop, restart, set_open,
-    read_policy, set_policy, go_back, stay, move, cancel_move, move_forecast, read_logs, list_trash, restore,
+    read_policy, set_policy, go_back, fork, stay, move, cancel_move, move_forecast, read_logs, list_trash, restore,
     list_volumes,
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mosaic.adapters.sql import accounts, devices, installations, placements, restores, roll_calls, volumes
+from mosaic.adapters.sql import accounts, devices, installations, origins, placements, restores, roll_calls, volumes
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
 from mosaic.adapters.sql.restores import Restore
@@ -20,7 +20,7 @@ from mosaic.hive.channel.sights import Heard, mentioned, seen
 from mosaic.hive.identity import HiveKey
 from mosaic.wire import store_envelope
 from mosaic.wire.account import AccountKeys
-from mosaic.wire.assignment import Assignment, VolumeAssignment
+from mosaic.wire.assignment import Assignment, Origin, VolumeAssignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,18 @@ def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKe
                 for one in volumes.of_installation(tx, installation_id)
             ]
             wish = restores.open_one(tx, installation_id) if _may_go_back(to.device, placement, goals) else None
-            items.append(_assignment(installation, placement, goals[to.device], to, kept, key, wish))
+            items.append(
+                _assignment(
+                    installation,
+                    placement,
+                    goals[to.device],
+                    to,
+                    kept,
+                    key,
+                    wish,
+                    _origin(tx, installation_id, goals[to.device]),
+                )
+            )
             revisions[installation_id] = placement.revision
     return Told(items, revisions)
 
@@ -74,6 +85,16 @@ def sights(
     }
 
 
+def _origin(tx: Tx, installation: InstallationId, assigned: Assigned) -> Origin | None:
+    """Return what a fork begins with, as long as its data has no head of its own."""
+    origin = origins.get(tx, installation) if assigned.goal in (Goal.RUN, Goal.STOP) else None
+    source = volumes.get(tx, origin.volume) if origin is not None else None
+    if origin is None or source is None:
+        return None
+    begun = any(each.kind == "data" and each.newest for each in volumes.of_installation(tx, installation))
+    return None if begun else Origin(source.id, source.wrapped_seed, origin.head)
+
+
 def _may_go_back(device: DeviceId, placement: Placement, goals: Mapping[DeviceId, Assigned]) -> bool:
     return device == placement.home and goals[device].goal in (Goal.RUN, Goal.STOP)
 
@@ -86,6 +107,7 @@ def _assignment(
     kept: Iterable[VolumeAssignment],
     key: HiveKey,
     wish: Restore | None,
+    origin: Origin | None,
 ) -> Assignment:
     # Between a new session's welcome and its first report the lease is still the older session's.
     holds = assigned.epoch is not None and placement.lease.holder == to
@@ -109,6 +131,7 @@ def _assignment(
         link_token=key.link_token(installation.id) if assigned.goal in (Goal.RUN, Goal.PREPARE) else "",
         restart_count=installation.restart_count,
         going_back=wishes.assigned(wish, installation) if wish else None,
+        origin=origin,
     )
 
 

@@ -1,0 +1,64 @@
+"""Beginning a volume with what another one had: a fork.
+
+The other volume's state is read with its own key, and lies here under nobody's
+head; the first round then stores all of it anew, under this volume's key. The
+other volume is only read.
+"""
+
+from msgspec.structs import replace
+
+from mosaic.adapters import btrfs
+from mosaic.core.ids import VolumeId
+from mosaic.crypto.hashing import head_hash
+from mosaic.crypto.volume_keys import VolumeKeys
+from mosaic.storage import restoring
+from mosaic.storage.backing import Backing
+from mosaic.storage.caches import Caches
+from mosaic.storage.decide_step import Adopt, next_step
+from mosaic.storage.engine.heads import HeadForged, open_head, root_of
+from mosaic.storage.engine.restore import restore
+from mosaic.storage.engine.roots import Progress
+from mosaic.storage.records import Incoming, Origin
+from mosaic.storage.volume import LeaseGone, Moved, Volume
+
+
+def adopt(volume: Volume, origin: Origin, keys: VolumeKeys, backing: Backing, *, caches: Caches) -> None:
+    """Restore the origin's state into `incoming/` and note it as complete. `keys` and `backing` are the origin's.
+
+    Raises:
+        LeaseGone: it is not wanted any more.
+        Unavailable: the Hive did not answer; call again.
+        Corrupt: the head, or something that it needs, is damaged in the store.
+    """
+    signed = backing.heads.get(origin.head)
+    if head_hash(signed) != origin.head:
+        raise HeadForged(origin.volume)
+    root = root_of(open_head(signed, origin.volume))
+
+    def show(progress: Progress) -> None:
+        if volume.stopping or next_step(volume.record) != Adopt(origin):
+            raise LeaseGone(volume.id)
+        volume.show(Moved("restoring", progress.moved_bytes, progress.total_bytes))
+
+    restoring.drop_incoming(volume)
+    with restoring.made(volume) as made:
+        try:
+            # An index of its own: the origin's may be in use by the origin's own work.
+            with caches.index(VolumeId(f"{volume.id}-origin")) as known, caches.nodes(made.uuid) as nodes:
+                known.load(backing.store, keys)
+                target = volume.places.incoming(volume.id)
+                restore(root, keys, backing.readable, target, known=known, nodes=nodes, on_progress=show)
+        finally:
+            volume.show(None)
+        btrfs.sync(volume.places.pool)
+        with volume.wakes:
+            if next_step(volume.record) != Adopt(origin) or not restoring.lies_here(volume, made.uuid):
+                raise LeaseGone(volume.id)
+            volume.update(replace(volume.record, incoming=Incoming(origin.head, "", made.uuid)))
+
+
+def forget_seed(volume: Volume) -> None:
+    """Let go of the origin's key once its state is in place, unless the origin is here as well."""
+    origin = volume.record.origin
+    if origin is not None and volume.record.phase == "ready" and volume.books.volumes.get(origin.volume) is None:
+        volume.books.seeds.delete(origin.volume)
