@@ -133,7 +133,8 @@ class Hiveless(msgspec.Struct, frozen=True):
 
     `name` is what the engine calls it and `store` the address as it was
     understood, without secrets; `key_file` has the seed, `credentials` the
-    store's key (None: found where it usually is). `take_over` says that a
+    store's key (None: found where it usually is). `mark` is a folder's, and
+    `same_machine` what was found when the volume was made. `take_over` says that a
     person asked for the volume, whoever has it, and `claim` is the signed
     claim (hex) of that, until it is held. `confirmed` tells whether the log
     was asked since it is held. `removed_ns` is when the engine removed it:
@@ -144,7 +145,9 @@ class Hiveless(msgspec.Struct, frozen=True):
     store: str
     key_file: str
     created_ns: int
+    same_machine: bool
     credentials: str | None = None
+    mark: str | None = None
     take_over: bool = False
     claim: str | None = None
     confirmed: bool = False

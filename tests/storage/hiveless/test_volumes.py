@@ -12,7 +12,7 @@ from mosaic.storage import replication, scrubbing
 from mosaic.storage.engine.slots import SlotLog
 from mosaic.storage.hiveless import creating, steps
 from mosaic.storage.hiveless.key_file import write_new_key
-from mosaic.storage.hiveless.mounted_folder import MountedFolder
+from mosaic.storage.stores.marked_folder import MarkedFolder, MarkedStore
 from mosaic.storage.volume import Volume
 from support.hiveless import Machine, machine, started
 from support.storage_daemon import place
@@ -102,13 +102,13 @@ def test_a_volume_is_not_mounted_before_it_is_restored_and_says_how_far_it_is(
     made = here.made(store=store)
     here.write("hello")
     here.save()
-    may_read, read = threading.Event(), MountedFolder.get_range
+    may_read, read = threading.Event(), MarkedStore.get_range
 
-    def slow(folder: MountedFolder, name: str, offset: int, length: int) -> bytes:
+    def slow(folder: MarkedStore, name: str, offset: int, length: int) -> bytes:
         may_read.wait(20)
         return read(folder, name, offset, length)
 
-    monkeypatch.setattr(MountedFolder, "get_range", slow)
+    monkeypatch.setattr(MarkedStore, "get_range", slow)
     there.made(store=store, key_file=made.key_file, take_over="yes")
     assert there.volume().state == "restoring"
     assert "the volume notes is being restored" in there.refusal()
@@ -144,9 +144,9 @@ def test_of_two_machines_that_begin_with_one_key_at_once_one_gives_way_and_keeps
     write_new_key(key)
     may_commit, commit = threading.Event(), SlotLog.commit
 
-    def together(log: SlotLog, signed: bytes) -> Literal["accepted", "stale"]:
+    def together(log: SlotLog, signed: bytes, *, wish: str | None = None) -> Literal["accepted", "stale"]:
         may_commit.wait(20)
-        return commit(log, signed)
+        return commit(log, signed, wish=wish)
 
     monkeypatch.setattr(SlotLog, "commit", together)
     machines = (here, there)
@@ -272,8 +272,8 @@ def test_a_claim_whose_answer_was_lost_is_found_out_and_not_made_twice(
     here.save()
     commit, lost = SlotLog.commit, [True]
 
-    def losing(log: SlotLog, signed: bytes) -> Literal["accepted", "stale"]:
-        answer = commit(log, signed)
+    def losing(log: SlotLog, signed: bytes, *, wish: str | None = None) -> Literal["accepted", "stale"]:
+        answer = commit(log, signed, wish=wish)
         if lost and lost.pop():
             raise StoreUnavailable("the store", "its answer was lost")
         return answer
@@ -292,7 +292,7 @@ def test_an_unchanged_volume_makes_no_request(here: Machine, store: Path, monkey
     here.save()
     here.save()
     asked: list[str] = []
-    monkeypatch.setattr(MountedFolder, "_check", lambda _: asked.append("a request"))
+    monkeypatch.setattr(MarkedFolder, "check", lambda _: asked.append("a request"))
     monkeypatch.setattr(scrubbing, "scrub_a_little", lambda *_: None)
     rounds, wait = threading.Semaphore(0), replication.look_at
 

@@ -15,6 +15,7 @@ from typing import assert_never
 import msgspec
 
 from mosaic.adapters.blobs import FolderBlobs
+from mosaic.adapters.s3.location import S3Location
 from mosaic.cli import asking, credentials
 from mosaic.cli.past.asked import Asked
 from mosaic.cli.past.named import named
@@ -28,9 +29,10 @@ from mosaic.crypto.unwrap import RecoveryCodeWrong
 from mosaic.crypto.volume_keys import VolumeKeys, volume_id, volume_keys
 from mosaic.storage.engine.heads import PREFIX, head_name, open_head
 from mosaic.storage.engine.store import Store
-from mosaic.storage.hiveless.address import FolderAddress, S3Address, StoreAddress, parse_address
+from mosaic.storage.hiveless.address import StoreAddress, parse_address, write_address
 from mosaic.storage.hiveless.key_file import read_key
-from mosaic.storage.hiveless.stores import Stores
+from mosaic.storage.hiveless.stores import StorePlace, Stores
+from mosaic.storage.stores.address import FolderAddress
 from mosaic.wire.api import Drill
 from mosaic.wire.store_envelope import StoreEnvelope
 
@@ -95,7 +97,7 @@ def at_store(text: str, asked: Asked) -> Iterator["StorePast"]:
             raise StoreUnknown(text)
         found = named([_described(volume, store) for volume, store in kept.items()], asked.name)
         volume = VolumeId(found.volume)
-        yield StorePast(volume, found.name or volume[:12], kept[volume], str(address), asked)
+        yield StorePast(volume, found.name or volume[:12], kept[volume], write_address(address), asked)
     finally:
         stores.close()
 
@@ -108,13 +110,14 @@ def _volumes(address: StoreAddress, stores: Stores, asked: Asked) -> Iterator[tu
             if path.is_dir():
                 yield VolumeId(path.name), FolderBlobs(path.parent).volume(VolumeId(path.name))
         case FolderAddress(path):
-            # Without the mark of `MountedFolder`: nothing is written here, and a Hive's own folder has none.
-            for volume in stores.volumes(address, None):
+            # Without a look at its mark: nothing is written here, and a Hive's own folder has none.
+            for volume in stores.volumes(StorePlace(address, None, None)):
                 yield volume, FolderBlobs(path).volume(volume)
-        case S3Address():
+        case S3Location():
             key = None if asked.credentials_file is None else str(asked.credentials_file)
-            for volume in stores.volumes(address, key):
-                yield volume, stores.open(address, key, volume)
+            place = StorePlace(address, key, None)
+            for volume in stores.volumes(place):
+                yield volume, stores.open(place, volume)
         case _:
             assert_never(address)
 

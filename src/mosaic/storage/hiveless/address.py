@@ -1,25 +1,26 @@
-"""The address of a store, as people type it: `/mnt/nas/backups`, `file:///…` or `s3://bucket/folder?endpoint=…`.
+"""The address of a volume's own store, as people type it behind `-o store=`.
 
-An address is no secret: the engine keeps and shows it. So nothing that looks
-like a key may be in one, and a refusal never repeats what it refuses.
+The engine keeps and shows it, so nothing that looks like a key may be in it.
+What an address means is `mosaic.storage.stores.address`'s; a plain path is
+understood as well, and one text of it is kept.
 """
 
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal, TypeAlias
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+from pathlib import PurePosixPath
+from typing import TypeAlias
+from urllib.parse import quote, urlencode, urlsplit
 
-from mosaic.adapters.s3.location import LocationUnusable, S3Location
+from mosaic.adapters.s3.location import S3Location
 from mosaic.core.errors import Refused
+from mosaic.storage.stores.address import AddressUnusable, DeviceAddress, FolderAddress
+from mosaic.storage.stores.address import parse_address as parse_any
 
-_AMAZON = "https://s3.{region}.amazonaws.com"
-_REGION = "us-east-1"
-_WORDS = ("endpoint", "region", "addressing", "plain-http")
-_EXAMPLE = "s3://bucket/folder?endpoint=https://s3.example.org or /mnt/nas/backups"
+_EXAMPLE = "/mnt/nas/backups or s3://bucket/folder?endpoint=https://s3.example.org"
+
+StoreAddress: TypeAlias = FolderAddress | S3Location
 
 
 class StoreAddressRefused(Refused):
-    """What was given is not the address of a store."""
+    """What was given is not the address of a store that a volume can have for itself."""
 
     code = "store-address-refused"
 
@@ -27,102 +28,53 @@ class StoreAddressRefused(Refused):
         super().__init__(reason, hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
-class FolderAddress:
-    """A folder."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class S3Address:
-    """A folder in a bucket."""
-
-    location: S3Location
-
-    def __str__(self) -> str:
-        where = self.location
-        words = {"endpoint": where.endpoint, "region": where.region}
-        if where.addressing != "path":
-            words["addressing"] = where.addressing
-        if where.allow_plain_http:
-            words["plain-http"] = "yes"
-        return f"s3://{where.bucket}/{where.prefix}?{urlencode(words, safe=':/')}"
-
-
-StoreAddress: TypeAlias = FolderAddress | S3Address
-
-
 def parse_address(text: str, *, region: str | None = None) -> StoreAddress:
-    """Read an address; `str` of the answer says all of it and is read the same again.
-
-    `region` counts where the address names none.
+    """Read an address. `region` counts where one of a bucket names none.
 
     Raises:
-        StoreAddressRefused, LocationUnusable: it is not one, or it holds a secret.
+        StoreAddressRefused, LocationUnusable: it is none, or it holds a secret.
     """
     if not text.isprintable():
         raise StoreAddressRefused("the store's address has characters that cannot be printed")
     if text.startswith("/"):
-        return _folder(text)
+        path = PurePosixPath(text)
+        return _own(f"file://{quote(str(path) if not text.startswith('//') else '/' + text.lstrip('/'))}")
+    if _holds_a_secret(text):
+        raise StoreAddressRefused(
+            "the store's address has a key in it, which the engine would keep and show",
+            hint="write the key into a file that only root may read, and name it: -o credentials=/path",
+        )
+    if region is not None and text.startswith("s3://") and "region=" not in text:
+        text += f"{'&' if '?' in text else '?'}region={quote(region)}"
+    return _own(text)
+
+
+def write_address(address: StoreAddress) -> str:
+    """Return all of an address as one text, which is read the same again."""
+    if isinstance(address, FolderAddress):
+        return str(address.path)
+    words = {"endpoint": address.endpoint, "region": address.region}
+    if address.addressing != "path":
+        words["addressing"] = address.addressing
+    if address.allow_plain_http:
+        words["plain-http"] = "yes"
+    return f"s3://{address.bucket}/{address.prefix}?{urlencode(words, safe=':/')}"
+
+
+def _own(text: str) -> StoreAddress:
+    try:
+        found = parse_any(text)
+    except AddressUnusable as error:
+        raise StoreAddressRefused(error.message) from None
+    if isinstance(found, DeviceAddress):
+        raise StoreAddressRefused("another Device cannot be the only store of a volume")
+    return found
+
+
+def _holds_a_secret(text: str) -> bool:
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise StoreAddressRefused("the store's address is not well-formed") from None
-    if "@" in parts.netloc:
-        raise _secret_inside()
-    match parts.scheme:
-        case "file" if parts.netloc in ("", "localhost") and not parts.query:
-            return _folder(unquote(parts.path))
-        case "s3":
-            return _bucket(parts, region)
-        case _:
-            raise StoreAddressRefused("the store's address is neither a folder's full path nor s3://…")
-
-
-def _folder(text: str) -> FolderAddress:
-    path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
-        raise StoreAddressRefused("the store's folder is not given by its full path")
-    return FolderAddress(Path(path))
-
-
-def _bucket(parts: SplitResult, region: str | None) -> S3Address:
-    words = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(set(words) - set(_WORDS)):
-        if any("key" in word.lower() or "secret" in word.lower() or "token" in word.lower() for word in unknown):
-            raise _secret_inside()
-        raise StoreAddressRefused(
-            f"the store's address says {', '.join(unknown)}", hint=f"behind the ? it takes {', '.join(_WORDS)}"
-        )
-    if parts.fragment:
-        raise StoreAddressRefused("the store's address has a # in it")
-    where = words.get("region") or region or _REGION
-    return S3Address(
-        S3Location(
-            endpoint=words.get("endpoint") or _AMAZON.format(region=where),
-            bucket=parts.netloc,
-            prefix=unquote(parts.path).strip("/"),
-            region=where,
-            addressing=_addressing(words.get("addressing", "path")),
-            allow_plain_http=words.get("plain-http") == "yes",
-        )
-    )
-
-
-def _addressing(text: str) -> Literal["path", "virtual"]:
-    if text == "path":
-        return "path"
-    if text == "virtual":
-        return "virtual"
-    raise LocationUnusable("the addressing of a bucket is path or virtual", hint="leave it out if you are not sure")
-
-
-def _secret_inside() -> StoreAddressRefused:
-    return StoreAddressRefused(
-        "the store's address has a key in it, which the engine would keep and show",
-        hint="write the key into a file that only root may read, and name it: -o credentials=/path",
-    )
+        return False
+    words = [word.partition("=")[0].lower() for word in parts.query.split("&")]
+    return "@" in parts.netloc or any("key" in word or "secret" in word or "token" in word for word in words)

@@ -21,9 +21,11 @@ from mosaic.storage.daemon import Daemon
 from mosaic.storage.engine.heads import open_head
 from mosaic.storage.engine.slots import SlotLog
 from mosaic.storage.hiveless import recovery_code
+from mosaic.storage.hiveless.address import write_address
 from mosaic.storage.hiveless.key_file import read_key, write_key_of_our_own, write_new_key
 from mosaic.storage.hiveless.options import Wanted, parse_options
 from mosaic.storage.hiveless.regaining import wait_until_decided
+from mosaic.storage.hiveless.stores import StorePlace, is_here
 from mosaic.storage.hiveless.trash import FOLDER, NameInUse
 from mosaic.storage.records import DockerVolume, Hiveless, VolumeRecord
 from mosaic.storage.volume import Volume
@@ -78,21 +80,23 @@ def create(daemon: Daemon, name: str, options: Mapping[str, str]) -> None:
     if _is_there(daemon, name, wanted):
         return
     credentials = str(wanted.credentials) if wanted.credentials else None
-    daemon.stores.try_out(wanted.store, credentials)
+    place = daemon.stores.try_out(wanted.store, credentials)
     seed = read_key(wanted.key_file) if wanted.key_file else None
-    newest = _newest(daemon, wanted, credentials, volume_id(seed)) if seed else None
+    newest = _newest(daemon, place, volume_id(seed)) if seed else None
     if newest is None and wanted.take_over:
-        raise NothingToTakeOver(str(wanted.store))
+        raise NothingToTakeOver(write_address(wanted.store))
     is_foreign = newest is not None and newest.device != daemon.books.writer()
     if newest is not None and is_foreign and not wanted.take_over:
         raise HasData(name, newest)
     path, seed, envelope = _keys(daemon.config.state, name, wanted, seed, is_new=newest is None)
     hiveless = Hiveless(
         name=name,
-        store=str(wanted.store),
+        store=write_address(wanted.store),
         key_file=str(path),
         created_ns=time.time_ns(),
+        same_machine=is_here(wanted.store),
         credentials=credentials,
+        mark=place.mark,
         # Whoever asks for data of this machine's own that is not here any more wants it as well.
         take_over=newest is not None,
     )
@@ -110,15 +114,15 @@ def _is_there(daemon: Daemon, name: str, wanted: Wanted) -> bool:
         return False
     volume = daemon.volumes.get(docker.volume) if docker.volume else None
     hiveless = volume.record.hiveless if volume is not None else None
-    if hiveless is None or hiveless.store != str(wanted.store):
+    if hiveless is None or hiveless.store != write_address(wanted.store):
         raise NameInUse(name)
     if wanted.key_file is not None and str(wanted.key_file) != hiveless.key_file:
         raise NameInUse(name)
     return True
 
 
-def _newest(daemon: Daemon, wanted: Wanted, credentials: str | None, volume: VolumeId) -> wire.Head | None:
-    found = SlotLog(daemon.stores.open(wanted.store, credentials, volume), volume).newest()
+def _newest(daemon: Daemon, place: StorePlace, volume: VolumeId) -> wire.Head | None:
+    found = SlotLog(daemon.stores.open(place, volume), volume).newest()
     return open_head(found[1], volume) if found is not None else None
 
 

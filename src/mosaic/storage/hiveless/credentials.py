@@ -15,6 +15,7 @@ from pathlib import Path
 from mosaic.adapters.s3.location import S3Credentials
 from mosaic.core.errors import Refused
 from mosaic.storage.hiveless.private import SecretFileRefused, read_secret
+from mosaic.storage.stores.address import KeyUnusable, parse_s3_key
 
 _WHAT = "file with the store's key"
 
@@ -52,16 +53,7 @@ def find_credentials(
 
 
 def _parse(path: Path, text: str) -> S3Credentials:
-    words: dict[str, str] = {}
-    for line in text.splitlines():
-        name, is_setting, value = line.partition("=")
-        if is_setting and not line.lstrip().startswith(("#", ";")):
-            # The first profile counts, as elsewhere the one named default does.
-            words.setdefault(name.strip().lower(), value.strip())
-    key_id, secret = words.get("aws_access_key_id"), words.get("aws_secret_access_key")
-    if not key_id or not secret:
-        raise SecretFileRefused(
-            f"the {_WHAT} {path} has no aws_access_key_id or no aws_secret_access_key",
-            hint="write one line for each of the two: name = value",
-        )
-    return S3Credentials(key_id, secret, words.get("aws_session_token") or None)
+    try:
+        return parse_s3_key(text)
+    except KeyUnusable as error:
+        raise SecretFileRefused(f"the {_WHAT} {path} cannot be used: {error.message}", hint=error.hint) from None

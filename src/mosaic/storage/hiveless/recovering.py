@@ -9,7 +9,7 @@ from mosaic.core.errors import Corrupt, NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.crypto import recovery
 from mosaic.crypto.unwrap import EnvelopeDamaged, RecoveryCodeWrong, open_volume_seed, recover_wrapped_root
-from mosaic.storage.hiveless.address import StoreAddress
+from mosaic.storage.hiveless.address import StoreAddress, write_address
 from mosaic.storage.hiveless.stores import Stores
 from mosaic.wire.store_envelope import StoreEnvelope
 
@@ -37,8 +37,9 @@ def find_seed(stores: Stores, address: StoreAddress, credentials: str | None, co
     """
     recovery.read(code)
     tried = 0
-    for volume in stores.volumes(address, credentials):
-        store = stores.open(address, credentials, volume)
+    place = stores.existing(address, credentials)
+    for volume in stores.volumes(place):
+        store = stores.open(place, volume)
         for entry in store.list(_PREFIX):
             tried += 1
             try:
@@ -47,4 +48,4 @@ def find_seed(stores: Stores, address: StoreAddress, credentials: str | None, co
                 return volume, open_volume_seed(found.wrapped_seed, root, volume=volume).reveal()
             except (RecoveryCodeWrong, EnvelopeDamaged, Corrupt, msgspec.MsgspecError):
                 continue
-    raise NothingOpens(str(address), tried)
+    raise NothingOpens(write_address(address), tried)

@@ -2,7 +2,6 @@
 
 from mosaic.storage import aside
 from mosaic.storage.daemon import Daemon
-from mosaic.storage.hiveless.stores import lies_here
 from mosaic.storage.hiveless.words import instant
 from mosaic.storage.records import Hiveless
 from mosaic.storage.states import volume_state
@@ -32,7 +31,7 @@ def described(daemon: Daemon, volume: Volume, hiveless: Hiveless) -> HivelessVol
         store=hiveless.store,
         key_file=hiveless.key_file,
         state=_state(hiveless, seen),
-        same_machine=lies_here(hiveless),
+        same_machine=hiveless.same_machine,
         last_replicated_ns=replica.instant_ns if replica else None,
         waiting_bytes=seen.waiting_bytes,
         epoch=seen.epoch,
@@ -94,4 +93,4 @@ def _state(hiveless: Hiveless, seen: VolumeState) -> str:
         # Nobody looks for changes before the store has answered, so nothing may be called replicated.
         return "pending"
     state = seen.replicas[0].state
-    return _HERE_ONLY if state == "replicated" and lies_here(hiveless) else state
+    return _HERE_ONLY if state == "replicated" and hiveless.same_machine else state

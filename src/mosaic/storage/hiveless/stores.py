@@ -2,18 +2,22 @@
 
 import re
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mosaic.adapters.s3.location import S3Location
 from mosaic.core.errors import Refused
 from mosaic.core.ids import DeviceId, VolumeId
 from mosaic.storage.backing import Backing
 from mosaic.storage.engine.slots import SlotLog
 from mosaic.storage.engine.store import Store
-from mosaic.storage.hiveless.address import FolderAddress, S3Address, StoreAddress, parse_address
+from mosaic.storage.hiveless.address import StoreAddress, parse_address, write_address
 from mosaic.storage.hiveless.credentials import find_credentials
-from mosaic.storage.hiveless.mounted_folder import MountedFolder, is_elsewhere, try_out
 from mosaic.storage.records import Hiveless, VolumeRecord
+from mosaic.storage.stores.address import FolderAddress
+from mosaic.storage.stores.machine_of import is_own_host, lies_here, read_mounts
+from mosaic.storage.stores.marked_folder import MarkedFolder, mark_folder, read_mark
 
 if TYPE_CHECKING:
     from mosaic.adapters.s3.bucket import S3Bucket
@@ -36,6 +40,15 @@ class StoreKeepsNoLog(Refused):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class StorePlace:
+    """Where a store is. `mark` is a folder's, without which nothing is done in it."""
+
+    address: StoreAddress
+    credentials: str | None
+    mark: str | None
+
+
 class Stores:
     """Every store that is in use, opened once. Threads share it."""
 
@@ -44,53 +57,53 @@ class Stores:
         self._lock = threading.Lock()
         self._buckets: dict[tuple[str, str | None], tuple[S3Credentials, S3Bucket]] = {}
 
-    def store(self, hiveless: Hiveless, volume: VolumeId) -> Store:
-        """Return the store of a volume. Asks it nothing yet. Raises when its key cannot be found."""
-        return self.open(parse_address(hiveless.store), hiveless.credentials, volume)
+    def open(self, place: StorePlace, volume: VolumeId) -> Store:
+        """Return a volume's store. Asks it nothing yet. Raises when its key cannot be found."""
+        if isinstance(place.address, FolderAddress):
+            return MarkedFolder(place.address.path, place.mark or "").volume(volume)
+        # Loaded only where a volume lies in a bucket: the library behind it takes 7 MB.
+        from mosaic.adapters.s3.blobs import S3Blobs
+        from mosaic.adapters.s3.self_test import Conditions
 
-    def open(self, address: StoreAddress, credentials: str | None, volume: VolumeId) -> Store:
-        """Return a volume's store at an address."""
-        match address:
-            case FolderAddress(path):
-                return MountedFolder(path, volume)
-            case S3Address():
-                # Loaded only where a volume lies in a bucket: the library behind it takes 7 MB.
-                from mosaic.adapters.s3.blobs import S3Blobs
-                from mosaic.adapters.s3.self_test import Conditions
+        # Tried out when the volume was made.
+        kept = Conditions(create_only=True, compare_and_swap=False)
+        return S3Blobs(self._bucket(place.address, place.credentials), kept).volume(volume)
 
-                # Tried out when the volume was made.
-                kept = Conditions(create_only=True, compare_and_swap=False)
-                return S3Blobs(self._bucket(address, credentials), kept).volume(volume)
-
-    def log(self, hiveless: Hiveless, volume: VolumeId) -> SlotLog:
-        """Return the history of a volume."""
-        return SlotLog(self.store(hiveless, volume), volume)
-
-    def try_out(self, address: StoreAddress, credentials: str | None) -> None:
-        """Find out whether a store can be the only one that knows who may write.
+    def try_out(self, address: StoreAddress, credentials: str | None) -> StorePlace:
+        """Find out whether a store can be the only one that knows who may write, and return it ready to be used.
 
         Raises:
-            StoreKeepsNoLog, StoreFolderRefused: it cannot.
+            StoreKeepsNoLog, FolderUnusable: it cannot.
             MosaicError: it cannot be reached or used; the error says why.
         """
-        match address:
-            case FolderAddress(path):
-                try_out(path)
-            case S3Address(location):
-                from mosaic.adapters.s3.self_test import find_conditions
+        from mosaic.adapters.s3.self_test import find_conditions
+        from mosaic.storage.stores.trying_out import try_folder
 
-                if not find_conditions(self._bucket(address, credentials), location.prefix).create_only:
-                    raise StoreKeepsNoLog(location.where)
+        if isinstance(address, FolderAddress):
+            mark = mark_folder(address.path)
+            conditions = try_folder(address.path, mark)
+        else:
+            mark = None
+            conditions = find_conditions(self._bucket(address, credentials), address.prefix)
+        if not conditions.create_only:
+            where = f"the folder {address.path}" if isinstance(address, FolderAddress) else address.where
+            raise StoreKeepsNoLog(where)
+        return StorePlace(address, credentials, mark)
 
-    def volumes(self, address: StoreAddress, credentials: str | None) -> list[VolumeId]:
+    def existing(self, address: StoreAddress, credentials: str | None) -> StorePlace:
+        """Return a store that is to be read. Raises FolderUnusable for a folder that is none."""
+        return StorePlace(address, credentials, read_mark(address.path) if isinstance(address, FolderAddress) else None)
+
+    def volumes(self, place: StorePlace) -> list[VolumeId]:
         """Return the volumes that have anything in a store."""
-        match address:
-            case FolderAddress(path):
-                names = {found.name for found in path.iterdir()} if path.is_dir() else set()
-            case S3Address(location):
-                depth = location.prefix.count("/") + 1 if location.prefix else 0
-                keys = self._bucket(address, credentials).sizes(location.prefix)
-                names = {key.split("/")[depth] for key in keys if key.count("/") > depth}
+        if isinstance(place.address, FolderAddress):
+            path = place.address.path
+            names = {found.name for found in path.iterdir()} if path.is_dir() else set()
+        else:
+            prefix = place.address.prefix
+            depth = prefix.count("/") + 1 if prefix else 0
+            keys = self._bucket(place.address, place.credentials).sizes(prefix)
+            names = {key.split("/")[depth] for key in keys if key.count("/") > depth}
         return [VolumeId(name) for name in sorted(names) if _VOLUME.fullmatch(name)]
 
     def close(self) -> None:
@@ -99,39 +112,39 @@ class Stores:
             for _, bucket in self._buckets.values():
                 bucket.close()
 
-    def _bucket(self, address: S3Address, credentials: str | None) -> "S3Bucket":
+    def _bucket(self, location: S3Location, credentials: str | None) -> "S3Bucket":
         from mosaic.adapters.s3.bucket import S3Bucket
 
-        named = Path(credentials) if credentials else None
-        key = find_credentials(address.location.bucket, named=named, state=self._state)
+        key = find_credentials(location.bucket, named=Path(credentials) if credentials else None, state=self._state)
         with self._lock:
-            at = (str(address), credentials)
+            at = (write_address(location), credentials)
             found = self._buckets.get(at)
             if found is None or found[0] != key:
                 # The file may hold another key since.
-                found = (key, S3Bucket(address.location, key, deadline_seconds=_DEADLINE_SECONDS))
+                found = (key, S3Bucket(location, key, deadline_seconds=_DEADLINE_SECONDS))
                 self._buckets[at] = found
             return found[1]
 
 
-def lies_here(hiveless: Hiveless) -> bool:
-    """Return whether a store is on this very machine, which makes it no replica."""
-    match parse_address(hiveless.store):
-        case FolderAddress(path):
-            return not is_elsewhere(path)
-        case S3Address(location):
-            return location.is_loopback
+def is_here(address: StoreAddress) -> bool:
+    """Return whether a store is on this very machine, which makes it no replica. Asks for names in the network."""
+    return lies_here(address, mounts=read_mounts(), is_own=is_own_host)
+
+
+def place_of(hiveless: Hiveless) -> StorePlace:
+    """Return where a volume's store is."""
+    return StorePlace(parse_address(hiveless.store), hiveless.credentials, hiveless.mark)
 
 
 def backing(stores: Stores, record: VolumeRecord, writer: DeviceId) -> Backing:
     """Return what backs a volume without a Hive: its store, which is its own log."""
     assert record.hiveless is not None
-    store = stores.store(record.hiveless, record.volume)
+    store = stores.open(place_of(record.hiveless), record.volume)
     return Backing(
         name="store",
         heads=SlotLog(store, record.volume),
         store=store,
         device=writer,
         key=record.hiveless.store,
-        same_machine=lies_here(record.hiveless),
+        same_machine=record.hiveless.same_machine,
     )

@@ -47,6 +47,17 @@ def mark_folder(path: Path) -> str:
         ) from None
 
 
+def read_mark(path: Path) -> str:
+    """Return the mark of a folder that is a store. Raises FolderUnusable when it is none; nothing is written."""
+    try:
+        return (path / _MARK).read_text(errors="replace")
+    except OSError:
+        raise FolderUnusable(
+            f"{path} is not a store: there is no file {_MARK} in it",
+            hint="mount what belongs there, or correct the folder's path",
+        ) from None
+
+
 class MarkedFolder:
     """The stores of all volumes in one marked folder."""
 

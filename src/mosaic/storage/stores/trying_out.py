@@ -68,7 +68,7 @@ def try_again(record: AddedStore, key: StoreKey | None, *, now_ns: int) -> Tried
     address, is_this_machine = parse_address(record.url), False
     match address:
         case FolderAddress(path):
-            conditions = _try_folder(path, record.mark or "")
+            conditions = try_folder(path, record.mark or "")
         case DeviceAddress(host, port):
             conditions, is_this_machine = _try_device(host, port, record.certificate or "", key)
         case S3Location():
@@ -102,7 +102,8 @@ def _record(name: str, url: str, now_ns: int, *, mark: str | None = None, certif
     )
 
 
-def _try_folder(path: Path, mark: str) -> Conditions:
+def try_folder(path: Path, mark: str) -> Conditions:
+    """Find out what a marked folder holds to. Raises FolderUnusable."""
     MarkedFolder(path, mark).check()
     folder = path / f".self-test-{secrets.token_hex(8)}"
     try:
