@@ -1,5 +1,6 @@
 """A volume's past on the command line: from a Hive whose Device is dead, and from a store alone."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -226,6 +227,27 @@ def test_tar_makes_of_an_exported_snapshot_what_it_was(world: World, code: str, 
     target.mkdir()
     subprocess.run(["tar", "-xpf", tmp_path / "all.tar", "-C", target], check=True, timeout=30)
     assert tree_difference(world.before, target) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("watched", [True, False])
+def test_progress_is_drawn_on_a_terminal_and_nowhere_else(
+    world: World, code: str, tmp_path: Path, watched: bool
+) -> None:
+    words = ["volume", "export", "notes", "--recovery-file", code, "-o", str(tmp_path / "all.tar")]
+    ours, theirs = os.openpty() if watched else os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mosaic.cli.main", *words], stdout=subprocess.DEVNULL, stderr=theirs
+    ) as running:
+        os.close(theirs)
+        assert running.wait(60) == 0
+    # What was drawn is short, and waits in the terminal.
+    drawn = b""
+    with contextlib.suppress(OSError):
+        drawn = os.read(ours, 65536)
+    os.close(ours)
+    assert (b"Exporting" in drawn) == watched
+    assert drawn == b"" or watched
 
 
 def test_a_part_is_exported_to_a_file_that_is_whole_or_not_there(
