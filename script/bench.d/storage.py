@@ -15,6 +15,9 @@ Anchor    restic, the newest that Debian offers, one process a run as it is
 
 Both sides back up the same read-only snapshot at the same path; who goes first
 alternates. `--quick` takes medians of 3 instead of 5. Needs root.
+
+`--case pgbench` measures a database in a volume instead, and `--case big` the
+memory that a million files and a file of 10 GiB take; both take long.
 """
 
 import argparse
@@ -31,8 +34,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from storage_bench import big, postgres
 from storage_bench.sides import Mosaic, Restic, drop_caches
 from storage_bench.volume import BenchVolume
+
+from mosaic.adapters import btrfs, loop
 
 POOL_BYTES = 12 * 1024**3
 
@@ -43,10 +49,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="medians of 3 instead of 5")
     parser.add_argument("--seed", type=int, default=1, help="other data of the same kind")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    parser.add_argument("--case", choices=("usual", "pgbench", "big"), default="usual", help="what to measure")
     words = parser.parse_args()
     rounds = 3 if words.quick else 5
     folder = Path(tempfile.mkdtemp(prefix="mosaic-bench-"))
     try:
+        if words.case == "pgbench":
+            measure_database(folder, seconds=8 if words.quick else 30)
+            return
+        if words.case == "big":
+            measure_memory(folder, scale=20 if words.quick else 1)
+            return
         with ExitStack() as opened:
             volume = opened.enter_context(BenchVolume.made(folder, POOL_BYTES, random.Random(words.seed)))
             measure_snapshots(volume, rounds)
@@ -130,6 +143,39 @@ def measure_restores(folder: Path, mosaic: Mosaic, restic: Restic, rounds: int) 
                 times.append(getattr(side, verb)(folder / "restored"))
                 shutil.rmtree(folder / "restored", ignore_errors=True)
         compare(f"storage {name} time", ours, theirs, "s", goal)
+
+
+def measure_database(folder: Path, *, seconds: int) -> None:
+    """Run pgbench on both sides in turn, three rounds, with one client and with eight."""
+    with postgres.both(folder) as (ours, theirs), postgres.cutting(folder / "postgres-pool"):
+        for clients in postgres.CLIENTS:
+            found: tuple[list[float], list[float]] = ([], [])
+            for turn in range(3):
+                for side, rates in alternating(turn, (ours, found[0]), (theirs, found[1])):
+                    with side.started():
+                        rates.append(side.transactions_per_second(clients, seconds))
+            report(f"storage pgbench {clients} clients", statistics.median(found[0]), "tps", goal="ratio>=0.6",
+                   anchor="plain volume", anchor_value=statistics.median(found[1]))  # fmt: skip
+
+
+def measure_memory(folder: Path, *, scale: int) -> None:
+    """Upload, verify and restore a big volume; `scale` makes it smaller."""
+    image, pool = folder / "pool.img", folder / "pool"
+    loop.open_image(image, pool, size_bytes=POOL_BYTES)
+    try:
+        big.fill(pool / "live", big.FILES // scale, big.BIG_BYTES // scale)
+        btrfs.sync(pool)
+        btrfs.snapshot(pool / "live", pool / "current")
+        with Mosaic(folder / "mosaic", deadline_seconds=7200) as mosaic:
+            for name, verb in (("first upload", lambda: mosaic.back_up(pool / "current")),
+                               ("verify", lambda: mosaic.verify(folder)),
+                               ("restore", lambda: mosaic.restore(pool / "restored"))):  # fmt: skip
+                verb()
+                report(
+                    f"storage big volume memory after {name}", mosaic.peak_bytes() / 1024**2, "MiB", goal="value<=150"
+                )
+    finally:
+        loop.close_image(image, pool)
 
 
 def alternating(turn: int, *sides: tuple) -> tuple:  # type: ignore[type-arg]

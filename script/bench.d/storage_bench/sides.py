@@ -60,7 +60,8 @@ class Restic:
 class Mosaic:
     """The engine in a process of its own, with a folder as its store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, deadline_seconds: float = _DEADLINE_SECONDS) -> None:
+        self._deadline_seconds = deadline_seconds
         context = multiprocessing.get_context("spawn")
         self._line, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, folder), daemon=True)
@@ -102,7 +103,7 @@ class Mosaic:
 
     def _ask(self, verb: str, *words: object) -> Any:
         self._line.send((verb, words))
-        if not self._line.poll(_DEADLINE_SECONDS):
+        if not self._line.poll(self._deadline_seconds):
             raise TimeoutError(verb)
         answer = self._line.recv()
         if isinstance(answer, BaseException):
