@@ -1,6 +1,7 @@
 """The format does not change by accident: frozen bytes are written and read as ever."""
 
 import json
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from mosaic.storage.engine.index import ChunkIndex, fetch_footer
 from mosaic.storage.engine.pack import pack_of
 from mosaic.storage.engine.pages import decode_root
 from mosaic.storage.engine.records import decode_condemned, decode_node
+from support.everything_vector import facts
 from support.format_vectors import BLOBS, FILE, LINK, computed, computed_2
 from support.stores import MemoryStore
 from support.trees import tree_fingerprint
@@ -72,3 +74,34 @@ def test_this_program_and_the_rescue_reader_restore_the_frozen_volume(tmp_path: 
     assert (ours / "holes").read_bytes() == bytes(400_000) + b"end"
     assert (ours / "folder" / "link").readlink() == Path("../text")
     assert tree_fingerprint(ours) == tree_fingerprint(rescued)
+
+
+def test_everything_that_the_format_has_is_restored_from_a_frozen_store_by_both_readers(tmp_path: Path) -> None:
+    frozen = json.loads((ROOT / "tests" / "vectors" / "storage-everything.json").read_text())
+    store = MemoryStore()
+    (tmp_path / "store").mkdir()
+    for name, content in frozen["objects"].items():
+        store.put(name, bytes.fromhex(content))
+        (tmp_path / "store" / name).write_bytes(bytes.fromhex(content))
+    newest = newest_mirrored(store, KEYS.volume)
+    assert newest is not None
+    ours, rescued = tmp_path / "ours", tmp_path / "rescued"
+    Machine(store).restore(root_of(open_head(newest, KEYS.volume)), ours)
+    (tmp_path / "seed").write_text(frozen["seed"])
+    rescue = [sys.executable, str(ROOT / "tools" / "rescue.py"), "--seed-file", str(tmp_path / "seed")]
+    subprocess.run([*rescue, "--store", str(tmp_path / "store"), "--to", str(rescued)], check=True, timeout=20)
+    assert facts(ours) == frozen["restores_to"]
+    assert facts(rescued) == frozen["restores_to"]
+
+
+def test_the_frozen_store_has_every_kind_of_object_and_two_data_keys() -> None:
+    frozen = json.loads((ROOT / "tests" / "vectors" / "storage-everything.json").read_text())
+    packs = [bytes.fromhex(content) for name, content in frozen["objects"].items() if name.startswith("p-")]
+    assert {name[:2] for name in frozen["objects"]} == {"p-", "h-", "d-"}
+    assert {int.from_bytes(pack[9:13], "big") for pack in packs} == {1, 2}
+    assert {stat.S_IFMT(said[0]) for said in frozen["restores_to"].values()} == {
+        stat.S_IFREG,
+        stat.S_IFDIR,
+        stat.S_IFLNK,
+        stat.S_IFIFO,
+    }
