@@ -38,7 +38,7 @@ _CONNECTIONS = 32
 _BODIES = 2
 """So many objects are in memory at once."""
 
-_LINGER_SECONDS = 2.0
+_LINGER_SECONDS = 10.0
 _PAGE = 1000
 
 _IsToken: TypeAlias = Callable[[str], bool]
