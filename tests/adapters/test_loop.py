@@ -65,3 +65,16 @@ def test_a_disk_without_the_room_is_refused_with_numbers_and_nothing_made(place:
     with pytest.raises(loop.DiskTooSmall, match=r"needs \d+ MiB, and its disk has \d+ MiB free"):
         loop.open_image(image, mountpoint, size_bytes=disk.f_bavail * disk.f_frsize)
     assert list(image.parent.iterdir()) == []
+
+
+def test_a_first_superblock_that_a_power_cut_tore_is_replaced_by_its_copy(place: tuple[Path, Path]) -> None:
+    image, mountpoint = place
+    loop.open_image(image, mountpoint, size_bytes=SIZE)
+    (mountpoint / "page").write_text("kept")
+    loop.close_image(image, mountpoint)
+    with image.open("r+b") as file:
+        # The half of it that did not reach the disk.
+        file.seek(64 * 1024 + 512)
+        file.write(bytes(2048))
+    loop.open_image(image, mountpoint, size_bytes=SIZE)
+    assert (mountpoint / "page").read_text() == "kept"

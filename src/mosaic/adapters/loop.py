@@ -58,10 +58,13 @@ def open_image(image: Path, mountpoint: Path, *, size_bytes: int) -> None:
         _make_image(image, size_bytes)
     device = attached_device(image) or _attach(image)
     mountpoint.mkdir(mode=0o755, exist_ok=True)
+    mount = ["mount", "-t", "btrfs", "-o", _OPTIONS, str(device), str(mountpoint)]
+    if process.attempt(mount, deadline_seconds=_TOOL_SECONDS).code == 0:
+        return
+    # A power cut can tear the first superblock, and the kernel looks at no other; the tool knows where its copies lie.
+    process.attempt(["btrfs", "rescue", "super-recover", "-y", str(device)], deadline_seconds=_TOOL_SECONDS)
     try:
-        process.run(
-            ["mount", "-t", "btrfs", "-o", _OPTIONS, str(device), str(mountpoint)], deadline_seconds=_TOOL_SECONDS
-        )
+        process.run(mount, deadline_seconds=_TOOL_SECONDS)
     except process.CommandFailed as error:
         raise NoBtrfsHere(error.finished.last_lines()) from error
 
