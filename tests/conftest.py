@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mosaic.adapters import freezer
 from support.btrfs_pool import btrfs_folder
 
 ENGINE_SOCKET = Path("/var/run/docker.sock")
@@ -37,6 +38,14 @@ def _lacks_btrfs() -> str | None:
     return None if "btrfs" in Path("/proc/filesystems").read_text() else "this kernel does not know btrfs"
 
 
+def _lacks_cgroup() -> str | None:
+    if os.geteuid() != 0:
+        return "freezing control groups needs root"
+    mounted = freezer.mounted()
+    found = [top for top in (mounted.first, mounted.second) if top is not None and os.access(top, os.W_OK)]
+    return None if found else "no control groups are mounted here that could be frozen"
+
+
 def _lacks_postgres() -> str | None:
     from support import postgres  # imports a driver that only these tests need
 
@@ -57,6 +66,7 @@ def _lacks_acme() -> str | None:
 NEEDS: dict[str, Callable[[], str | None]] = {
     "engine": _lacks_engine,
     "btrfs": _lacks_btrfs,
+    "cgroup": _lacks_cgroup,
     "postgres": _lacks_postgres,
     "acme": _lacks_acme,
     "browser": _lacks_browser,

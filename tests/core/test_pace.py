@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic.core.pace import LONGEST_PAUSE_SECONDS, pause_seconds
+from mosaic.core.pace import LONGEST_PAUSE_SECONDS, pause_after_look_seconds, pause_seconds
 
 intervals = st.floats(0.01, 3600)
 durations = st.floats(0, 100_000)
@@ -28,3 +28,13 @@ def test_no_round_however_long_puts_the_next_one_off_for_long(interval: float, t
 @given(intervals, durations)
 def test_rounds_never_begin_more_often_than_the_interval_says(interval: float, took: float) -> None:
     assert took + pause_seconds(interval, took) >= interval - 1e-6
+
+
+@given(st.floats(0, 18))
+def test_looking_for_changes_costs_at_most_a_fiftieth_of_a_processor(look: float) -> None:
+    assert look <= 0.02 * (look + pause_after_look_seconds(look)) + 1e-9
+
+
+@given(durations)
+def test_no_look_however_long_puts_the_next_one_off_by_more_than_a_quarter_of_an_hour(look: float) -> None:
+    assert pause_after_look_seconds(look) <= 900

@@ -17,16 +17,31 @@ def hive() -> Iterator[FakeHive]:
 
 
 @pytest.fixture
-def here(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
+def pool_kind() -> str:
+    """What the daemons' volumes lie on; a test that is parametrised by it runs on both."""
+    return "btrfs"
+
+
+@pytest.fixture
+def pool_path(pool_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder for the pools of a test's daemons."""
+    if pool_kind == "btrfs":
+        found: Path = request.getfixturevalue("btrfs_path")
+        return found
+    return tmp_path
+
+
+@pytest.fixture
+def here(pool_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
     """A running daemon, connected."""
-    with running(btrfs_path, "here", "token-a") as daemon:
+    with running(pool_path, "here", "token-a") as daemon:
         daemon.connect(hive)
         yield daemon
 
 
 @pytest.fixture
-def there(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
+def there(pool_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
     """Another Device's running daemon, connected."""
-    with running(btrfs_path, "there", "token-b") as daemon:
+    with running(pool_path, "there", "token-b") as daemon:
         daemon.connect(hive)
         yield daemon

@@ -12,6 +12,8 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
 
+on_both = pytest.mark.parametrize("pool_kind", ["btrfs", "folders"])
+
 
 def write(daemon: TestDaemon, text: str) -> None:
     """Write as a container would."""
@@ -41,6 +43,7 @@ def test_what_an_app_wrote_here_is_there_after_a_move(hive: FakeHive, here: Test
     assert newest.app_digest is not None
 
 
+@on_both
 def test_an_app_comes_back_to_what_the_other_device_wrote(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:
     here.take(hive)
     write(here, "one")
@@ -135,6 +138,7 @@ def test_after_the_final_snapshot_nothing_is_mounted_until_it_is_held_again(hive
     assert read(here) == "one"
 
 
+@on_both
 def test_a_local_copy_goes_only_when_its_replacement_was_seen(
     hive: FakeHive, here: TestDaemon, there: TestDaemon
 ) -> None:
@@ -176,6 +180,7 @@ def test_a_prefetched_head_needs_nothing_more_at_the_hold(hive: FakeHive, here: 
     assert read(there) == "one"
 
 
+@on_both
 def test_a_later_head_is_fetched_on_top_of_a_prefetched_one(
     hive: FakeHive, here: TestDaemon, there: TestDaemon
 ) -> None:

@@ -16,6 +16,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.storage.books import Books
 from mosaic.storage.descent import conclude, trace
 from mosaic.storage.engine.heads import HeadForged, sign_head
+from mosaic.storage.on_btrfs import OnBtrfs
 from mosaic.storage.places import Places
 from mosaic.storage.records import Descent, VolumeRecord
 from mosaic.storage.volume import Volume
@@ -93,7 +94,14 @@ def asking(books: Books, tmp_path: Path, *wanted: HeadHash) -> Volume:
 
 
 def started(books: Books, tmp_path: Path, record: VolumeRecord) -> Volume:
-    return Volume(record, books=books, places=Places(tmp_path), changed=lambda: None, fence_confirm_seconds=0)
+    return Volume(
+        record,
+        books=books,
+        places=Places(tmp_path),
+        subvolumes=OnBtrfs(),
+        changed=lambda: None,
+        fence_confirm_seconds=0,
+    )
 
 
 def ask_again(volume: Volume) -> None:

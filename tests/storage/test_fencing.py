@@ -1,11 +1,13 @@
 """G1, G4 and G5 at the daemon: one writer, never on nothing, and the loser keeps its data."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mosaic.adapters import btrfs
 from mosaic.storage.serve import serving
 from mosaic.wire.head import parse
 from mosaic.wire.storage import SetAside, SnapshotNow, Upstream
@@ -15,7 +17,10 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
 
+on_both = pytest.mark.parametrize("pool_kind", ["btrfs", "folders"])
 
+
+@on_both
 def test_a_fenced_writer_keeps_what_only_it_has(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:
     epoch = here.take(hive)
     here.create()
@@ -63,8 +68,8 @@ def test_a_store_that_takes_no_more_data_fences_as_well(hive: FakeHive, here: Te
     assert len(here.volume().conflicts) == 1
 
 
-def test_a_new_session_of_the_same_device_is_not_taken_for_a_fence(btrfs_path: Path, hive: FakeHive) -> None:
-    with place(btrfs_path, "here", "token-a") as here:
+def test_a_new_session_of_the_same_device_is_not_taken_for_a_fence(pool_path: Path, hive: FakeHive) -> None:
+    with place(pool_path, "here", "token-a") as here:
         here.config = replace(here.config, fence_confirm_seconds=20.0)
         with serving(here.config):
             here.connect(hive)
@@ -80,6 +85,7 @@ def test_a_new_session_of_the_same_device_is_not_taken_for_a_fence(btrfs_path: P
             assert (state.phase, state.conflicts) == ("ready", [])
 
 
+@on_both
 def test_what_was_written_after_the_fence_is_kept_as_well(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:
     here.take(hive)
     here.create()
@@ -89,15 +95,18 @@ def test_what_was_written_after_the_fence_is_kept_as_well(hive: FakeHive, here: 
     there.wait_for_phase("ready")
     there.wait_until_clean()
     (folder / "page").write_text("before")
-    here.client.set_aside(SetAside(VOLUME, "moved by force"))
-    (folder / "page").write_text("after")
+    with opened(folder) as container:
+        here.client.set_aside(SetAside(VOLUME, "moved by force"))
+        (container / "late").write_text("after")
     here.unmount()
     here.take(hive)
     here.wait_for_phase("ready")
-    kept = [(Path(conflict.path) / "data" / "page").read_text() for conflict in here.volume().conflicts]
-    assert kept == ["before", "after"]
+    kept = [Path(conflict.path) / "data" for conflict in here.volume().conflicts]
+    assert {(folder / "page").read_text() for folder in kept} == {"before"}
+    assert (kept[-1] / "late").read_text() == "after"
 
 
+@on_both
 def test_setting_aside_twice_makes_one_conflict_snapshot(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
     here.create()
@@ -108,6 +117,7 @@ def test_setting_aside_twice_makes_one_conflict_snapshot(hive: FakeHive, here: T
     assert len(here.volume().conflicts) == 1
 
 
+@on_both
 def test_a_replicated_volume_that_is_fenced_has_no_conflict(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
     here.wait_until_clean()
@@ -115,26 +125,27 @@ def test_a_replicated_volume_that_is_fenced_has_no_conflict(hive: FakeHive, here
     assert here.volume().conflicts == []
 
 
+@on_both
 def test_a_missing_subvolume_is_refused_and_not_made_anew(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
     here.create()
     here.wait_until_clean()
-    assert here.config.pool is not None
-    btrfs.delete(here.config.pool / "live" / VOLUME)
+    here.subvolumes.delete(here.pool / "live" / VOLUME)
     assert "is not where it should be" in here.refusal()
-    assert not (here.config.pool / "live" / VOLUME).exists()
+    assert not (here.pool / "live" / VOLUME).exists()
 
 
+@on_both
 def test_an_empty_subvolume_in_its_place_is_refused(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
     here.create()
     here.wait_until_clean()
-    assert here.config.pool is not None
-    btrfs.delete(here.config.pool / "live" / VOLUME)
-    btrfs.create(here.config.pool / "live" / VOLUME)
+    here.subvolumes.delete(here.pool / "live" / VOLUME)
+    here.subvolumes.create(here.pool / "live" / VOLUME)
     assert "an empty folder is never started in its place" in here.refusal()
 
 
+@on_both
 def test_an_unfinished_restore_is_not_mounted(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:
     here.take(hive)
     here.create()
@@ -168,8 +179,9 @@ def test_a_damaged_store_fails_the_restore_and_nothing_starts(
     assert "could not be restored" in there.refusal()
 
 
-def test_a_reboot_ends_every_hold_until_the_device_holds_again(btrfs_path: Path, hive: FakeHive) -> None:
-    with place(btrfs_path, "here", "token-a") as here:
+@on_both
+def test_a_reboot_ends_every_hold_until_the_device_holds_again(pool_path: Path, hive: FakeHive) -> None:
+    with place(pool_path, "here", "token-a") as here:
         with serving(here.config, boot="first"):
             here.connect(hive)
             epoch = here.take(hive)
@@ -183,8 +195,9 @@ def test_a_reboot_ends_every_hold_until_the_device_holds_again(btrfs_path: Path,
             assert (here.mount() / "page").read_text() == "one"
 
 
-def test_a_new_device_with_an_old_pool_sets_aside_what_it_does_not_know(btrfs_path: Path, hive: FakeHive) -> None:
-    with place(btrfs_path, "here", "token-a") as here:
+@on_both
+def test_a_new_device_with_an_old_pool_sets_aside_what_it_does_not_know(pool_path: Path, hive: FakeHive) -> None:
+    with place(pool_path, "here", "token-a") as here:
         with serving(here.config):
             here.connect(hive)
             here.take(hive)
@@ -205,6 +218,16 @@ def test_a_new_device_with_an_old_pool_sets_aside_what_it_does_not_know(btrfs_pa
             assert (here.mount() / "page").read_text() == "replicated"
             (conflict,) = here.volume().conflicts
             assert (Path(conflict.path) / "data" / "page").read_text() == "only here"
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Path]:
+    """A folder as a container has it: by itself, wherever its path leads later."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 def _epochs(hive: FakeHive) -> list[int]:

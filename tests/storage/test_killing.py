@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from mosaic.adapters import btrfs
 from mosaic.adapters.storage_client import StorageRefused, StorageSilent
 from mosaic.wire.head import parse
 from mosaic.wire.storage import Release, SnapshotNow
@@ -21,6 +20,8 @@ from support.storage_daemon import VOLUME, TestDaemon, place
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.btrfs, pytest.mark.timeout(180)]
+
+on_both = pytest.mark.parametrize("pool_kind", ["btrfs", "folders"])
 
 ROUNDS = 6
 
@@ -31,21 +32,22 @@ def luck() -> random.Random:
 
 
 @pytest.fixture
-def here(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
-    with place(btrfs_path, "here", "token-a", interval_seconds=0.05) as daemon:
+def here(pool_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
+    with place(pool_path, "here", "token-a", interval_seconds=0.05) as daemon:
         daemon.start()
         daemon.connect(hive)
         yield daemon
 
 
 @pytest.fixture
-def there(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
-    with place(btrfs_path, "there", "token-b", interval_seconds=0.05) as daemon:
+def there(pool_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
+    with place(pool_path, "there", "token-b", interval_seconds=0.05) as daemon:
         daemon.start()
         daemon.connect(hive)
         yield daemon
 
 
+@on_both
 def test_killed_while_replicating_loses_no_acknowledged_snapshot(
     hive: FakeHive, here: TestDaemon, luck: random.Random
 ) -> None:
@@ -67,6 +69,7 @@ def test_killed_while_replicating_loses_no_acknowledged_snapshot(
     assert [head.seq for head in heads] == list(range(1, len(heads) + 1))
 
 
+@on_both
 def test_killed_at_any_moment_of_a_move_it_converges(
     hive: FakeHive, here: TestDaemon, there: TestDaemon, luck: random.Random
 ) -> None:
@@ -96,18 +99,19 @@ def test_killed_at_any_moment_of_a_move_it_converges(
     assert there.volume().conflicts == []
 
 
+@on_both
 def test_a_killed_daemon_is_ready_again_at_once_and_its_leftovers_are_gone(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
     here.wait_until_clean()
-    pool = here.config.pool
-    assert pool is not None
+    pool = here.pool
     here.kill()
-    btrfs.create(pool / "incoming" / VOLUME)
-    btrfs.create(pool / "trash" / "old")
+    here.subvolumes.create(pool / "incoming" / VOLUME)
+    here.subvolumes.create(pool / "trash" / "old")
     here.start()
     assert not (pool / "incoming" / VOLUME).exists()
     assert not (pool / "trash" / "old").exists()
-    eventually(lambda: len(list((pool / "snap" / VOLUME).iterdir())) == 1)
+    kept = 1 if here.subvolumes.keeps_snapshots else 0
+    eventually(lambda: len(list((pool / "snap" / VOLUME).iterdir())) == kept)
 
 
 def hand_over(daemon: TestDaemon, luck: random.Random) -> None:

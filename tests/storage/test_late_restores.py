@@ -17,6 +17,7 @@ from mosaic.storage.backing import Backings
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
 from mosaic.storage.engine.nodes import NodeMap
+from mosaic.storage.on_btrfs import OnBtrfs
 from mosaic.storage.places import Places
 from mosaic.storage.records import VolumeRecord
 from mosaic.storage.upstreams import Upstreams
@@ -106,7 +107,9 @@ def test_a_restore_that_nobody_wants_when_it_ends_is_not_noted_as_complete(
     places.make()
     with contextlib.closing(Books(tmp_path / "storage.db")) as books:
         record = VolumeRecord(VolumeId(VOLUME), InstallationId("notes"), "app", prefetch=head)
-        volume = Volume(record, books=books, places=places, changed=lambda: None, fence_confirm_seconds=1)
+        volume = Volume(
+            record, books=books, places=places, subvolumes=OnBtrfs(), changed=lambda: None, fence_confirm_seconds=1
+        )
 
         def discard() -> None:
             volume.update(msgspec.structs.replace(volume.record, prefetch=None))

@@ -23,7 +23,10 @@ from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.daemon import Daemon
+from mosaic.storage.on_btrfs import OnBtrfs
+from mosaic.storage.on_folders import OnFolders
 from mosaic.storage.serve import serving
+from mosaic.storage.subvolumes import Subvolumes
 from mosaic.storage.volume import Volume
 from mosaic.wire.storage import GoBack, Hold, Prefetch, Release, SnapshotNow, StateRequest, Upstream, VolumeState
 from support.fake_hive_blobs import FakeHive
@@ -71,6 +74,20 @@ class TestDaemon:
     @property
     def client(self) -> StorageClient:
         return StorageClient(self.config.control_socket)
+
+    @property
+    def pool(self) -> Path:
+        """The folder that its volumes lie in."""
+        folder = self.config.scan or self.config.pool
+        assert folder is not None
+        return folder
+
+    @property
+    def subvolumes(self) -> Subvolumes:
+        """How to make and delete subvolumes there."""
+        if self.config.scan is None:
+            return OnBtrfs()
+        return OnFolders(self.config.state / "held", lambda _: None)
 
     def connect(self, hive: FakeHive) -> None:
         """Tell the daemon where its Hive is."""
@@ -212,7 +229,8 @@ def place(pool: Path, name: str, token: str, *, interval_seconds: float = 0.2) -
         state=state,
         driver=f"mosaic-{name}",
         plugin_dir=state / "plugins",
-        pool=folder,
+        pool=folder if btrfs.is_btrfs(pool) else None,
+        scan=None if btrfs.is_btrfs(pool) else folder,
         interval_seconds=interval_seconds,
         reserve_bytes=0,
         fence_confirm_seconds=0.5,

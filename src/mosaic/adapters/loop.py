@@ -39,7 +39,7 @@ class NoBtrfsHere(Refused):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"this machine cannot mount btrfs: {reason}",
-            hint="load the kernel modules btrfs and loop; machines without them cannot hold volumes yet",
+            hint="load the modules btrfs and loop, or use plain folders: `mosaic storage serve --scan FOLDER`",
         )
 
 

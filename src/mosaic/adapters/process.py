@@ -204,6 +204,49 @@ class Child:
                 os.killpg(self._popen.pid, number)
 
 
+class Companion(Child):
+    """A program that is told things and answers, while we do something else. When we die its input ends."""
+
+    def tell(self, words: bytes) -> bool:
+        """Write to its input. Returns False when it is not there any more."""
+        pipe = self._popen.stdin
+        assert pipe is not None
+        try:
+            return os.write(pipe.fileno(), words) == len(words)
+        except BrokenPipeError:
+            return False
+
+    def hear(self, deadline_seconds: float) -> bytes:
+        """Return what it says next; nothing when it has ended, or says nothing in time."""
+        output = self._popen.stdout
+        assert output is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            return os.read(output.fileno(), _READ_BYTES) if selector.select(deadline_seconds) else b""
+
+    def end(self, deadline_seconds: float) -> int:
+        """End its input, wait for its end, and return its exit code; it is killed when the deadline passes."""
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        code = self.wait(deadline_seconds)
+        return self.stop(0) if code is None else code
+
+
+def accompany(argv: Argv) -> Companion:
+    """Start a program that is spoken to. The caller ends it."""
+    popen = _popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_environment(None, None),
+        cwd=None,
+    )
+    return Companion(argv, popen)
+
+
 def spawn(
     argv: Argv,
     *,

@@ -15,3 +15,16 @@ def pause_seconds(interval_seconds: float, round_seconds: float) -> float:
     """Return how long to rest after a round that took `round_seconds`."""
     rest_of_interval = interval_seconds - round_seconds
     return max(0.0, rest_of_interval, min(round_seconds, max(interval_seconds, LONGEST_PAUSE_SECONDS)))
+
+
+LONGEST_PAUSE_AFTER_A_LOOK_SECONDS = 900.0
+_PART_OF_A_PROCESSOR = 0.02
+
+
+def pause_after_look_seconds(look_seconds: float) -> float:
+    """Return how long to rest after a look for changes that took so much of a processor.
+
+    Where the file system does not tell, every file is looked at, and looking
+    must not cost more than 2 % of one processor while nothing happens.
+    """
+    return min(look_seconds / _PART_OF_A_PROCESSOR, LONGEST_PAUSE_AFTER_A_LOOK_SECONDS)

@@ -7,7 +7,6 @@ other volume is only read.
 
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
@@ -44,17 +43,17 @@ def adopt(volume: Volume, origin: Origin, keys: VolumeKeys, backing: Backing, *,
     with restoring.made(volume) as made:
         try:
             # An index of its own: the origin's may be in use by the origin's own work.
-            with caches.index(VolumeId(f"{volume.id}-origin")) as known, caches.nodes(made.uuid) as nodes:
+            with caches.index(VolumeId(f"{volume.id}-origin")) as known, caches.nodes(made) as nodes:
                 known.load(backing.store, keys)
                 target = volume.places.incoming(volume.id)
                 restore(root, keys, backing.readable, target, known=known, nodes=nodes, on_progress=show)
         finally:
             volume.show(None)
-        btrfs.sync(volume.places.pool)
+        volume.subvolumes.sync(volume.places.pool)
         with volume.wakes:
-            if next_step(volume.record) != Adopt(origin) or not restoring.lies_here(volume, made.uuid):
+            if next_step(volume.record) != Adopt(origin) or not restoring.lies_here(volume, made):
                 raise LeaseGone(volume.id)
-            volume.update(replace(volume.record, incoming=Incoming(origin.head, "", made.uuid)))
+            volume.update(replace(volume.record, incoming=Incoming(origin.head, "", made)))
 
 
 def forget_seed(volume: Volume) -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.storage.places import Places
-from mosaic.storage.records import VolumeRecord
+from mosaic.storage.subvolumes import Subvolumes
 from mosaic.storage.volume import Volume, is_clean
 from mosaic.wire.storage import ConflictSnapshot
 
@@ -59,39 +58,40 @@ def set_aside(volume: Volume, why: str, *, pending_refused: bool) -> None:
 
 def keep_conflict(volume: Volume) -> None:
     """Make a conflict snapshot of the live subvolume if it has anything that no acknowledged head has."""
-    places, live = volume.places, volume.live
-    if live is None:
+    places, subvolumes = volume.places, volume.subvolumes
+    if volume.live is None:
         return
-    btrfs.sync(places.pool)
-    live = volume.live
-    assert live is not None
-    if _is_saved(volume.record, places, live):
+    subvolumes.sync(places.pool)
+    if _is_saved(volume):
         return
     folder = places.conflicts(volume.id)
     folder.mkdir(mode=0o711, exist_ok=True)
     epoch = volume.record.data_lease.epoch if volume.record.data_lease else _NO_EPOCH
-    btrfs.snapshot(places.live(volume.id), folder / f"{epoch}-{time.time_ns()}")
-    btrfs.sync(places.pool)
+    subvolumes.set_apart(places.live(volume.id), folder / f"{epoch}-{time.time_ns()}")
+    subvolumes.sync(places.pool)
+    if volume.live is None:
+        # It was moved there as it was: nothing local goes on from any head any more.
+        volume.update(replace(volume.record, live_uuid=None, data_lease=None, accepted=None, pending=None))
 
 
 def retire(volume: Volume) -> None:
     """Take the live subvolume away, after keeping what only it has. None there is fine."""
     keep_conflict(volume)
-    throw_away(volume.places, volume.places.live(volume.id))
+    throw_away(volume.subvolumes, volume.places, volume.places.live(volume.id))
 
 
-def throw_away(places: Places, path: Path) -> None:
+def throw_away(subvolumes: Subvolumes, places: Places, path: Path) -> None:
     """Move a subvolume to the trash and delete it there. None there is fine."""
-    if btrfs.exists(path):
+    if subvolumes.uuid(path) is not None:
         grave = places.trash() / f"{path.name}-{secrets.token_hex(8)}"
         path.rename(grave)
-        btrfs.delete(grave)
+        subvolumes.delete(grave)
 
 
-def empty_trash(places: Places) -> None:
+def empty_trash(subvolumes: Subvolumes, places: Places) -> None:
     """Delete what a killed daemon left in the trash."""
     for grave in places.trash().iterdir():
-        btrfs.delete(grave)
+        subvolumes.delete(grave)
 
 
 def conflicts(places: Places, volume: VolumeId) -> list[ConflictSnapshot]:
@@ -115,17 +115,11 @@ def conflict(places: Places, volume: VolumeId, name: str) -> Path:
     return Path(found.path)
 
 
-def _is_saved(record: VolumeRecord, places: Places, live: btrfs.Subvolume) -> bool:
-    if live.uuid == record.live_uuid and is_clean(record, live.generation):
+def _is_saved(volume: Volume) -> bool:
+    record, live = volume.record, volume.places.live(volume.id)
+    subvolumes = volume.subvolumes
+    if volume.live == record.live_uuid and is_clean(record, subvolumes.generation(live)):
         return True
-    if record.accepted is None and not any(places.live(record.volume).iterdir()):
+    if record.accepted is None and not any(live.iterdir()):
         return True
-    # A snapshot is made in the generation that the live subvolume keeps until it is changed again.
-    made_in = {found.created_at for found in _subvolumes(places.conflicts(record.volume))}
-    return live.generation in made_in
-
-
-def _subvolumes(folder: Path) -> list[btrfs.Subvolume]:
-    if not folder.is_dir():
-        return []
-    return [found for path in folder.iterdir() if (found := btrfs.look(path)) is not None]
+    return subvolumes.is_set_apart(live, volume.places.conflicts(volume.id))

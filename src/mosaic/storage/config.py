@@ -21,7 +21,8 @@ class StorageConfig:
     """One daemon. Everything it keeps lies under `state`, which must exist.
 
     `driver` is the volume driver's name; daemons that share an engine need
-    names of their own. `pool` is a folder on btrfs; None means an image under
+    names of their own. `scan` is a folder on any file system: its volumes are
+    plain folders. `pool` is a folder on btrfs; None means an image under
     `state` of `image_bytes` (None: 8 GiB, or a quarter of the free space if
     that is less; an image that exists keeps its size). `interval_seconds` is
     the time between two snapshots of a busy volume. Snapshots stop when less
@@ -34,6 +35,7 @@ class StorageConfig:
     driver: str = "mosaic"
     plugin_dir: Path = PLUGIN_DIR
     pool: Path | None = None
+    scan: Path | None = None
     image_bytes: int | None = None
     interval_seconds: float = 15.0
     reserve_bytes: int | None = None

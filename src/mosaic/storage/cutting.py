@@ -6,16 +6,20 @@ ledger and replicated before anything that the worker would cut. So a head's
 flags always speak of exactly the cut that they were meant for.
 """
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
-from mosaic.core.consistency import APP_CONSISTENT, APP_STOPPED
+from mosaic.core.consistency import APP_CONSISTENT, APP_STOPPED, FUZZY
 from mosaic.core.errors import Conflict, Unavailable
 from mosaic.core.ids import VolumeId
+from mosaic.storage.caches import Caches
+from mosaic.storage.engine.heads import open_head, root_of
 from mosaic.storage.pool import Pool
 from mosaic.storage.records import Cut, Lease
+from mosaic.storage.subvolumes import IsKnown
 from mosaic.storage.volume import LeaseGone, Volume
 
 _PATIENCE_SECONDS = 15.0
@@ -46,7 +50,7 @@ class NotReadyToCut(Conflict):
         )
 
 
-def cut_consistent(volume: Volume, pool: Pool) -> None:
+def cut_consistent(volume: Volume, pool: Pool, caches: Caches) -> None:
     """Cut now what an app has made ready, and have it replicated next.
 
     Raises:
@@ -59,7 +63,7 @@ def cut_consistent(volume: Volume, pool: Pool) -> None:
         if record.lease is None or record.phase != "ready":
             raise NotReadyToCut(volume.id)
         pool.check_room()
-        cut = _cut(volume, record.lease, APP_CONSISTENT)
+        cut = _cut(volume, record.lease, APP_CONSISTENT, caches)
         with volume.still_leased(record.lease) as now:
             if now.phase != "ready":
                 raise LeaseGone(volume.id)
@@ -69,17 +73,24 @@ def cut_consistent(volume: Volume, pool: Pool) -> None:
         volume.cutting.release()
 
 
-def next_cut(volume: Volume, lease: Lease) -> Cut:
+def next_cut(volume: Volume, lease: Lease, caches: Caches) -> Cut:
     """Return what to replicate now: the cut that waits, or a fresh one. Raises LeaseGone."""
     with volume.cutting:
         with volume.still_leased(lease) as record:
             waiting = record.cut
         if waiting is not None and waiting.epoch == lease.epoch:
-            if btrfs.exists(volume.places.snapshots(volume.id) / waiting.snapshot):
+            if (volume.places.snapshots(volume.id) / waiting.snapshot).is_dir():
                 return waiting
             with volume.still_leased(lease) as record:
                 volume.update(replace(record, cut=None))
-        return _cut(volume, lease, APP_STOPPED if record.phase in ("releasing", "going-back") else 0)
+        return _cut(volume, lease, APP_STOPPED if record.phase in ("releasing", "going-back") else 0, caches)
+
+
+def drop(volume: Volume, lease: Lease, cut: Cut) -> None:
+    """Give up a cut that cannot be replicated."""
+    with volume.still_leased(lease) as record:
+        if record.cut == cut:
+            volume.update(replace(record, cut=None))
 
 
 def trim(volume: Volume) -> None:
@@ -89,21 +100,34 @@ def trim(volume: Volume) -> None:
         return
     try:
         record, folder = volume.record, volume.places.snapshots(volume.id)
-        kept = {found.snapshot for found in (record.accepted, record.pending, record.cut) if found is not None}
+        needed = (record.accepted, record.pending, record.cut) if volume.subvolumes.keeps_snapshots else (record.cut,)
+        kept = {found.snapshot for found in needed if found is not None}
         if folder.is_dir():
             for path in folder.iterdir():
                 if path.name not in kept:
-                    btrfs.delete(path)
+                    volume.subvolumes.delete(path)
     finally:
         volume.cutting.release()
 
 
-def _cut(volume: Volume, lease: Lease, flags: int) -> Cut:
+def _cut(volume: Volume, lease: Lease, flags: int, caches: Caches) -> Cut:
     folder = volume.places.snapshots(volume.id)
     folder.mkdir(mode=0o711, exist_ok=True)
     taken_ns = time.time_ns()
     path = folder / str(taken_ns)
-    btrfs.snapshot(volume.places.live(volume.id), path)
-    made = btrfs.look(path)
-    assert made is not None
-    return Cut(path.name, taken_ns, made.created_at, lease.epoch, flags)
+
+    @contextlib.contextmanager
+    def known() -> Iterator[IsKnown | None]:
+        accepted = volume.record.accepted
+        if accepted is None or volume.is_damaged or volume.copies_all:
+            yield None
+            return
+        root = root_of(open_head(bytes.fromhex(accepted.signed), volume.id))
+        with caches.nodes(volume.record.live_uuid or "none") as nodes:
+            yield nodes.recognised(root.root)
+
+    made = volume.subvolumes.cut(volume.id, volume.places.live(volume.id), path, known)
+    if made.flags & FUZZY:
+        # What was not read at one instant is not what the app made ready.
+        flags &= ~APP_CONSISTENT
+    return Cut(path.name, taken_ns, made.generation, lease.epoch, flags | made.flags)

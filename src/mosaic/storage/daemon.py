@@ -5,7 +5,6 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mosaic.adapters import btrfs
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.storage import aside, cutting, log
@@ -111,8 +110,8 @@ class Daemon:
         # Opened before any worker asks for them.
         log.info("stores_followed", stores=len(self.followers.records()))
         self.places.make()
-        aside.empty_trash(self.places)
-        btrfs.sync(self.pool.path)
+        aside.empty_trash(self.pool.subvolumes, self.places)
+        self.pool.subvolumes.sync(self.pool.path)
         for record in self.books.volumes.items().values():
             self._recover(record)
         uuids = {volume.record.live_uuid for volume in self.volumes.values()}
@@ -142,6 +141,7 @@ class Daemon:
             record,
             books=self.books,
             places=self.places,
+            subvolumes=self.pool.subvolumes,
             changed=self.reports.changed,
             fence_confirm_seconds=self.config.fence_confirm_seconds,
         )
@@ -170,19 +170,19 @@ class Daemon:
         return carry_out(self, volume, step)
 
     def _recover(self, record: VolumeRecord) -> None:
-        places = self.places
-        live, incoming = btrfs.look(places.live(record.volume)), btrfs.look(places.incoming(record.volume))
-        disk = OnDisk(live.uuid if live else None, incoming.uuid if incoming else None, self.boot)
+        places, subvolumes = self.places, self.pool.subvolumes
+        live = subvolumes.uuid(places.live(record.volume))
+        disk = OnDisk(live, subvolumes.uuid(places.incoming(record.volume)), self.boot)
         resume = after_restart(record, disk)
         if resume.finish_rename:
             places.incoming(record.volume).rename(places.live(record.volume))
         if resume.clear_incoming:
-            aside.throw_away(places, places.incoming(record.volume))
+            aside.throw_away(subvolumes, places, places.incoming(record.volume))
         if resume.record != record:
             log.info("volume_resumed", volume=record.volume[:12], before=record.phase, now=resume.record.phase)
             self.books.volumes.put(record.volume, resume.record)
         volume = self._make(resume.record)
         if live is not None:
-            volume.seen(live.generation)
+            volume.seen(subvolumes.generation(places.live(record.volume)))
         cutting.trim(volume)
         self._start(volume)

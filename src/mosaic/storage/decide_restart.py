@@ -52,7 +52,9 @@ def _unheld(record: VolumeRecord) -> VolumeRecord:
     if record.lease is None:
         return record
     phase = record.phase if record.phase in ("failed", "set-aside") else "released"
-    return replace(record, lease=None, boot=None, phase=phase if record.live_uuid else "absent", going_back=None)
+    # What was cut and not yet replicated may not have reached the disk.
+    record = replace(record, lease=None, boot=None, cut=None, going_back=None)
+    return replace(record, phase=phase if record.live_uuid else "absent")
 
 
 def _goes_back(record: VolumeRecord, disk: OnDisk) -> bool:
@@ -70,7 +72,7 @@ def _without_data(record: VolumeRecord) -> VolumeRecord:
     """The subvolume that the ledger speaks of is gone: never call this ready (G4)."""
     return replace(
         record,
-        phase="restoring" if record.phase == "restoring" else "failed",
+        phase=record.phase if record.phase in ("restoring", "set-aside") else "failed",
         live_uuid=None,
         data_lease=None,
         accepted=None,

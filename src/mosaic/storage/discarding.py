@@ -8,7 +8,6 @@ the verb waits for a while, and answers 'not yet' until it is known.
 
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
 from mosaic.core.errors import Conflict, Refused, Unavailable
 from mosaic.core.ids import HeadHash, VolumeId
 from mosaic.storage import aside, cutting, log, restoring
@@ -93,7 +92,7 @@ def discard(daemon: Daemon, asked: Discard) -> None:
             )
         )
         cutting.trim(volume)
-        btrfs.sync(volume.places.pool)
+        volume.subvolumes.sync(volume.places.pool)
     log.info("volume_discarded", volume=volume.id[:12], replaced_by=asked.replaced_by[:12])
 
 

@@ -90,7 +90,7 @@ def mount(daemon: Daemon, name: str, mount_id: str) -> Path:
         check_ready(daemon, volume)
     # Under the lock, so that no release or fence falls between the look and the count.
     with volume.wakes:
-        check_mount(volume.id, volume.record, live_uuid=_live_uuid(volume), boot=daemon.boot)
+        check_mount(volume.id, volume.record, live_uuid=volume.live, boot=daemon.boot)
         path = _folder(daemon, docker)
         try:
             path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
@@ -196,15 +196,10 @@ def _ready_guard(daemon: Daemon, installation: InstallationId) -> Path:
 
 def _is_ready(daemon: Daemon, volume: Volume) -> bool:
     try:
-        check_mount(volume.id, volume.record, live_uuid=_live_uuid(volume), boot=daemon.boot)
+        check_mount(volume.id, volume.record, live_uuid=volume.live, boot=daemon.boot)
     except MountRefused:
         return False
     return True
-
-
-def _live_uuid(volume: Volume) -> str | None:
-    live = volume.live
-    return live.uuid if live else None
 
 
 def _folder(daemon: Daemon, docker: DockerVolume) -> Path:

@@ -13,7 +13,6 @@ import time
 
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
 from mosaic.core.epoch import parse
 from mosaic.core.errors import Fenced, MosaicError, Unavailable
 from mosaic.crypto.hashing import head_hash
@@ -58,11 +57,9 @@ def copy_conflict(volume: Volume, name: str) -> None:
         if going is None or next_step(volume.record) != CopyConflict(name):
             raise LeaseGone(volume.id)
         target = volume.places.incoming(volume.id)
-        btrfs.clone(aside.conflict(volume.places, volume.id, name), target)
-        btrfs.sync(volume.places.pool)
-        made = btrfs.look(target)
-        assert made is not None
-        volume.update(replace(volume.record, incoming=Incoming(going.wanted, "", made.uuid)))
+        made = volume.subvolumes.clone(aside.conflict(volume.places, volume.id, name), target)
+        volume.subvolumes.sync(volume.places.pool)
+        volume.update(replace(volume.record, incoming=Incoming(going.wanted, "", made)))
 
 
 def put_back(volume: Volume) -> None:
@@ -74,31 +71,29 @@ def put_back(volume: Volume) -> None:
         record, places, going, incoming = volume.record, volume.places, volume.record.going_back, volume.record.incoming
         if record.lease is None or going is None or going.saved is None or incoming is None or record.accepted is None:
             return
-        live = volume.live
-        if live is None or live.uuid != incoming.uuid:
+        if volume.live != incoming.uuid:
             if not restoring.lies_here(volume, incoming.uuid):
                 # Before anything is retired: what should take its place is gone, and is restored anew.
                 volume.update(replace(record, incoming=None))
                 return
             aside.retire(volume)
             places.incoming(volume.id).rename(places.live(volume.id))
-        btrfs.sync(places.pool)
-        live = volume.live
-        assert live is not None
-        volume.generation = live.generation
+        volume.subvolumes.sync(places.pool)
+        generation = volume.subvolumes.generation(places.live(volume.id))
+        volume.generation = generation
         went = WentBack(
             id=going.id,
             saved=going.saved,
-            uuid=live.uuid,
+            uuid=incoming.uuid,
             signed=incoming.signed or None,
-            generation=live.generation,
+            generation=generation,
             taken_ns=time.time_ns(),
         )
         volume.update(
             replace(
                 record,
                 phase="ready",
-                live_uuid=live.uuid,
+                live_uuid=incoming.uuid,
                 data_lease=record.lease,
                 accepted=replace(record.accepted, snapshot=None, generation=NO_GENERATION),
                 app_digest=going.app_digest,

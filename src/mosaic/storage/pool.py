@@ -1,13 +1,17 @@
 """Opening the pool: the btrfs that all volumes of this daemon lie on."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from mosaic.adapters import btrfs, loop
+from mosaic.adapters.process import ProgramMissing
 from mosaic.core.errors import MosaicError, Refused
+from mosaic.storage import log
 from mosaic.storage.config import StorageConfig
+from mosaic.storage.on_btrfs import OnBtrfs
+from mosaic.storage.subvolumes import Subvolumes
 from mosaic.wire.storage import Failure, PoolState
 
 _DEFAULT_IMAGE_BYTES = 8 * 1024**3
@@ -26,6 +30,15 @@ class PoolMissing(Refused):
         )
 
 
+class ScanFolderMissing(Refused):
+    """The folder that was given for plain-folder volumes is not there."""
+
+    code = "scan-folder-missing"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"there is no folder {folder}", hint=f"make it: mkdir -p {folder}")
+
+
 class PoolNearlyFull(Refused):
     """Too little of the pool is free for another snapshot. Nothing was cut."""
 
@@ -40,32 +53,26 @@ class PoolNearlyFull(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """An open pool. `image` is None for a native folder."""
+    """An open pool. `image` is None when it is a folder."""
 
     path: Path
     image: Path | None
     reserve_bytes: int | None
+    subvolumes: Subvolumes = field(default_factory=OnBtrfs)
+    kind: Literal["native", "image", "folders"] = "native"
 
-    @property
-    def kind(self) -> Literal["native", "image"]:
-        """What the pool is made of."""
-        return "native" if self.image is None else "image"
-
-    def check_room(self, *, has_stopped: bool = False) -> None:
+    def check_room(self, needed_bytes: int = 0, *, has_stopped: bool = False) -> None:
         """Raise PoolNearlyFull when another snapshot could take space that apps need.
 
         Snapshots that have stopped go on when there is half as much again, and do not come and go.
         """
-        total, free = self._space()
-        reserve = self._reserve(total)
-        if free < (reserve * 3 // 2 if has_stopped else reserve):
-            raise PoolNearlyFull(free, reserve)
+        check_room(self.path, self.reserve_bytes, needed_bytes, has_stopped=has_stopped)
 
     def state(self) -> PoolState:
         """Return its size and what is free, with the problem if there is one."""
         problem: Failure | None = None
         try:
-            total, free = self._space()
+            total, free = _space(self.path)
             self.check_room()
         except MosaicError as error:
             problem = Failure(error.code, error.message, error.hint)
@@ -79,29 +86,65 @@ class Pool:
         if self.image is not None:
             loop.close_image(self.image, self.path)
 
-    def _space(self) -> tuple[int, int]:
-        disk = os.statvfs(self.path)
-        return disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
 
-    def _reserve(self, total: int) -> int:
-        return min(_MOST_RESERVE_BYTES, total // 20) if self.reserve_bytes is None else self.reserve_bytes
+def check_room(path: Path, reserve_bytes: int | None, needed_bytes: int, *, has_stopped: bool = False) -> None:
+    """Raise PoolNearlyFull unless `needed_bytes` leave what is kept free for apps (None: 5 %, at most 1 GiB)."""
+    total, free = _space(path)
+    reserve = min(_MOST_RESERVE_BYTES, total // 20) if reserve_bytes is None else reserve_bytes
+    if free - needed_bytes < (reserve * 3 // 2 if has_stopped else reserve):
+        raise PoolNearlyFull(free, reserve + needed_bytes)
+
+
+def _space(path: Path) -> tuple[int, int]:
+    disk = os.statvfs(path)
+    return disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
 
 
 def open_pool(config: StorageConfig) -> Pool:
     """Open the pool, making or mounting the image when no folder was given. May be called after a crash.
 
+    Where this machine can have no btrfs at all, volumes lie in plain folders
+    beside; a pool that once was there is never left for another one.
+
     Raises:
         PoolMissing: the folder given is not on btrfs.
         DiskTooSmall: there is no room for the image.
-        NoBtrfsHere: the kernel cannot mount one.
+        NoBtrfsHere: the image that is there cannot be mounted.
+        FoldersImpossible: nor can plain folders be used.
     """
+    state = config.state.resolve()
+    if config.scan is not None:
+        return _folders(config, config.scan)
     if config.pool is not None:
         if not config.pool.is_dir() or not btrfs.is_btrfs(config.pool):
             raise PoolMissing(config.pool)
         return Pool(config.pool.resolve(), None, config.reserve_bytes)
-    image, folder = config.state.resolve() / "pool.img", config.state.resolve() / "pool"
-    loop.open_image(image, folder, size_bytes=config.image_bytes or _default_bytes(config.state))
-    return Pool(folder, image, config.reserve_bytes)
+    image, folder, beside = state / "pool.img", state / "pool", state / "folders"
+    if beside.is_dir() and not image.exists():
+        return _folders(config, beside)
+    was_there = image.exists()
+    try:
+        loop.open_image(image, folder, size_bytes=config.image_bytes or _default_bytes(config.state))
+    except (loop.NoBtrfsHere, ProgramMissing) as error:
+        if was_there:
+            raise
+        image.unlink(missing_ok=True)
+        log.warning("no_btrfs_here", reason=error.message, instead="volumes lie in plain folders and are scanned")
+        beside.mkdir(mode=0o711)
+        return _folders(config, beside)
+    return Pool(folder, image, config.reserve_bytes, kind="image")
+
+
+def _folders(config: StorageConfig, folder: Path) -> Pool:
+    from mosaic.storage.on_folders import OnFolders, check_folder  # imported late: few machines need it
+
+    if not folder.is_dir():
+        raise ScanFolderMissing(folder)
+    folder = folder.resolve()
+    check_folder(folder)
+    subvolumes = OnFolders(config.state / "held", lambda needed: check_room(folder, config.reserve_bytes, needed))
+    subvolumes.recover()
+    return Pool(folder, None, config.reserve_bytes, subvolumes, kind="folders")
 
 
 def _default_bytes(state: Path) -> int:

@@ -8,10 +8,11 @@ How a head is sent and what the answer means is `committing`'s; what is done
 about a store that lost something is `mend`'s.
 """
 
+import time
+
 from blake3 import blake3
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
 from mosaic.core.epoch import parse
 from mosaic.core.errors import Fenced
 from mosaic.crypto.hashing import head_hash
@@ -19,11 +20,13 @@ from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import committing
 from mosaic.storage.backing import Backing
 from mosaic.storage.caches import Caches
-from mosaic.storage.cutting import next_cut, trim
+from mosaic.storage.cutting import drop, next_cut, trim
 from mosaic.storage.differing import hints
+from mosaic.storage.engine.damage import CopyMissing, SourceChanged
 from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
 from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import Progress, RootRef
+from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.store import Store
 from mosaic.storage.pool import Pool, PoolNearlyFull
 from mosaic.storage.records import Accepted, Cut, Lease, Pending, VolumeRecord
@@ -67,8 +70,15 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
         if record.phase != "releasing" and record.cut is None:
             _check_room(volume, pool)
         _put_envelope(volume, store, backing.key)
-        cut = next_cut(volume, lease)
-        done = _upload(volume, lease, keys, backing, cut, caches)
+        cut = next_cut(volume, lease, caches)
+        try:
+            done = _upload(volume, lease, keys, backing, cut, caches)
+        except (CopyMissing, SourceChanged) as error:
+            # It is of no use any more, whoever asked for it.
+            volume.copies_all = isinstance(error, CopyMissing)
+            drop(volume, lease, cut)
+            raise
+        volume.copies_all = False
         # Again for a store that turned out to have lost what it had: it may be a new one under the old name.
         _put_envelope(volume, store, backing.key)
         if _sign(volume, lease, keys, backing, cut, done.replication.root):
@@ -103,20 +113,19 @@ def _check_room(volume: Volume, pool: Pool) -> None:
                 volume.update(replace(record, accepted=replace(record.accepted, snapshot=None)))
         trim(volume)
         # Only then does the kernel begin to take back what nobody has any more.
-        btrfs.sync(volume.places.pool)
+        volume.subvolumes.sync(volume.places.pool)
         raise
 
 
 def look_at(volume: Volume) -> int:
     """Sync, and return the live subvolume's generation. Raises NotASubvolume when it is gone."""
     # What is asked for while we look may be about data that we did not see.
-    asks = volume.asks
-    btrfs.sync(volume.places.pool)
-    live = volume.live
-    if live is None:
-        raise btrfs.NotASubvolume(volume.places.live(volume.id))
-    volume.seen(live.generation, asks=asks)
-    return live.generation
+    asks, began_seconds = volume.asks, time.thread_time()
+    volume.subvolumes.sync(volume.places.pool)
+    generation = volume.subvolumes.generation(volume.places.live(volume.id))
+    volume.seen(generation, asks=asks)
+    volume.look_seconds = time.thread_time() - began_seconds
+    return generation
 
 
 def _has_news(record: VolumeRecord, lease: Lease, generation: int) -> bool:
@@ -138,7 +147,9 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cu
     folder = volume.places.snapshots(volume.id)
     path = folder / cut.snapshot
     before = record.accepted.snapshot if record.accepted else None
-    where = hints(path, folder / before if before else None)
+    is_whole = volume.subvolumes.keeps_snapshots
+    where = hints(path, folder / before if before else None) if is_whole else None
+    staged = None if is_whole else Staged(path)
 
     def show(progress: Progress) -> None:
         with volume.still_leased(lease):
@@ -159,7 +170,7 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cu
             volume.is_damaged = bool(known.damaged())
         try:
             return replicate_and_mend(
-                path,
+                path if staged is None else staged.tree,
                 keys,
                 store,
                 previous=previous,
@@ -167,6 +178,7 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cu
                 nodes=nodes,
                 taken_ns=cut.taken_ns,
                 hints=where,
+                staged=staged,
                 on_progress=show,
             )
         finally:

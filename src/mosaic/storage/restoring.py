@@ -12,7 +12,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import HeadHash
 from mosaic.crypto.hashing import head_hash
@@ -48,7 +47,7 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
 
     with _base(volume) as base, made(volume) as fresh:
         try:
-            with caches.index(volume.id) as known, caches.nodes(fresh.uuid) as nodes:
+            with caches.index(volume.id) as known, caches.nodes(fresh) as nodes:
                 known.load(backing.store, keys)
                 restore(
                     root,
@@ -62,12 +61,12 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
                 )
         finally:
             volume.show(None)
-        btrfs.sync(volume.places.pool)
+        volume.subvolumes.sync(volume.places.pool)
         with volume.wakes:
-            if next_step(volume.record) != Fetch(wanted) or not lies_here(volume, fresh.uuid):
+            if next_step(volume.record) != Fetch(wanted) or not lies_here(volume, fresh):
                 # Given up, discarded or held otherwise while the last bytes were written.
                 raise LeaseGone(volume.id)
-            volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), fresh.uuid)))
+            volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), fresh)))
 
 
 def promote(volume: Volume) -> None:
@@ -79,18 +78,16 @@ def promote(volume: Volume) -> None:
         record, places = volume.record, volume.places
         if record.lease is None or record.incoming is None or record.incoming.head != _awaited(record):
             return
-        live = volume.live
-        if live is None or live.uuid != record.incoming.uuid:
+        if volume.live != record.incoming.uuid:
             if not lies_here(volume, record.incoming.uuid):
                 # Before anything is retired: what should take its place is gone, and is restored anew.
                 volume.update(replace(record, incoming=None))
                 return
             aside.retire(volume)
             places.incoming(volume.id).rename(places.live(volume.id))
-        btrfs.sync(places.pool)
-        live = volume.live
-        assert live is not None
-        volume.generation = live.generation
+        volume.subvolumes.sync(places.pool)
+        generation = volume.subvolumes.generation(places.live(volume.id))
+        volume.generation = generation
         restored = record.incoming
         is_own = record.lease.base is not None
         volume.update(
@@ -99,7 +96,7 @@ def promote(volume: Volume) -> None:
                 phase="ready",
                 live_uuid=restored.uuid,
                 data_lease=record.lease,
-                accepted=Accepted(restored.head, restored.signed, None, live.generation) if is_own else None,
+                accepted=Accepted(restored.head, restored.signed, None, generation) if is_own else None,
                 pending=None,
                 cut=None,
                 incoming=None,
@@ -121,34 +118,31 @@ def drop_incoming(volume: Volume) -> None:
     with volume.wakes:
         if volume.record.incoming is not None:
             volume.update(replace(volume.record, incoming=None))
-        aside.throw_away(volume.places, volume.places.incoming(volume.id))
+        aside.throw_away(volume.subvolumes, volume.places, volume.places.incoming(volume.id))
 
 
 def lies_here(volume: Volume, uuid: str) -> bool:
     """Whether this very subvolume lies in `incoming/`."""
-    found = btrfs.look(volume.places.incoming(volume.id))
-    return found is not None and found.uuid == uuid
+    return volume.subvolumes.uuid(volume.places.incoming(volume.id)) == uuid
 
 
 @contextlib.contextmanager
-def made(volume: Volume) -> Iterator[btrfs.Subvolume]:
-    """Make `incoming/`, and throw it away again if what is done with it fails: half a restore is only in the way.
+def made(volume: Volume) -> Iterator[str]:
+    """Make `incoming/` and yield its uuid; throw it away if what is done with it fails: half of it is only in the way.
 
     Raises LeaseGone when somebody else threw it away meanwhile: whatever failed then says nothing about the head.
     """
     target = volume.places.incoming(volume.id)
-    btrfs.create(target)
-    made = btrfs.look(target)
-    assert made is not None
+    uuid = volume.subvolumes.create(target)
     try:
-        yield made
+        yield uuid
     except Exception as error:
         with volume.wakes:
-            if not lies_here(volume, made.uuid):
+            if not lies_here(volume, uuid):
                 raise LeaseGone(volume.id) from error
             # A failure here would hide why the restore failed; the next one, or the next start, clears it too.
             with contextlib.suppress(MosaicError, OSError):
-                aside.throw_away(volume.places, target)
+                aside.throw_away(volume.subvolumes, volume.places, target)
         raise
 
 
@@ -170,17 +164,18 @@ def _base(volume: Volume) -> Iterator[tuple[Path, RootRef] | None]:
     try:
         yield grave, root
     finally:
-        btrfs.delete(grave)
+        volume.subvolumes.delete(grave)
 
 
 def _local_copy(volume: Volume) -> tuple[Path, RootRef] | None:
-    record, places, live = volume.record, volume.places, volume.live
+    record, places, subvolumes = volume.record, volume.places, volume.subvolumes
     if record.accepted is None:
         return None
     root = root_of(open_head(bytes.fromhex(record.accepted.signed), volume.id))
-    if record.accepted.snapshot is not None:
+    if record.accepted.snapshot is not None and subvolumes.keeps_snapshots:
         snapshot = places.snapshots(volume.id) / record.accepted.snapshot
-        return (snapshot, root) if btrfs.exists(snapshot) else None
-    if live is not None and live.uuid == record.live_uuid and is_clean(record, live.generation):
-        return places.live(volume.id), root
+        return (snapshot, root) if subvolumes.uuid(snapshot) is not None else None
+    live = places.live(volume.id)
+    if volume.live is not None and volume.live == record.live_uuid and is_clean(record, subvolumes.generation(live)):
+        return live, root
     return None

@@ -26,7 +26,7 @@ _PROC = Path("/proc")
 def mounts_in_use(daemon: Daemon, volume: VolumeId) -> int:
     """Count the engine's mounts of a volume, after forgetting those that no process has."""
     counted = daemon.mounts(volume)
-    if counted == 0 or not _sees_all_processes() or _is_mounted_anywhere(f"/live/{volume}/"):
+    if counted == 0 or not sees_all_processes() or _is_mounted_anywhere(f"/live/{volume}/"):
         return counted
     _forget_settled(daemon, volume)
     return daemon.mounts(volume)
@@ -47,7 +47,8 @@ def _forget_settled(daemon: Daemon, volume: VolumeId) -> None:
                 daemon.books.docker_volumes.put(name, replace(docker, mount_ids=kept))
 
 
-def _sees_all_processes() -> bool:
+def sees_all_processes() -> bool:
+    """Return whether this process is in the machine's own PID namespace."""
     try:
         return str((_PROC / "self" / "ns" / "pid").readlink()) == _FIRST_PID_NAMESPACE
     except OSError:

@@ -8,7 +8,6 @@ import re
 
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
 from mosaic.core.epoch import Epoch, parse
 from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
@@ -170,7 +169,7 @@ def snapshot(daemon: Daemon, asked: SnapshotNow) -> Volume:
         if asked.final:
             raise Malformed("a wish for a snapshot that is final and of a running app")
         check_held(volume, asked.epoch)
-        cut_consistent(volume, daemon.pool)
+        cut_consistent(volume, daemon.pool, daemon.caches)
     with volume.wakes:
         check_held(volume, asked.epoch)
         if asked.final and volume.record.phase != "releasing":
@@ -258,7 +257,7 @@ def _facts(daemon: Daemon, volume: Volume, origin: Origin | None) -> Facts:
     local: LocalData | None = None
     if live is not None:
         local = LocalData(
-            known=live.uuid == record.live_uuid,
+            known=live == record.live_uuid,
             accepted=record.accepted.head if record.accepted else None,
             pending=record.pending.head if record.pending else None,
             written_in=parse(record.data_lease.epoch) if record.data_lease else None,
@@ -285,15 +284,13 @@ def _keep(volume: Volume, record: VolumeRecord, lease: Lease, pending: str) -> N
 def _make_empty(volume: Volume, record: VolumeRecord, lease: Lease) -> None:
     aside.retire(volume)
     live = volume.places.live(volume.id)
-    btrfs.create(live)
-    btrfs.sync(volume.places.pool)
-    made = btrfs.look(live)
-    assert made is not None
+    made = volume.subvolumes.create(live)
+    volume.subvolumes.sync(volume.places.pool)
     volume.update(
         replace(
             record,
             phase="ready",
-            live_uuid=made.uuid,
+            live_uuid=made,
             data_lease=lease,
             accepted=None,
             pending=None,

@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mosaic.adapters import btrfs
 from mosaic.core.errors import Conflict, MosaicError, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.storage.books import Books
 from mosaic.storage.places import Places
 from mosaic.storage.records import Lease, VolumeRecord
+from mosaic.storage.subvolumes import Subvolumes
 from mosaic.wire.storage import Failure
 
 
@@ -49,11 +49,13 @@ class Volume:
         *,
         books: Books,
         places: Places,
+        subvolumes: Subvolumes,
         changed: Callable[[], None],
         fence_confirm_seconds: float,
     ) -> None:
         self.id = record.volume
         self.places = places
+        self.subvolumes = subvolumes
         self.books = books
         self.wakes = threading.Condition(threading.RLock())
         self.record = record
@@ -72,13 +74,15 @@ class Volume:
         self.doubted: set[bytes] = set()
         self.envelope_put: tuple[str, str] | None = None
         self.cut_ns: int | None = None
+        self.copies_all = False
+        self.look_seconds = 0.0
         self.cutting = threading.Lock()
         self._changed = changed
 
     @property
-    def live(self) -> btrfs.Subvolume | None:
-        """The live subvolume as it is on the disk, None when there is none."""
-        return btrfs.look(self.places.live(self.id))
+    def live(self) -> str | None:
+        """The uuid of the live subvolume that is on the disk, None when there is none."""
+        return self.subvolumes.uuid(self.places.live(self.id))
 
     def update(self, record: VolumeRecord) -> None:
         """Make `record` the volume's, durably, and wake whoever waits."""

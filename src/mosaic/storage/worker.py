@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from mosaic.adapters import btrfs
 from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
-from mosaic.core.pace import pause_seconds
+from mosaic.core.pace import pause_after_look_seconds, pause_seconds
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
 from mosaic.storage import adopting, descent, going_back, log, memory, replication, restoring, scrubbing
 from mosaic.storage.backing import Backings
@@ -168,7 +168,8 @@ class Worker:
                     log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
                 else:
                     scrubbing.scrub_a_little(volume, self._keys(), backing.store, self._caches, self._scrub)
-                return pause_seconds(self._interval_seconds, time.monotonic() - began)
+                rest = pause_seconds(self._interval_seconds, time.monotonic() - began)
+                return max(rest, pause_after_look_seconds(volume.look_seconds))
             case Save() | CopyConflict() | PutBack() | Attest():
                 self._go_back(step)
                 return 0.0

@@ -295,10 +295,10 @@ class VolumeState(msgspec.Struct, frozen=True):
 
 
 class PoolState(msgspec.Struct, frozen=True):
-    """The file system that volumes lie on."""
+    """The file system that volumes lie on. `folders`: without snapshots of its own, so what changed is copied."""
 
     path: str
-    kind: Literal["native", "image"]
+    kind: Literal["native", "image", "folders"]
     total_bytes: int
     free_bytes: int
     problem: Failure | None = None

@@ -25,13 +25,22 @@ def storage() -> None:
 @_state
 @click.option("--driver", default="mosaic", show_default=True, help="The volume driver's name on this engine.")
 @click.option("--pool", type=_FOLDER, help="A folder on btrfs; an image of its own if not given.")
+@click.option("--scan", type=_FOLDER, help="A folder on any file system: no btrfs, changed files are copied instead.")
 @click.option("--pool-gigabytes", type=click.IntRange(min=1), help="How large to make the image.")
 @click.option("--install", "installs", is_flag=True, help="Write a systemd unit, so that it runs from every boot on.")
 @click.option("--uninstall", "uninstalls", is_flag=True, help="Stop it and remove the unit; the data stays.")
 def serve(
-    state: Path | None, driver: str, pool: Path | None, pool_gigabytes: int | None, installs: bool, uninstalls: bool
+    state: Path | None,
+    driver: str,
+    pool: Path | None,
+    scan: Path | None,
+    pool_gigabytes: int | None,
+    installs: bool,
+    uninstalls: bool,
 ) -> None:
     """Run the storage daemon until it is stopped."""
+    if scan is not None and (pool is not None or pool_gigabytes is not None):
+        raise click.UsageError("--scan stands alone: a folder is scanned, or it is a pool on btrfs")
     if installs and uninstalls:
         raise click.UsageError("--install and --uninstall exclude each other")
     if installs or uninstalls:
@@ -40,7 +49,7 @@ def serve(
         if uninstalls:
             click.echo("The unit is removed; the data stays." if storage_alone.take_away() else "There was no unit.")
             return
-        pool_words = ("--pool", str(pool.absolute())) if pool else ()
+        pool_words = ("--pool", str(pool.absolute())) if pool else ("--scan", str(scan.absolute())) if scan else ()
         size_words = ("--pool-gigabytes", str(pool_gigabytes)) if pool_gigabytes else ()
         unit, started = storage_alone.add(
             ("--state", str(_folder(state)), "--driver", driver, *pool_words, *size_words)
@@ -56,7 +65,7 @@ def serve(
     folder = _folder(state)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     image_bytes = None if pool_gigabytes is None else pool_gigabytes * 1024**3
-    run(StorageConfig(state=folder, driver=driver, pool=pool, image_bytes=image_bytes))
+    run(StorageConfig(state=folder, driver=driver, pool=pool, scan=scan, image_bytes=image_bytes))
 
 
 @storage.command()

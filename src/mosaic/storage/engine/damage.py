@@ -53,3 +53,14 @@ class SourceChanged(Conflict):
         super().__init__(
             f"{path} changed while it was read", hint="replicate a read-only snapshot, not the live folder"
         )
+
+
+class CopyMissing(Conflict):
+    """A snapshot made of copies lacks a file that is needed."""
+
+    code = "copy-missing"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"the snapshot has no copy of {path}", hint="nothing to do: the next snapshot copies every file anew"
+        )

@@ -20,6 +20,7 @@ from mosaic.storage.engine.mended import mark_mended
 from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.replicate import replicate
 from mosaic.storage.engine.roots import OnProgress, Replication, RootRef, ignore_progress
+from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.store import Store
 
 
@@ -42,6 +43,7 @@ def replicate_and_mend(
     taken_ns: int,
     hints: Hints | None = None,
     condemning: Condemning = NOTHING,
+    staged: Staged | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Mending:
     """Do what `replicate` does, and write everything anew when the store was found damaged.
@@ -64,6 +66,7 @@ def replicate_and_mend(
                 taken_ns=taken_ns,
                 hints=hints,
                 condemning=condemning,
+                staged=staged,
                 on_progress=on_progress,
             )
             return Mending(done, ())
@@ -83,6 +86,7 @@ def replicate_and_mend(
         taken_ns=taken_ns,
         hints=hints,
         condemning=condemning,
+        staged=staged,
         on_progress=on_progress,
     )
     return Mending(done, damaged)

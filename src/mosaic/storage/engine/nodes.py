@@ -8,7 +8,7 @@ without it, files are matched by their paths and read again.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,22 @@ class NodeMap:
         self._rows.execute("DELETE FROM nodes")
         self._rows.execute("DELETE FROM state")
         return False
+
+    def recognised(self, root: bytes) -> Callable[[os.stat_result], bool] | None:
+        """Return what tells whether a file is as it is remembered of `root`; None when another state is remembered.
+
+        Only reads, so that it may be called while another one who opened the file writes.
+        """
+        row: tuple[bytes, int] | None = self._rows.execute("SELECT root, taken_ns FROM state").fetchone()
+        if row is None or row[0] != root:
+            return None
+        self._trusted_before_ns = row[1] - CLOCK_STEP_NS
+
+        def is_known(now: os.stat_result) -> bool:
+            was = self.find(now.st_ino)
+            return was is not None and self.unchanged(was, now)
+
+        return is_known
 
     @property
     def source(self) -> str:

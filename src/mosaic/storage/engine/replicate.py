@@ -40,6 +40,7 @@ from mosaic.storage.engine.records import (
 from mosaic.storage.engine.roots import OnProgress, Progress, Replication, RootRef, Skipped, ignore_progress
 from mosaic.storage.engine.scan import Seen, describe, read_special, reading
 from mosaic.storage.engine.stage import Stage
+from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.store import Store
 from mosaic.storage.engine.tree import Tree
 from mosaic.storage.engine.upload import Uploader
@@ -56,6 +57,7 @@ def replicate(
     taken_ns: int,
     hints: Hints | None = None,
     condemning: Condemning = NOTHING,
+    staged: Staged | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Replication:
     """Upload the snapshot; every object is durable in the store when this returns.
@@ -70,7 +72,8 @@ def replicate(
     `hints` say where the snapshot differs from the one that `nodes` remembers:
     then only there is looked. Hints that do not fit are not used. `condemning`
     is what the new state says of packs beyond what the previous one says;
-    `known` must not count them already.
+    `known` must not count them already. `staged` tells of a snapshot that was
+    made by copying, whose copies are `snapshot`.
 
     Nothing changed: nothing is sent and `previous` is returned. May be killed
     at any point and called again; packs that were finished are used again.
@@ -82,6 +85,7 @@ def replicate(
         StoreFull: the store refuses more.
         SourceDamaged: a file of the snapshot could not be read.
         SourceChanged: the snapshot changed while it was read.
+        CopyMissing: `staged` lacks a file that is not as it is remembered.
         Corrupt: the previous state is damaged in the store; pass None to write everything anew.
     """
     with (
@@ -94,7 +98,7 @@ def replicate(
             with reading(()):
                 top_fd = open_root(snapshot)
             try:
-                run = _look(top_fd, prior, previous, nodes, stage, uploader, hints, on_progress)
+                run = _look(top_fd, prior, previous, nodes, stage, uploader, hints, staged, on_progress)
             finally:
                 os.close(top_fd)
             condemns = stage_condemned(stage, prior, known, condemning)
@@ -123,6 +127,7 @@ def _look(
     stage: Stage,
     uploader: Uploader,
     hints: Hints | None,
+    staged: Staged | None,
     on_progress: OnProgress,
 ) -> "_Run":
     """Stage all that changed, by the hints if they can be used."""
@@ -137,7 +142,9 @@ def _look(
             stage.clear()
             nodes.begin(previous.root if previous else None)
     run = _Run(prior, nodes, stage, uploader, remembered=remembered, on_progress=on_progress)
-    if remembered:
+    if staged is not None:
+        run.walk_staged(top_fd, staged)
+    elif remembered:
         run.walk(top_fd)
     else:
         run.walk_reading_ahead(top_fd)
@@ -173,9 +180,9 @@ class _Run:
         self.content_bytes = 0
         self.skipped: list[Skipped] = []
 
-    def walk(self, top_fd: int) -> None:
+    def walk(self, top_fd: int, top: Seen | None = None) -> None:
         """Look at every file beneath `top_fd` and stage what changed."""
-        top = Seen(b"", os.fstat(top_fd), NodeType.DIRECTORY)
+        top = top or Seen(b"", os.fstat(top_fd), NodeType.DIRECTORY)
         changed = self._visit_directory(top_fd, top, ROOT_NODE, ())
         left: list[tuple[int, Components, bool]] = [(ROOT_NODE, (), changed)]
         while left:
@@ -203,6 +210,11 @@ class _Run:
         with ReadAhead(self._uploader.identify) as ahead:
             self._directory = ahead.directory
             self.walk(top_fd)
+
+    def walk_staged(self, top_fd: int, staged: Staged) -> None:
+        """`walk` by a list of what the files were."""
+        self._directory = staged.directory
+        self.walk(top_fd, staged.top())
 
     def walk_where(self, top_fd: int, prior: Tree, changes: Spot) -> None:
         """Look only where the changes say. Raises HintsUnusable."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mosaic.storage.engine.attributes import read_xattrs, unfollowed
 from mosaic.storage.engine.beneath import Components
-from mosaic.storage.engine.damage import SourceChanged, SourceDamaged
+from mosaic.storage.engine.damage import CopyMissing, SourceChanged, SourceDamaged
 from mosaic.storage.engine.records import Node, NodeType, Xattrs
 from mosaic.storage.engine.roots import Skipped, shown
 
@@ -25,11 +25,12 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One name of a directory, as `lstat` saw it."""
+    """One name of a directory, as `lstat` saw it. `copied`: what is read is a copy, with an inode of its own."""
 
     name: bytes
     stat: os.stat_result
     type: NodeType
+    copied: bool = False
 
 
 def list_directory(fd: int, path: Components, *, device: int) -> Iterator[Seen | Skipped]:
@@ -51,13 +52,20 @@ def look(fd: int, path: Components, name: bytes, *, device: int) -> Seen | Skipp
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)
     except SourceChanged:
         return None
+    return judge(inner, name, status, device=device)
+
+
+def judge(
+    path: Components, name: bytes, status: os.stat_result, *, device: int, copied: bool = False
+) -> Seen | Skipped:
+    """Return what a name is that `lstat` said this of, or why it is not stored."""
     type_ = _TYPES.get(stat.S_IFMT(status.st_mode))
     if type_ is None:
         kind = "a socket" if stat.S_ISSOCK(status.st_mode) else "a device node"
-        return Skipped(shown(b"/".join(inner)), f"it is {kind}")
+        return Skipped(shown(b"/".join(path)), f"it is {kind}")
     if status.st_dev != device:
-        return Skipped(shown(b"/".join(inner)), "it is on another file system")
-    return Seen(name, status, type_)
+        return Skipped(shown(b"/".join(path)), "it is on another file system")
+    return Seen(name, status, type_, copied)
 
 
 def describe(seen: Seen, *, xattrs: Xattrs, tail: bytes) -> Node:
@@ -92,14 +100,20 @@ def read_special(dir_fd: int, seen: Seen, path: Components) -> Node:
 def open_file(dir_fd: int, seen: Seen, path: Components) -> Iterator[int]:
     """Have a regular file open for reading, and know at the end that it did not change meanwhile."""
     with reading(path):
-        fd = os.open(seen.name, _OPEN, dir_fd=dir_fd)
+        try:
+            fd = os.open(seen.name, _OPEN, dir_fd=dir_fd)
+        except FileNotFoundError:
+            if seen.copied:
+                raise CopyMissing(shown(b"/".join(path))) from None
+            raise
     try:
         yield fd
         after = os.fstat(fd)
     finally:
         os.close(fd)
-    now = (after.st_ino, after.st_size, after.st_mtime_ns)
-    if now != (seen.stat.st_ino, seen.stat.st_size, seen.stat.st_mtime_ns):
+    now = (after.st_size, after.st_mtime_ns)
+    is_same = seen.copied or after.st_ino == seen.stat.st_ino
+    if not is_same or now != (seen.stat.st_size, seen.stat.st_mtime_ns):
         raise SourceChanged(shown(b"/".join(path)))
 
 

@@ -8,7 +8,6 @@ import time
 
 from msgspec.structs import replace
 
-from mosaic.adapters import btrfs
 from mosaic.core.errors import Conflict, NotFound
 from mosaic.storage import aside, cutting, log, restoring
 from mosaic.storage.daemon import Daemon
@@ -116,13 +115,13 @@ def purge(volume: Volume) -> None:
         if record.hiveless is None or record.hiveless.removed_ns is None:
             return
         # The disk first: what is moved away before a kill is deleted at the next start.
-        aside.throw_away(volume.places, volume.places.live(volume.id))
+        aside.throw_away(volume.subvolumes, volume.places, volume.places.live(volume.id))
         volume.update(
             replace(record, phase="absent", live_uuid=None, data_lease=None, accepted=None, pending=None, fenced=None)
         )
         restoring.drop_incoming(volume)
         cutting.trim(volume)
-        btrfs.sync(volume.places.pool)
+        volume.subvolumes.sync(volume.places.pool)
     log.info("volume_purged", volume=volume.id[:12])
 
 
