@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 import shutil
 import sqlite3
 import subprocess
@@ -18,11 +19,16 @@ from mosaic.adapters.blobs import FolderStore
 from mosaic.adapters.sql import roll_calls, settings
 from mosaic.adapters.sql.engine import open_sqlite
 from mosaic.adapters.sqlite_copy import copy_database
+from mosaic.cli.hive_backup import history, pruning
 from mosaic.cli.hive_backup.copying import back_up
 from mosaic.cli.hive_backup.kit import Kit, write_kit
 from mosaic.cli.hive_backup.recovering import recover
 from mosaic.crypto import backup_code
 from mosaic.crypto.secret import Secret
+from mosaic.crypto.volume_keys import volume_keys
+from mosaic.storage.engine.heads import open_head, root_of
+from mosaic.storage.engine.index import ChunkIndex
+from mosaic.storage.engine.verify import verify
 from support import s3_servers
 from support.kill_points import Killed, KillPoints
 from support.migrated import write_migrated
@@ -324,3 +330,29 @@ def test_copies_can_lie_in_a_bucket_and_its_key_is_in_no_url(mosaic: Mosaic, sta
         words = ["hive", "recover", "--from", url, "--s3-key-file", str(key), "--kit", str(kit_of(state))]
         assert mosaic(*words, "--state", str(tmp_path / "new")).code == 0
     assert said(tmp_path / "new") == SECRET
+
+
+@pytest.mark.long
+def test_a_place_does_not_grow_for_ever_and_always_has_what_its_copies_need(
+    state: Path, nas: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "MOST_COPIES", 3)
+    before, sizes = secrets.token_bytes(100_000), []
+    copy_to(state, nas)
+    for number in range(11):
+        say(state, f"number {number}")
+        # Now and then something is as it was long ago, and what is stored of that goes soon.
+        (state / "bundles" / "again").write_bytes(before if number in (3, 5, 6, 10) else secrets.token_bytes(100))
+        back_up(state)
+        sizes.append(len(objects(nas)))
+        store = FolderStore(next(nas.iterdir()))
+        keys = volume_keys(seed_of(state).reveal())
+        with contextlib.closing(ChunkIndex()) as known:
+            known.load(store, keys)
+            heads = list(history.newest_first(store, keys.volume, most=100))
+            for head in heads:
+                assert not verify(root_of(open_head(head, keys.volume)), keys, store, known=known).damaged
+        assert len(heads) >= min(number + 1, 2)
+    assert max(sizes[7:]) <= max(sizes[:7]) + 2
+    recover(tmp_path / "new", Destination(str(nas)), seed_of(state))
+    assert said(tmp_path / "new") == "number 10"

@@ -1,6 +1,7 @@
 """The lease's transitions one by one; all of them together are in models/test_lease_machine."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -186,6 +187,15 @@ def test_a_chain_that_contradicts_the_hive_is_not_adopted() -> None:
     assert adopted.lease.newest == mine.newest
     assert adopted.claimant == "den"
     assert adopt(mine, [report("a", E1, is_held=True), report("b", E1, is_held=True)], term=2).claimant is None
+
+
+def test_a_chain_that_begins_above_the_hives_newest_head_is_adopted_unless_its_epoch_is_older() -> None:
+    mine = suspend(replicated())
+    above = report("attic", E2, head(5, E2, "h4"), head(6, E2, "h5"), is_held=True)
+    assert adopt(mine, [above], term=7).lease.newest[DATA] == AcceptedHead(HeadHash("h6"), 6, E2)
+    later = replace(mine, newest={DATA: AcceptedHead(HeadHash("h2"), 2, E2)}, epoch=E2)
+    older = report("attic", E1, head(5, E1, "h4"), head(6, E1, "h5"))
+    assert adopt(later, [older], term=7).lease.newest == later.newest
 
 
 @pytest.mark.parametrize("read", ["", "1", "1.", ".1", "1.x", "-1.1", "1.2.3"])

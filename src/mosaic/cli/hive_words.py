@@ -34,26 +34,24 @@ def copy_words(state: HiveState, now_ns: int) -> str:
 
 
 def require_safe(state: HiveState, now_ns: int) -> str:
-    """Return how the copy is when all is well. Raises HiveUnsafe with what to do."""
+    """Return how the copy is, with what would be better; one that nobody set up is said, and no failure.
+
+    Raises:
+        HiveUnsafe: it was set up and does not work, or the Hive waits for Devices.
+    """
     said, copy = copy_words(state, now_ns), state.backup
     if state.recovering:
-        raise HiveUnsafe("; ".join(state_words(state, now_ns)[1:2]), hint=state_words(state, now_ns)[2])
+        _, waits, remedy = state_words(state, now_ns)
+        raise HiveUnsafe(waits.removesuffix("."), hint=remedy)
     if not state.backed_up:
-        raise HiveUnsafe(
-            "the Hive's own database is copied nowhere, and dies with its machine",
-            hint="on the Hive's machine: `mosaic hive backup set FOLDER`, best of another machine; then print the "
-            "kit: `mosaic recovery-kit`",
-        )
+        return "none is made, so it dies with its machine; there: `mosaic hive backup set PLACE`"
     if copy is not None and copy.code:
-        raise HiveUnsafe(f"the Hive's own copy: {said}", hint=copy.hint)
-    if copy is not None and copy.same_machine:
-        raise HiveUnsafe(
-            f"the Hive's own copy: {said}",
-            hint="it dies with that machine; choose a place on another: `mosaic hive backup set PLACE`",
-        )
+        raise HiveUnsafe(said, hint=copy.hint)
     late = state.unsaved_since_ns is not None and now_ns - state.unsaved_since_ns > LATE_SECONDS * 10**9
     if late or copy is None or copy.instant_ns is None:
-        raise HiveUnsafe(f"the Hive's own copy: {said}, and there are changes since", hint="look at the Hive's log")
+        raise HiveUnsafe(f"{said}, and there are changes that it lacks", hint="look at the Hive's log")
+    if copy.same_machine:
+        return f"{said}, with which it dies; choose another: `mosaic hive backup set PLACE`"
     return said
 
 

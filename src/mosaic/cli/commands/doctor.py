@@ -51,6 +51,7 @@ def doctor(out: Output, state: Path | None) -> None:
         ("disk space", lambda: _room(layout)),
         ("storage daemon", lambda: _storage(layout)),
         ("Hive", _hive),
+        ("Hive's own copy", _copy),
         ("Devices", _devices),
     ]
     checks = [_checked(name, look) for name, look in looks]
@@ -121,6 +122,16 @@ def _hive() -> str:
     with connected() as hive:
         account = hive.get("/api/account", Account)
         return f"{account.name} at {hive.url}"
+
+
+def _copy() -> str:
+    import time
+
+    from mosaic.cli.hive_words import require_safe
+    from mosaic.wire.hive_backup import HiveState
+
+    with connected() as hive:
+        return require_safe(hive.get("/api/hive/state", HiveState), time.time_ns())
 
 
 def _devices() -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mosaic.adapters.backup_files import BackupFiles, Destination
-from mosaic.cli.hive_backup import history
+from mosaic.cli.hive_backup import history, pruning
 from mosaic.cli.hive_backup.places import Place, opened
 from mosaic.cli.hive_backup.stage import DATABASE, gather
 from mosaic.core.consistency import APP_CONSISTENT
@@ -26,7 +26,9 @@ from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_he
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mend import note_mended, replicate_and_mend
 from mosaic.storage.engine.nodes import NodeMap
+from mosaic.storage.engine.replicate import replicate
 from mosaic.storage.engine.roots import RootRef
+from mosaic.storage.engine.verify import verify
 from mosaic.wire.head import Head
 from mosaic.wire.hive_backup import BackupStatus
 
@@ -87,7 +89,12 @@ def _copied(files: BackupFiles, destination: Destination, tried_ns: int) -> Back
     gather(files.state, stage)
     newest = history.newest(place.store, keys.volume)
     previous = root_of(open_head(newest, keys.volume)) if newest else None
-    root, sent = _sent(files.folder, stage, keys, place, previous, taken_ns)
+    there = pruning.listed(place.store)
+    is_whole = previous is not None and pruning.is_due(files.folder, there)
+    if is_whole:
+        root, sent = _sent_whole(stage, keys, place, taken_ns)
+    else:
+        root, sent = _sent(files.folder, stage, keys, place, previous, taken_ns)
     if newest is not None and root == previous:
         head = open_head(newest, keys.volume)
         return BackupStatus(destination.url, place.same_machine, taken_ns, tried_ns, head.seq, sent)
@@ -106,6 +113,8 @@ def _copied(files: BackupFiles, destination: Destination, tried_ns: int) -> Back
         flags=APP_CONSISTENT,
     )
     mirror_head(place.store, sign_head(head, keys.seed))
+    if is_whole and _is_readable(root, keys, place):
+        pruning.prune(files.folder, place.store, there, sent)
     return BackupStatus(destination.url, place.same_machine, taken_ns, tried_ns, head.seq, sent)
 
 
@@ -113,16 +122,35 @@ def _sent(
     folder: Path, stage: Path, keys: VolumeKeys, place: Place, previous: RootRef | None, taken_ns: int
 ) -> tuple[RootRef, int]:
     known, nodes = ChunkIndex(folder / "index"), NodeMap(folder / "nodes")
+    store = pruning.Lasting(folder, place.store)
     try:
-        known.load(place.store, keys)
-        done = replicate_and_mend(
-            stage, keys, place.store, previous=previous, known=known, nodes=nodes, taken_ns=taken_ns
-        )
+        known.load(store, keys)
+        done = replicate_and_mend(stage, keys, store, previous=previous, known=known, nodes=nodes, taken_ns=taken_ns)
         note_mended(place.store, known, done.replaced)
     finally:
         known.close()
         nodes.close()
     return done.replication.root, done.replication.uploaded_bytes
+
+
+def _sent_whole(stage: Path, keys: VolumeKeys, place: Place, taken_ns: int) -> tuple[RootRef, int]:
+    """Send everything, so that the copy needs nothing that was there before."""
+    known, nodes = ChunkIndex(), NodeMap()
+    try:
+        done = replicate(stage, keys, place.store, previous=None, known=known, nodes=nodes, taken_ns=taken_ns)
+    finally:
+        known.close()
+        nodes.close()
+    return done.root, done.uploaded_bytes
+
+
+def _is_readable(root: RootRef, keys: VolumeKeys, place: Place) -> bool:
+    known = ChunkIndex()
+    try:
+        known.load(place.store, keys)
+        return not verify(root, keys, place.store, known=known).damaged
+    finally:
+        known.close()
 
 
 def _epoch(database: Path) -> Epoch:

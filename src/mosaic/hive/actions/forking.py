@@ -14,7 +14,7 @@ from mosaic.adapters.sql.origins import Origin
 from mosaic.core import lease, placement
 from mosaic.core.ids import AccountId, AppDigest, HeadHash, InstallationId
 from mosaic.crypto.tokens import new_id
-from mosaic.hive import names
+from mosaic.hive import names, roll_call
 from mosaic.hive.actions.going_back import AppDiffers, head_of
 from mosaic.hive.actions.installations import InstallationNameTaken
 from mosaic.hive.actions.policy import require_signed
@@ -47,6 +47,7 @@ async def fork(hive: Hive, who: AccountId, installation: str, wish: api.Fork) ->
     seen = sight.take(hive)
 
     def change(tx: Tx) -> api.Installation:
+        roll_call.require_none(tx)
         before = source.installation
         device = find_device(tx, who, wish.device or placement_of(tx, before.id).home)
         require_ready(device, seen)
