@@ -42,6 +42,21 @@ def test_without_btrfs_volumes_lie_in_plain_folders_and_it_is_said(
     assert [path.read_text() for path in pool.path.rglob("page")] == ["one"]
 
 
+def test_a_kernel_without_btrfs_keeps_no_loop_device_and_no_image(
+    config: StorageConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "mount").write_text("#!/bin/sh\necho unknown filesystem type >&2\nexit 32\n")
+    (programs / "mount").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    assert open_pool(config).kind == "folders"
+    assert not (config.state / "pool.img").exists()
+    backing = [path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+    assert not [line for line in backing if str(config.state) in line]
+
+
 def test_plain_folders_stay_chosen_when_the_machine_has_btrfs_later(
     config: StorageConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

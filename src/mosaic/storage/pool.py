@@ -1,5 +1,6 @@
 """Opening the pool: the btrfs that all volumes of this daemon lie on."""
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +129,9 @@ def open_pool(config: StorageConfig) -> Pool:
     except (loop.NoBtrfsHere, ProgramMissing) as error:
         if was_there:
             raise
+        # A loop device would keep all of the image's room for ever. Without its tool there is none.
+        with contextlib.suppress(ProgramMissing):
+            loop.close_image(image, folder)
         image.unlink(missing_ok=True)
         log.warning("no_btrfs_here", reason=error.message, instead="volumes lie in plain folders and are scanned")
         beside.mkdir(mode=0o711)
