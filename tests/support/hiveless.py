@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mosaic.core.ids import VolumeId
+from mosaic.storage.replication import look_at
 from mosaic.storage.serve import serving
+from mosaic.storage.volume import is_clean
 from mosaic.wire.hiveless import HivelessVolume
 from support.storage_daemon import TestDaemon, place
 from support.waiting import eventually
@@ -71,9 +73,9 @@ class Machine:
     def save(self, name: str = "notes", *, seconds: float = 20.0) -> None:
         """Wait until all that is there is in the store."""
         volume = self.daemon.inside_volume(self.volume(name).public_key)
-        with volume.wakes:
-            volume.generation = None
         volume.wake()
+        # What is on the disk now is asked, not what the worker saw last.
+        eventually(lambda: is_clean(volume.record, look_at(volume)), seconds=seconds, seen=lambda: self.volume(name))
         eventually(lambda: self._is_saved(name), seconds=seconds, seen=lambda: self.volume(name))
 
     def wait_for(self, state: str, name: str = "notes", *, seconds: float = 20.0) -> None:

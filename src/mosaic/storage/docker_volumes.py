@@ -57,6 +57,9 @@ def create(daemon: Daemon, name: str, options: Mapping[str, str]) -> None:
 
     Of a Device's volumes nothing is made on the disk before a mount.
     """
+    if not options and _without_hive(daemon, name) is not None:
+        # An engine that has forgotten the options: the volume is there.
+        return
     wanted = _parse(name, options)
     if wanted is None:
         # Loaded when there is such a volume: a Device's daemon pays nothing for it.

@@ -1,5 +1,6 @@
 """`docker volume rm` of a volume without a Hive: away from the engine, and back for 30 days."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,3 +98,28 @@ def test_after_thirty_days_the_local_copy_goes_also_over_a_restart(
             assert not btrfs.exists(btrfs_path / "here" / "live" / made.public_key)
         with started(daemon) as here:
             assert here.daemon.client.hiveless().volumes == []
+
+
+def test_a_volume_that_was_replicated_elsewhere_goes_on_in_another_store_only_with_its_history(
+    here: Machine, store: Path
+) -> None:
+    made = here.made(store=store)
+    here.write("hello")
+    here.save()
+    here.remove()
+    other = store.with_name("other-nas")
+    other.mkdir()
+    said = here.create(store=other, key_file=made.key_file)
+    assert f"was replicated to {store}" in said
+    shutil.copytree(store / made.public_key, other / made.public_key)
+    here.made(store=other, key_file=made.key_file)
+    assert here.read() == "hello"
+    here.write("in the other store")
+    here.save()
+    assert len(list((other / made.public_key).glob("s-*"))) > len(list((store / made.public_key).glob("s-*")))
+
+
+def test_an_engine_that_forgot_the_options_finds_the_volume(here: Machine, store: Path) -> None:
+    here.made(store=store)
+    assert here.create() == ""
+    assert "belong to an app or have a store" in here.create("other")

@@ -61,6 +61,18 @@ class NothingToTakeOver(Refused):
         )
 
 
+class OtherStore(Refused):
+    """What is here was replicated to another store, and this one knows nothing of it."""
+
+    code = "volume-of-another-store"
+
+    def __init__(self, volume: VolumeId, before: str, now: str) -> None:
+        super().__init__(
+            f"the data of this key that is here was replicated to {before}, and {now} has nothing of it",
+            hint=f"copy the folder {volume} from the one to the other first, or name the store that it was in",
+        )
+
+
 class AlreadyHere(Conflict):
     """A volume with this key is here under another name."""
 
@@ -85,6 +97,7 @@ def create(daemon: Daemon, name: str, options: Mapping[str, str]) -> None:
     newest = _newest(daemon, place, volume_id(seed)) if seed else None
     if newest is None and wanted.take_over:
         raise NothingToTakeOver(write_address(wanted.store))
+    _check_same_history(daemon, wanted, seed, newest)
     is_foreign = newest is not None and newest.device != daemon.books.writer()
     if newest is not None and is_foreign and not wanted.take_over:
         raise HasData(name, newest)
@@ -124,6 +137,13 @@ def _is_there(daemon: Daemon, name: str, wanted: Wanted) -> bool:
 def _newest(daemon: Daemon, place: StorePlace, volume: VolumeId) -> wire.Head | None:
     found = SlotLog(daemon.stores.open(place, volume), volume).newest()
     return open_head(found[1], volume) if found is not None else None
+
+
+def _check_same_history(daemon: Daemon, wanted: Wanted, seed: bytes | None, newest: wire.Head | None) -> None:
+    volume = daemon.volumes.get(volume_id(seed)) if seed is not None else None
+    record = volume.record if volume is not None else None
+    if record is not None and record.accepted is not None and record.hiveless is not None and newest is None:
+        raise OtherStore(record.volume, record.hiveless.store, write_address(wanted.store))
 
 
 def _keys(
