@@ -178,6 +178,21 @@ def test_a_bucket_with_conditional_writes_is_known_to_have_them(hive: FakeHive, 
         here.unmount()
 
 
+def test_nothing_changed_asks_nothing_of_any_store(hive: FakeHive, here: TestDaemon, tmp_path: Path) -> None:
+    begin(here, hive)
+    store = add_folder(here, tmp_path / "nas")
+    wait_until_followed(here, "nas")
+    # Whatever asked the folder anything would find it gone, and say so.
+    (tmp_path / "nas").rename(tmp_path / "unplugged")
+    with hive.lock:
+        asked = len(hive.requests)
+    for _ in range(5):
+        here.wait_until_clean()
+    assert replica(here, "nas").problem is None and replica(here, "nas").state == "replicated"
+    assert len(hive.requests) == asked and not store.exists()
+    here.unmount()
+
+
 def test_a_restore_takes_what_the_hive_lost_from_a_store_that_follows(
     btrfs_path: Path, hive: FakeHive, tmp_path: Path
 ) -> None:

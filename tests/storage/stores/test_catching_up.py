@@ -125,7 +125,8 @@ def test_a_damaged_pack_that_newer_heads_do_without_holds_nothing_up(first: Memo
 
 def test_a_damaged_older_head_holds_nothing_up(first: MemoryStore) -> None:
     oldest = min(name for name in first.objects if name.startswith("h-"))
-    first.objects[oldest] = first.objects[oldest][:-1] + b"\0"
+    signed = first.objects[oldest]
+    first.objects[oldest] = signed[:-1] + bytes([signed[-1] ^ 1])
     follower = MemoryStore()
     bring(first, follower)
     assert set(first.objects) - set(follower.objects) == {oldest}
