@@ -63,6 +63,42 @@ def test_a_store_on_this_machine_is_not_called_a_replica(world: World) -> None:
     assert "on this machine only" in world.mosaic("show", "notes").stdout
 
 
+def test_what_docker_itself_deletes_costs_a_running_and_a_stopped_app_nothing(world: World) -> None:
+    """G3 against people who tidy up: each of Docker's own ways to delete volumes, while the app runs and while not."""
+    before = read_notes(world.address("notes"))
+    volumes = docker("volume", "ls", "--quiet", "--filter", f"driver={world.driver}")
+    project = f"mosaic-{world.device_id('home')[:8]}-{world.installation('notes')['installation']}"
+    ours = ("ps", "--quiet", "--filter", f"label=com.docker.compose.project={project}")
+    assert volumes
+    assert docker(*ours)
+    for is_running in (True, False):
+        if not is_running:
+            world.ok("stop", "notes")
+        said = ""
+        for words in _deletions(project, volumes):
+            said += subprocess.run(["docker", *words], capture_output=True, text=True, timeout=180).stderr
+        assert "mosaic uninstall" in said
+        assert docker("volume", "ls", "--quiet", "--filter", f"driver={world.driver}") == volumes
+        world.ok("start", "notes")
+        eventually(lambda: answers(f"{world.address('notes')}/healthz"), "notes runs again", seconds=120)
+        assert read_notes(world.address("notes")) == before
+
+
+def _deletions(project: str, volumes: list[str]) -> list[list[str]]:
+    """Return what a person may type. Prunes are told to look at this app alone: others use this engine as well."""
+    only = ["--filter", f"label=com.docker.compose.project={project}"]
+    return [
+        ["volume", "rm", "--force", *volumes],
+        ["volume", "prune", "--force", *only],
+        ["volume", "prune", "--all", "--force", *only],
+        ["compose", "--project-name", project, "down", "--volumes", "--timeout", "20"],
+        ["volume", "rm", *volumes],
+        ["volume", "prune", "--force", *only],
+        ["volume", "prune", "--all", "--force", *only],
+        ["system", "prune", "--volumes", "--force", *only],
+    ]
+
+
 def test_a_move_takes_the_data_along(attic: World) -> None:
     before = read_notes(attic.address("notes"))
     attic.ok("move", "notes", "--to", "attic")
