@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mosaic.core.collecting import GRACE_SECONDS, Condemned, Limits, PackUse, Waiting, condemn, due
 
 DAY_NS = 24 * 3600 * 10**9
-LIMITS = Limits(settled_seconds=100, rewrite_bytes=1000, small_bytes=50, merged=3)
+LIMITS = Limits(settled_seconds=100, rewrite_bytes=1000, small_bytes=50, merged=3, worth_bytes=0)
 
 
 @st.composite
@@ -65,6 +65,13 @@ def test_small_packs_are_merged_only_when_there_are_enough_of_them() -> None:
 def test_a_pack_that_is_half_needed_or_more_is_left_as_it_is() -> None:
     assert condemn([PackUse(b"a", 200, 100, 1e9)], LIMITS) == ()
     assert condemn([PackUse(b"a", 200, 99, 1e9)], LIMITS) == (b"a",)
+
+
+def test_nothing_is_done_for_a_few_bytes_but_for_many_packs() -> None:
+    few = [PackUse(bytes([number]), 40, 0, 1e9) for number in range(3)]
+    assert condemn(few, replace(LIMITS, worth_bytes=121, worth_packs=4)) == ()
+    assert len(condemn(few, replace(LIMITS, worth_bytes=120, worth_packs=4))) == 3
+    assert len(condemn(few, replace(LIMITS, worth_bytes=121, worth_packs=3))) == 3
 
 
 @given(st.lists(waitings, max_size=6), st.integers(0, 2**64 - 1), st.one_of(st.none(), st.integers(0, 9)))

@@ -13,7 +13,7 @@ from mosaic.core.collecting import Condemned, Limits, PackUse, Waiting, condemn,
 
 HOUR_NS = 3600 * 10**9
 DAY_HOURS = 24
-LIMITS = Limits(rewrite_bytes=6, small_bytes=3, merged=2)
+LIMITS = Limits(rewrite_bytes=6, small_bytes=3, merged=2, worth_bytes=0)
 Blobs = frozenset[int]
 
 

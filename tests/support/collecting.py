@@ -19,7 +19,7 @@ from support.stores import MemoryStore
 from support.volumes import KEYS, SEED, Machine
 
 DAY_S = 24 * 3600.0
-EAGER = Limits(settled_seconds=0, small_bytes=100_000, merged=3)
+EAGER = Limits(settled_seconds=-3600, small_bytes=100_000, merged=3, worth_bytes=0)
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Collector:
         )
         if done.root != self.newest:
             self._accept(done.root)
-        here.known.accept_condemned()
+        here.known.accept_condemned(done.root.root, [one.pack for one in condemning.add])
         return done.root
 
     def collect(self, folder: Path, *, keep: int = 1) -> Collected:

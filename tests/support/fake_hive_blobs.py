@@ -20,10 +20,19 @@ from mosaic.core.epoch import Epoch
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
 from mosaic.wire import head as wire
-from mosaic.wire.blobs import HeadAccepted, HeadAnswer, ObjectEntry, ObjectList
+from mosaic.wire.blobs import (
+    HeadAccepted,
+    HeadAnswer,
+    ObjectEntry,
+    ObjectList,
+    ReadLease,
+    ReadLeased,
+    Retain,
+    Retained,
+)
 from mosaic.wire.problem import Problem
 
-_ROUTE = re.compile(r"/api/volumes/([0-9a-f]{64})/(objects|heads)(?:/([^/]+))?")
+_ROUTE = re.compile(r"/api/volumes/([0-9a-f]{64})/(objects|heads|retained|read-leases)(?:/([^/]+))?")
 
 
 @dataclass
@@ -34,6 +43,9 @@ class FakeVolume:
     token: str | None = None
     objects: dict[str, bytes] = field(default_factory=dict)
     heads: list[bytes] = field(default_factory=list)
+    keeps: int = 1000
+    let_go: set[str] = field(default_factory=set)
+    leases: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     @property
     def newest(self) -> str | None:
@@ -131,6 +143,10 @@ class FakeHive:
         if may_go_on is not None:
             may_go_on.wait(20)
         with self.lock:
+            if kind == "retained":
+                return _retain(volume, body, token)
+            if kind == "read-leases":
+                return _lease(volume, body)
             if kind == "heads":
                 known = len(volume.heads)
                 answer = _heads(volume, found[1], method, name, body, token)
@@ -223,6 +239,29 @@ def _heads(volume: FakeVolume, volume_name: str, method: str, name: str | None, 
             return _head(volume, name)
         case _:
             return _problem(405, "refused")
+
+
+def _retain(volume: FakeVolume, body: bytes, token: str) -> Answer:
+    asked = msgspec.json.decode(body, type=Retain)
+    if token != volume.token or asked.epoch != str(volume.epoch):
+        return _problem(409, "fenced")
+    stays = {volume.newest, *(head for head, _ in volume.leases.values())}
+    for signed in volume.heads[: -volume.keeps]:
+        if head_hash(signed) not in stays:
+            volume.let_go.add(head_hash(signed))
+    kept = [signed.hex() for signed in reversed(volume.heads) if head_hash(signed) not in volume.let_go]
+    oldest = min((since for _, since in volume.leases.values()), default=None)
+    return _json(200, Retained(kept, [head for head in asked.mirrored if head in volume.let_go], oldest))
+
+
+def _lease(volume: FakeVolume, body: bytes) -> Answer:
+    asked = msgspec.json.decode(body, type=ReadLease)
+    if asked.head in volume.let_go or asked.head not in map(head_hash, volume.heads):
+        return _problem(404, "head-unknown")
+    volume.leases.setdefault(asked.id, (asked.head, len(volume.heads)))
+    if asked.done:
+        del volume.leases[asked.id]
+    return _json(200, ReadLeased(0))
 
 
 def _head(volume: FakeVolume, name: str) -> Answer:

@@ -12,7 +12,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote
 
@@ -29,7 +29,7 @@ from mosaic.adapters.blobs import (
 )
 from mosaic.core.errors import Fenced, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import HeadHash, VolumeId
-from mosaic.wire.blobs import MAX_OBJECT_BYTES, HeadAnswer, ObjectEntry, ObjectList
+from mosaic.wire.blobs import MAX_OBJECT_BYTES, HeadAnswer, ObjectEntry, ObjectList, ReadLease, Retain, Retained
 from mosaic.wire.head import HEAD_BYTES
 from mosaic.wire.problem import Problem
 
@@ -46,6 +46,7 @@ _LONGEST_PAUSE_SECONDS = 10.0
 _BUSY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FULL_STATUS = 507
 _PAGE = 1000
+_JSON = {"Content-Type": "application/json"}
 
 
 class SessionOver(Refused):
@@ -200,7 +201,8 @@ class HiveHeads:
 
     def __init__(self, connection: HiveConnection, volume: VolumeId) -> None:
         self._connection = connection
-        self._path = f"/api/volumes/{volume}/heads"
+        self._volume = f"/api/volumes/{volume}"
+        self._path = f"{self._volume}/heads"
 
     def commit(self, signed: bytes, *, wish: str | None = None) -> CommitAnswer:
         """Send a signed head: `accepted`, or lost to a later epoch (`fenced`) or another head (`stale`).
@@ -235,6 +237,30 @@ class HiveHeads:
         if found is None:
             raise HeadUnknown(head)
         return found[1]
+
+    def retain(self, epoch: str, mirrored: Sequence[HeadHash]) -> Retained:
+        """Have old heads let go, and return what is kept. Raises WriterFenced when the epoch is not held."""
+        asked = msgspec.json.encode(Retain(epoch, list(mirrored)))
+        answer = self._connection.ask("POST", f"{self._volume}/retained", content=asked, headers=_JSON)
+        if not answer.is_success:
+            raise self._meaning(_problem(answer))
+        return msgspec.json.decode(answer.content, type=Retained)
+
+    def lease(self, head: HeadHash, lease: str, *, done: bool = False) -> None:
+        """Have a head kept while it is read; again makes it last longer, and `done` ends it. Raises HeadUnknown."""
+        asked = msgspec.json.encode(ReadLease(lease, head, done))
+        answer = self._connection.ask("POST", f"{self._volume}/read-leases", content=asked, headers=_JSON)
+        if answer.status_code == 404:
+            raise HeadUnknown(head)
+        if not answer.is_success:
+            raise self._meaning(_problem(answer))
+
+    def _meaning(self, problem: Problem) -> MosaicError:
+        if problem.code == "fenced":
+            return WriterFenced(problem.detail)
+        if problem.code in ("lease-suspended", "hive-behind"):
+            return StoreUnavailable(self._connection.url, problem.detail)
+        return _refusal(self._connection.url, problem)
 
     def _read(self, path: str) -> tuple[HeadHash, bytes] | None:
         answer = self._connection.ask("GET", path)

@@ -25,13 +25,17 @@ class Limits:
     Packs that were met less than `settled_seconds` ago are left: they may be a
     writer's who has not named them in a head yet. Up to `rewrite_bytes` are
     written anew to empty packs of which less than half is needed, and to merge
-    packs below `small_bytes` when there are at least `merged` of them.
+    packs below `small_bytes` when there are at least `merged` of them. Nothing
+    is done for less than `worth_bytes` of space and `worth_packs` packs: each
+    time makes a little garbage itself, and a volume at rest must come to rest.
     """
 
     settled_seconds: float = GRACE_SECONDS
     rewrite_bytes: int = 64 * 1024 * 1024
     small_bytes: int = 4 * 1024 * 1024
     merged: int = 8
+    worth_bytes: int = 64 * 1024
+    worth_packs: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,10 @@ def condemn(packs: Iterable[PackUse], limits: Limits) -> tuple[bytes, ...]:
     if len(merging) < limits.merged:
         # Written anew alone, a small pack would be a small pack again.
         taken = [one for one in taken if _is_sparse(one)]
-    return (*sorted(garbage), *sorted(one.pack for one in taken))
+    chosen = [*sorted(garbage), *sorted(one.pack for one in taken)]
+    gone = set(chosen)
+    freed = sum(one.size - one.needed_bytes for one in settled if one.pack in gone)
+    return tuple(chosen) if freed >= limits.worth_bytes or len(chosen) >= limits.worth_packs else ()
 
 
 def due(waiting: Iterable[Waiting], *, now_ns: int, oldest_reader: int | None) -> tuple[bytes, ...]:

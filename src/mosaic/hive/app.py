@@ -18,7 +18,7 @@ from litestar.types import Message, Scope
 from mosaic import __version__
 from mosaic.core.errors import MosaicError
 from mosaic.hive import problems
-from mosaic.hive.api import care, device_side, devices, events, heads, installations, objects, people, volumes
+from mosaic.hive.api import care, device_side, devices, events, heads, installations, objects, people, retained, volumes
 from mosaic.hive.channel.socket import device_channel
 from mosaic.hive.console import problems as console_problems
 from mosaic.hive.console.routes import console_router
@@ -56,7 +56,7 @@ def build() -> Litestar:
     )
     stored = Router(
         "/",
-        route_handlers=[*objects.handlers, *heads.handlers],
+        route_handlers=[*objects.handlers, *heads.handlers, *retained.handlers],
         dependencies={"session": Provide(device_session), "reader": Provide(reader)},
     )
     return Litestar(

@@ -17,6 +17,7 @@ from mosaic.storage.decide_step import Adopt, next_step
 from mosaic.storage.engine.heads import HeadForged, open_head, root_of
 from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Progress
+from mosaic.storage.reading import Reading
 from mosaic.storage.records import Incoming, Origin
 from mosaic.storage.volume import LeaseGone, Moved, Volume
 
@@ -38,9 +39,10 @@ def adopt(volume: Volume, origin: Origin, keys: VolumeKeys, backing: Backing, *,
         if volume.stopping or next_step(volume.record) != Adopt(origin):
             raise LeaseGone(volume.id)
         volume.show(Moved("restoring", progress.moved_bytes, progress.total_bytes))
+        reading.go_on()
 
     restoring.drop_incoming(volume)
-    with restoring.made(volume) as made:
+    with Reading(backing.keeper, origin.head) as reading, restoring.made(volume) as made:
         try:
             # An index of its own: the origin's may be in use by the origin's own work.
             with caches.index(VolumeId(f"{volume.id}-origin")) as known, caches.nodes(made) as nodes:

@@ -20,6 +20,7 @@ from mosaic.storage.stores.followed_store import FollowedStore
 from mosaic.storage.stores.follower import Follower
 from mosaic.storage.stores.followers import Followers
 from mosaic.storage.upstreams import Connected, Upstreams
+from mosaic.wire.blobs import Retained
 
 
 class HeadLog(Protocol):
@@ -44,6 +45,24 @@ class HeadLog(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Who decides which snapshots are kept."""
+
+    def retain(self, epoch: str, mirrored: Sequence[HeadHash]) -> Retained:
+        """Let go of what need not be kept, for good, and return what is kept.
+
+        `epoch` is the one that is held. Of the `mirrored` heads those are named that were ever let go.
+        """
+        ...
+
+    def lease(self, head: HeadHash, lease: str, *, done: bool = False) -> None:
+        """Keep a head while it is read, for 24 hours; again makes it last longer, and `done` ends it.
+
+        Raises NotFound when there is no such head, or it was let go.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backing:
     """What one volume is backed by. Having one costs nothing: its verbs make the requests.
@@ -54,6 +73,7 @@ class Backing:
     `same_machine` says that the store lies on this very machine and is no replica.
     `followers` are the same volume in other stores, which get what this one
     gets, and `spares` the same stores for reading what this one lost.
+    Without a `keeper` every snapshot is kept.
     """
 
     name: str
@@ -64,6 +84,7 @@ class Backing:
     same_machine: bool
     followers: Sequence[Follower] = ()
     spares: Sequence[Spare] = ()
+    keeper: Keeper | None = None
 
     @property
     def readable(self) -> Store:
@@ -114,11 +135,13 @@ class Backings:
 
 
 def _hive(connected: Connected, record: VolumeRecord) -> Backing:
+    heads = connected.hive.heads(record.volume)
     return Backing(
         name="hive",
-        heads=connected.hive.heads(record.volume),
+        heads=heads,
         store=connected.hive.store(record.volume),
         device=connected.device,
         key=connected.upstream.url,
         same_machine=connected.same_machine,
+        keeper=heads,
     )

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mosaic.core.collecting import Limits
+
 PLUGIN_DIR = Path("/run/docker/plugins")
 """Where Docker engines look for plugins."""
+
+_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,19 @@ class ScrubPace:
     every_seconds: float = 900.0
     after_seconds: float = 30 * 24 * 3600.0
     budget_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CollectPace:
+    """Old snapshots are let go and packs collected `first_seconds` after the start, then `every_seconds`.
+
+    What could not be finished is tried `again_seconds` later. `limits` say how much is done at once.
+    """
+
+    first_seconds: float = 3600.0
+    every_seconds: float = 24 * 3600.0
+    again_seconds: float = 3600.0
+    limits: Limits = _LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +45,8 @@ class StorageConfig:
     the time between two snapshots of a busy volume. Snapshots stop when less
     than `reserve_bytes` of the pool is free (None: 5 % of it, at most 1 GiB).
     A Hive that says 'fenced' is believed after `fence_confirm_seconds`. `scrub`
-    says how often stored packs are read again.
+    says how often stored packs are read again, `collect` how often old
+    snapshots are let go.
     """
 
     state: Path
@@ -41,6 +59,7 @@ class StorageConfig:
     reserve_bytes: int | None = None
     fence_confirm_seconds: float = 10.0
     scrub: ScrubPace = ScrubPace()
+    collect: CollectPace = CollectPace()
 
     @property
     def control_socket(self) -> Path:

@@ -14,16 +14,18 @@ from blake3 import blake3
 from msgspec.structs import replace
 
 from mosaic.core.epoch import parse
-from mosaic.core.errors import Fenced
+from mosaic.core.errors import Corrupt, Fenced
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
-from mosaic.storage import committing
+from mosaic.storage import committing, log
 from mosaic.storage.backing import Backing
 from mosaic.storage.caches import Caches
 from mosaic.storage.cutting import drop, next_cut, trim
 from mosaic.storage.differing import hints
+from mosaic.storage.engine.condemning import NOTHING, Condemning, load_condemned
 from mosaic.storage.engine.damage import CopyMissing, SourceChanged
 from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
+from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.staged import Staged
@@ -35,8 +37,18 @@ from mosaic.storage.volume import LeaseGone, Moved, Volume
 from mosaic.wire import head as wire
 
 
-def replicate_volume(volume: Volume, keys: VolumeKeys, backing: Backing, *, pool: Pool, caches: Caches) -> None:
+def replicate_volume(
+    volume: Volume,
+    keys: VolumeKeys,
+    backing: Backing,
+    *,
+    pool: Pool,
+    caches: Caches,
+    condemning: Condemning = NOTHING,
+) -> None:
     """Bring the Hive up to date with the live subvolume; costs nearly nothing when it is already.
+
+    With something to condemn there is a new head in any case, that says it.
 
     Raises:
         LeaseGone: the volume is not held (any more) as it was when the round began.
@@ -47,12 +59,20 @@ def replicate_volume(volume: Volume, keys: VolumeKeys, backing: Backing, *, pool
     if lease is None:
         raise LeaseGone(volume.id)
     try:
-        _round(volume, lease, keys, backing, pool, caches)
+        _round(volume, lease, keys, backing, pool, caches, condemning)
     except Fenced:
         committing.believe_fence(volume, lease)
 
 
-def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, pool: Pool, caches: Caches) -> None:
+def _round(
+    volume: Volume,
+    lease: Lease,
+    keys: VolumeKeys,
+    backing: Backing,
+    pool: Pool,
+    caches: Caches,
+    condemning: Condemning,
+) -> None:
     heads, store = backing.heads, backing.store
     if volume.record.pending is not None:
         committing.settle(volume, lease, heads)
@@ -64,7 +84,7 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
         has_news = (
             volume.is_damaged or bool(volume.doubted) or record.cut is not None or _has_news(record, lease, generation)
         )
-    if has_news:
+    if has_news or condemning != NOTHING:
         # The last snapshot shares every block with an app that has stopped, and leaving is what makes room.
         # One that was cut already takes no more room, and is let go when it is replicated.
         if record.phase != "releasing" and record.cut is None:
@@ -72,7 +92,7 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
         _put_envelope(volume, store, backing.key)
         cut = next_cut(volume, lease, caches)
         try:
-            done = _upload(volume, lease, keys, backing, cut, caches)
+            done = _upload(volume, lease, keys, backing, cut, caches, condemning)
         except (CopyMissing, SourceChanged) as error:
             # It is of no use any more, whoever asked for it.
             volume.copies_all = isinstance(error, CopyMissing)
@@ -83,10 +103,11 @@ def _round(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, poo
         _put_envelope(volume, store, backing.key)
         if _sign(volume, lease, keys, backing, cut, done.replication.root):
             committing.commit(volume, lease, heads)
-        if done.replaced and _accepted_root(volume) == done.replication.root:
+        if _accepted_root(volume) == done.replication.root:
             with caches.index(volume.id) as known:
+                known.accept_condemned(done.replication.root.root, (one.pack for one in condemning.add))
                 note_mended(store, known, done.replaced)
-            volume.is_damaged = False
+            volume.is_damaged = volume.is_damaged and not done.replaced
         # The snapshot itself counts as a generation; what came after it is the next round's.
         look_at(volume)
     elif record.envelope is not None and record.enveloped != _enveloped(record.envelope, backing.key):
@@ -141,7 +162,15 @@ def _has_news(record: VolumeRecord, lease: Lease, generation: int) -> bool:
     )
 
 
-def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: Cut, caches: Caches) -> Mending:
+def _upload(
+    volume: Volume,
+    lease: Lease,
+    keys: VolumeKeys,
+    backing: Backing,
+    cut: Cut,
+    caches: Caches,
+    condemning: Condemning,
+) -> Mending:
     record, store = volume.record, backing.store
     previous = _accepted_root(volume)
     folder = volume.places.snapshots(volume.id)
@@ -168,6 +197,7 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cu
                 known.doubt(pack)
             volume.doubted.clear()
             volume.is_damaged = bool(known.damaged())
+        lost = _condemned(volume, keys, store, known, previous)
         try:
             return replicate_and_mend(
                 path if staged is None else staged.tree,
@@ -179,10 +209,30 @@ def _upload(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cu
                 taken_ns=cut.taken_ns,
                 hints=where,
                 staged=staged,
+                condemning=Condemning((*lost.add, *condemning.add), condemning.drop),
                 on_progress=show,
             )
         finally:
             volume.show(None)
+
+
+def _condemned(
+    volume: Volume, keys: VolumeKeys, store: Store, known: ChunkIndex, previous: RootRef | None
+) -> Condemning:
+    """Have the index count no pack that the accepted head condemns, before anything is sent.
+
+    Returns what the next head must add, because whoever keeps the heads lost it.
+    """
+    if previous is None or volume.record.accepted is None or known.listed == previous.root:
+        return NOTHING
+    head, _ = wire.parse(bytes.fromhex(volume.record.accepted.signed))
+    try:
+        return load_condemned(previous, head.seq, keys, store, known)
+    except Corrupt:
+        # Then any pack may be condemned, and gone tomorrow: everything is written anew.
+        log.warning("condemned_list_damaged", volume=volume.id[:12])
+        known.doubt_all()
+        return NOTHING
 
 
 def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: Cut, root: RootRef) -> bool:

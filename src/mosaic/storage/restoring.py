@@ -23,6 +23,7 @@ from mosaic.storage.decide_step import Fetch, next_step
 from mosaic.storage.engine.heads import HeadForged, open_head, root_of
 from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Progress, RootRef
+from mosaic.storage.reading import Reading
 from mosaic.storage.records import Accepted, Incoming, VolumeRecord
 from mosaic.storage.volume import LeaseGone, Moved, Volume, is_clean
 
@@ -34,6 +35,7 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
         LeaseGone: the head is not wanted any more.
         Unavailable: the Hive did not answer; call again.
         Corrupt: the head, or something that it needs, is damaged in the store.
+        NotFound: there is no such head any more.
     """
     signed = backing.heads.get(wanted)
     if head_hash(signed) != wanted:
@@ -44,8 +46,10 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
         if volume.stopping or next_step(volume.record) != Fetch(wanted):
             raise LeaseGone(volume.id)
         volume.show(Moved("restoring", progress.moved_bytes, progress.total_bytes))
+        reading.go_on()
 
-    with _base(volume) as base, made(volume) as fresh:
+    # Held before the index is loaded: what is written elsewhere from now on, its reader need not know.
+    with Reading(backing.keeper, wanted) as reading, _base(volume) as base, made(volume) as fresh:
         try:
             with caches.index(volume.id) as known, caches.nodes(fresh) as nodes:
                 known.load(backing.store, keys)

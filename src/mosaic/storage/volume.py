@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mosaic.core.errors import Conflict, MosaicError, Unavailable
-from mosaic.core.ids import VolumeId
+from mosaic.core.ids import HeadHash, VolumeId
 from mosaic.storage.books import Books
 from mosaic.storage.places import Places
 from mosaic.storage.records import Lease, VolumeRecord
@@ -70,6 +70,8 @@ class Volume:
         self.fenced_since: float | None = None
         self.index_loaded_for: tuple[Lease, str] | None = None
         self.scrubbed_at: float | None = None
+        self.collect_at: float | None = None
+        self.collected: HeadHash | None = None
         self.is_damaged = False
         self.doubted: set[bytes] = set()
         self.envelope_put: tuple[str, str] | None = None

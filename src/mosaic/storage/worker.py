@@ -19,7 +19,7 @@ from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavaila
 from mosaic.core.ids import VolumeId
 from mosaic.core.pace import pause_after_look_seconds, pause_seconds
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
-from mosaic.storage import adopting, descent, going_back, log, memory, replication, restoring, scrubbing
+from mosaic.storage import adopting, collecting, descent, going_back, log, memory, replication, restoring, scrubbing
 from mosaic.storage.backing import Backings
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
@@ -98,6 +98,7 @@ class Worker:
         self._without_hive = without_hive
         self._interval_seconds = config.interval_seconds
         self._scrub = config.scrub
+        self._collect = config.collect
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"volume-{volume.id[:8]}", daemon=True)
 
@@ -168,6 +169,9 @@ class Worker:
                     log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
                 else:
                     scrubbing.scrub_a_little(volume, self._keys(), backing.store, self._caches, self._scrub)
+                collecting.collect_if_due(
+                    volume, self._keys(), backing, pool=self._pool, caches=self._caches, pace=self._collect
+                )
                 rest = pause_seconds(self._interval_seconds, time.monotonic() - began)
                 return max(rest, pause_after_look_seconds(volume.look_seconds))
             case Save() | CopyConflict() | PutBack() | Attest():

@@ -13,6 +13,8 @@ are immutable and at most 64 MiB.
 | DELETE /api/volumes/{volume}/objects/{name} | 204, also when it is gone; 409 `fenced`; only packs and heads |
 | POST /api/volumes/{volume}/heads (octets: a signed head) | HeadAccepted; 409 `fenced` or `head-stale` with the newest head |
 | GET /api/volumes/{volume}/heads?before=&limit= | HeadList, the newest first |
+| POST /api/volumes/{volume}/retained (Retain) | Retained; 409 `fenced` |
+| POST /api/volumes/{volume}/read-leases (ReadLease) | ReadLeased; 404 `head-unknown`, also when it was let go |
 | GET /api/volumes/{volume}/heads/newest | HeadAnswer |
 | GET /api/volumes/{volume}/heads/{hash} | HeadAnswer; 404 |
 
@@ -53,6 +55,41 @@ class HeadAnswer(msgspec.Struct, frozen=True):
 
     head: str | None
     signed: str | None
+
+
+class Retain(msgspec.Struct, frozen=True):
+    """Let go of what retention does not keep. Only the holder of `epoch` may ask. `mirrored` are hashes of heads."""
+
+    epoch: str
+    mirrored: list[str]
+
+
+class Retained(msgspec.Struct, frozen=True):
+    """What is kept now: signed heads (hex), the newest first. `let_go` are those of `mirrored` that are not, for good.
+
+    `oldest_reader` is the number of the newest head when the oldest read lease was given that is still held.
+    """
+
+    kept: list[str]
+    let_go: list[str]
+    oldest_reader: int | None
+
+
+class ReadLease(msgspec.Struct, frozen=True):
+    """Keep this head, and all that a reader of it may look for, until I said that I am done or for 24 hours.
+
+    `id` is the reader's own random name for it (32 hex digits): the same again makes it last longer, `done` ends it.
+    """
+
+    id: str
+    head: str
+    done: bool = False
+
+
+class ReadLeased(msgspec.Struct, frozen=True):
+    """It is held until then, in nanoseconds since 1970 UTC by the Hive's clock."""
+
+    until_ns: int
 
 
 class HeadEntry(msgspec.Struct, frozen=True):

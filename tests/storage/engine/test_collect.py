@@ -313,7 +313,7 @@ def go_on_and_be_killed(here: Collector, source: Path, chance: random.Random) ->
 @pytest.mark.parametrize("seed", range(6))
 def test_after_random_edits_collections_and_kills_every_kept_snapshot_restores(seed: int, tmp_path: Path) -> None:
     chance, inner, deleted = random.Random(seed), MemoryStore(), 0
-    here = Collector(Machine(inner), limits=Limits(settled_seconds=0, small_bytes=50_000, merged=4))
+    here = Collector(Machine(inner), limits=Limits(settled_seconds=-3600, small_bytes=50_000, merged=4, worth_bytes=0))
     source = tmp_path / "source"
     source.mkdir()
     for step in range(60):

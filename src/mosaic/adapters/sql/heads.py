@@ -1,6 +1,10 @@
-"""Accepted heads, kept for good: the signed bytes of each, and which is a volume's newest."""
+"""Accepted heads: the signed bytes of each, which is a volume's newest, and which were let go.
 
-from collections.abc import Collection, Iterable
+The rows are kept for good, because a chain is followed through them. What a
+head that was let go points at may be gone.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
@@ -8,9 +12,11 @@ from sqlalchemy import select, update
 from mosaic.adapters.sql import schema
 from mosaic.adapters.sql.engine import Tx
 from mosaic.core.ids import HeadHash, VolumeId
+from mosaic.core.retention import Snapshot
 from mosaic.wire.head import Head
 
 _heads = schema.heads.c
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +60,54 @@ def newest(tx: Tx, volume: VolumeId) -> tuple[HeadHash, bytes] | None:
 
 
 def between(tx: Tx, volume: VolumeId, above: int, before: int | None, *, limit: int) -> list[Accepted]:
-    """Return the volume's newest heads whose numbers are higher than `above`, and lower than `before` if given."""
-    query = select(schema.heads).where(_heads.volume == volume, _heads.seq > above)
+    """Return the volume's newest kept heads whose numbers are higher than `above`, and lower than `before` if given."""
+    query = select(schema.heads).where(_heads.volume == volume, _heads.seq > above, _heads.let_go_ns.is_(None))
     if before is not None:
         query = query.where(_heads.seq < before)
     return [_accepted(row) for row in tx.execute(query.order_by(_heads.seq.desc()).limit(limit))]
 
 
 def numbered(tx: Tx, volume: VolumeId, seqs: Collection[int]) -> list[Accepted]:
-    """Return the volume's heads of these numbers, the newest first. A few hundred at once."""
-    query = select(schema.heads).where(_heads.volume == volume, _heads.seq.in_(seqs))
+    """Return the volume's kept heads of these numbers, the newest first. A few hundred at once."""
+    query = select(schema.heads).where(_heads.volume == volume, _heads.seq.in_(seqs), _heads.let_go_ns.is_(None))
     return [_accepted(row) for row in tx.execute(query.order_by(_heads.seq.desc()))]
 
 
 def _accepted(row: schema.Row) -> Accepted:
     return Accepted(HeadHash(row.hash), row.seq, bytes(row.signed), row.accepted_ns)
+
+
+def kept(tx: Tx, volume: VolumeId) -> list[Snapshot]:
+    """Return every head of the volume that was not let go."""
+    query = select(_heads.hash, _heads.seq, _heads.instant_ns, _heads.pin)
+    rows = tx.execute(query.where(_heads.volume == volume, _heads.let_go_ns.is_(None)))
+    return [Snapshot(HeadHash(row.hash), row.seq, row.instant_ns, row.pin is not None) for row in rows]
+
+
+def is_kept(tx: Tx, volume: VolumeId, head: HeadHash) -> bool:
+    """Return whether the volume has this head, and it was not let go."""
+    query = select(_heads.hash).where(_heads.hash == head, _heads.volume == volume, _heads.let_go_ns.is_(None))
+    return tx.scalar(query) is not None
+
+
+def let_go(tx: Tx, heads: Sequence[HeadHash], *, now_ns: int) -> None:
+    """Note that these heads are not kept any more. The lease must be locked."""
+    for at in range(0, len(heads), _AT_ONCE):
+        some = heads[at : at + _AT_ONCE]
+        tx.execute(
+            update(schema.heads).where(_heads.hash.in_(some), _heads.let_go_ns.is_(None)).values(let_go_ns=now_ns)
+        )
+
+
+def were_let_go(tx: Tx, volume: VolumeId, heads: Sequence[HeadHash]) -> list[HeadHash]:
+    """Return which of these heads of the volume were let go."""
+    query = select(_heads.hash).where(_heads.volume == volume, _heads.hash.in_(heads), _heads.let_go_ns.is_not(None))
+    return [HeadHash(row.hash) for row in tx.execute(query)]
+
+
+def pin(tx: Tx, volume: VolumeId, head: HeadHash, name: str | None) -> None:
+    """Pin a head under a name, or take the pin away. The lease must be locked."""
+    tx.execute(update(schema.heads).where(_heads.hash == head, _heads.volume == volume).values(pin=name))
 
 
 def instants(tx: Tx, hashes: Iterable[HeadHash]) -> dict[HeadHash, int]:

@@ -196,8 +196,23 @@ heads = Table(
     Column("instant_ns", BigInteger, nullable=False),
     Column("signed", LargeBinary, nullable=False),
     Column("accepted_ns", BigInteger, nullable=False),
+    # Since when retention does not keep it: for good, its packs may be gone.
+    Column("let_go_ns", BigInteger),
+    # What the owner called it when he pinned it.
+    Column("pin", Text),
     # Two heads of one number would be two histories (G1): the database refuses them by itself.
     UniqueConstraint("volume", "seq"),
+)
+
+read_leases = Table(
+    "read_leases",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("volume", Text, ForeignKey("volumes.id"), nullable=False, index=True),
+    Column("head", Text, nullable=False),
+    # The number of the newest head when it was given.
+    Column("since_seq", BigInteger, nullable=False),
+    Column("until_ns", BigInteger, nullable=False),
 )
 
 drills = Table(

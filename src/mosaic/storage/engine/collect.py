@@ -36,6 +36,8 @@ _BATCH = 64
 class Kept:
     """What stays. `newest` is among `roots`, and is the state of the accepted head, whose number is `seq`.
 
+    `doubtful` are states of heads whose mirrors are not in the store: they are kept as far as they can be read.
+    A Hive that came back from a backup shows heads again that were let go since, and their packs may be gone.
     `oldest_reader` is the number of the newest head when the oldest read lease that is held was given; None: no lease.
     """
 
@@ -43,16 +45,21 @@ class Kept:
     newest: RootRef
     seq: int
     oldest_reader: int | None
+    doubtful: Sequence[RootRef] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What one collection did, and what the next head must say for the rest of it."""
+    """What one collection did, and what the next head must say for the rest of it.
+
+    `rests` says that calling again finds nothing to do as long as the accepted head stays the newest.
+    """
 
     condemning: Condemning
     deleted: int = 0
     deleted_bytes: int = 0
     written_bytes: int = 0
+    rests: bool = False
 
 
 def collect(
@@ -86,13 +93,15 @@ def collect(
     with Needs(known) as needs:
         with Fetcher(keys, store, known) as fetcher:
             needs.mark(kept.roots, fetcher, go_on)
+            needs.mark_readable(kept.doubtful, fetcher, go_on)
         if known.damaged():
             return Collected(NOTHING)
         needs.find_homes()
         lacking = needs.lacking()
         deleted: list[int] = [] if lacking else _delete_due(kept, store, known, stored, now_ns, still_ours)
         drop = tuple(one.condemned.pack for one in known.condemned() if one.condemned.pack not in stored)
-        chosen = condemn(needs.uses(now_ns / 1e9), limits)
+        uses = needs.uses(now_ns / 1e9)
+        chosen = condemn(uses, limits)
         known.condemn(Condemned(pack, kept.seq + 1, now_ns) for pack in chosen)
         needs.find_homes()
         written = _write_anew(needs.lacking(), keys, store, known, go_on)
@@ -102,7 +111,10 @@ def collect(
             # What should replace them is not there: the next call begins with a look at what the accepted head says.
             chosen = ()
     add = tuple(Condemned(pack, kept.seq + 1, now_ns) for pack in chosen)
-    return Collected(Condemning(add, drop), len(deleted), sum(deleted), written)
+    is_waiting = any(one.condemned.pack in stored for one in known.condemned()) or kept.oldest_reader is not None
+    is_young = any(one.known_seconds < limits.settled_seconds for one in uses)
+    rests = not (add or drop or is_waiting or is_young)
+    return Collected(Condemning(add, drop), len(deleted), sum(deleted), written, rests)
 
 
 def _delete_due(
@@ -118,7 +130,7 @@ def _delete_due(
         for pack in some:
             sizes.append(known.size(pack))
             store.delete(object_name(pack))
-            known.deleted(pack)
+    known.deleted(ready)
     return sizes
 
 

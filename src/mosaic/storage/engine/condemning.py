@@ -60,6 +60,7 @@ def load_condemned(root: RootRef, seq: int, keys: VolumeKeys, store: Store, know
             lost |= {one.pack: one for one in condemned_in(Tree(fetcher.get, root_of(head)))}
     if known.condemn_only([*ours.values(), *(one for pack, one in lost.items() if pack not in ours)]):
         known.load(store, keys)
+    known.accept_condemned(root.root)
     return Condemning(add=tuple(one for pack, one in sorted(lost.items()) if pack not in ours))
 
 

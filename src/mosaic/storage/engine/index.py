@@ -37,9 +37,11 @@ CREATE TABLE IF NOT EXISTS blobs (
     PRIMARY KEY (blob, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS condemned (
     pack BLOB PRIMARY KEY, seq INTEGER NOT NULL, at_ns INTEGER NOT NULL, waited REAL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS listed (one INTEGER PRIMARY KEY CHECK (one = 1), root BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, at_s REAL NOT NULL);
 """
 _VERSION = 4
+_FORGOTTEN = -2
 _GONE = -1
 """The size of a pack that the store lost; when it comes back its size differs, and it is read again."""
 
@@ -103,9 +105,8 @@ class ChunkIndex:
         condemned = {pack for (pack,) in self._rows.execute("SELECT pack FROM condemned")}
         missed = [pack for pack, size in have.items() if size != _GONE and pack not in there]
         gone = [pack for pack in missed if pack not in condemned]
-        for pack in missed:
-            # A condemned one was deleted on purpose, and nothing relies on it.
-            self._put(PackHead(pack, 0, b""), (), size=_GONE, state=CONDEMNED if pack in condemned else DAMAGED)
+        # A condemned one was deleted on purpose, and nothing relies on it.
+        self._lose([(pack, CONDEMNED if pack in condemned else DAMAGED) for pack in missed])
         added: list[bytes] = []
         damaged: list[bytes] = []
         for pack, size in there.items():
@@ -188,7 +189,9 @@ class ChunkIndex:
         with self._rows:
             for one in packs:
                 self._rows.execute(
-                    "INSERT OR IGNORE INTO condemned VALUES (?, ?, ?, NULL)", (one.pack, *_numbers(one.seq, one.at_ns))
+                    "INSERT INTO condemned VALUES (?, ?, ?, NULL) "
+                    "ON CONFLICT (pack) DO UPDATE SET seq = excluded.seq, at_ns = excluded.at_ns",
+                    (one.pack, *_numbers(one.seq, one.at_ns)),
                 )
                 self._rows.execute("UPDATE packs SET state = ? WHERE pack = ?", (CONDEMNED, one.pack))
 
@@ -202,19 +205,34 @@ class ChunkIndex:
             before = self._rows.execute("SELECT pack FROM condemned").fetchall()
             others = [(pack,) for (pack,) in before if pack not in listed]
             self._rows.executemany("DELETE FROM condemned WHERE pack = ?", others)
-            self._rows.executemany(
-                "DELETE FROM blobs WHERE number IN (SELECT number FROM packs WHERE pack = ?)", others
-            )
-            self._rows.executemany("DELETE FROM packs WHERE pack = ?", others)
-            self._head_of.cache_clear()
+            if others:
+                self._rows.executemany(
+                    "UPDATE packs SET size = ? WHERE pack = ?", ((_FORGOTTEN, *one) for one in others)
+                )
+                self._drop_blobs(_FORGOTTEN)
+                self._rows.execute("DELETE FROM packs WHERE size = ?", (_FORGOTTEN,))
+                self._head_of.cache_clear()
+            self._rows.execute("DELETE FROM listed")
         self.condemn(listed.values())
-        self.accept_condemned()
+        self._accept(listed)
         return bool(others)
 
-    def accept_condemned(self) -> None:
-        """Let time begin to pass for all condemned packs: the accepted head lists them."""
+    def accept_condemned(self, root: bytes, packs: Iterable[bytes] = ()) -> None:
+        """Note that the accepted head, whose root record this is, lists these too: time begins to pass for them."""
+        self._accept(packs)
         with self._rows:
-            self._rows.execute("UPDATE condemned SET waited = 0 WHERE waited IS NULL")
+            self._rows.execute("INSERT OR REPLACE INTO listed VALUES (1, ?)", (root,))
+
+    @property
+    def listed(self) -> bytes | None:
+        """The root record whose list is exactly what is condemned here, None when that is not known."""
+        row: tuple[bytes] | None = self._rows.execute("SELECT root FROM listed").fetchone()
+        return row[0] if row else None
+
+    def doubt_all(self) -> None:
+        """Count no pack any more: nobody knows which ones are condemned."""
+        with self._rows:
+            self._rows.execute("UPDATE packs SET state = ? WHERE state = ?", (DAMAGED, GOOD))
 
     def pass_time(self, boot: str, at_s: float) -> None:
         """Note the boot's own clock. What passed since the last time in the same boot was waited; else nothing."""
@@ -237,9 +255,9 @@ class ChunkIndex:
         """Return the names of all packs that the store had at the last look, whatever their state."""
         return {pack for (pack,) in self._rows.execute("SELECT pack FROM packs WHERE size != ?", (_GONE,))}
 
-    def deleted(self, pack: bytes) -> None:
-        """Remember that a condemned pack was deleted from the store."""
-        self._put(PackHead(pack, 0, b""), (), size=_GONE, state=CONDEMNED)
+    def deleted(self, packs: Iterable[bytes]) -> None:
+        """Remember that condemned packs were deleted from the store."""
+        self._lose([(pack, CONDEMNED) for pack in packs])
 
     def damaged(self) -> tuple[bytes, ...]:
         """Return the packs that are gone or damaged and were not `mended` since."""
@@ -276,6 +294,26 @@ class ChunkIndex:
     def close(self) -> None:
         """Close the file."""
         self._rows.close()
+
+    def _accept(self, packs: Iterable[bytes]) -> None:
+        with self._rows:
+            self._rows.executemany(
+                "UPDATE condemned SET waited = 0 WHERE pack = ? AND waited IS NULL", ((pack,) for pack in packs)
+            )
+
+    def _lose(self, packs: Sequence[tuple[bytes, int]]) -> None:
+        """Note that the store has these packs no more, and their states."""
+        if packs:
+            with self._rows:
+                self._rows.executemany(
+                    "UPDATE packs SET size = ?, state = ? WHERE pack = ?",
+                    ((_GONE, state, pack) for pack, state in packs),
+                )
+                self._drop_blobs(_GONE)
+
+    def _drop_blobs(self, size: int) -> None:
+        """Forget what packs of this size had. It looks at every blob: for many packs at once, and not one by one."""
+        self._rows.execute("DELETE FROM blobs WHERE number IN (SELECT number FROM packs WHERE size = ?)", (size,))
 
     def _put(self, head: PackHead, places: Iterable[BlobPlace], *, size: int, state: int) -> None:
         """Remember this of a pack, and nothing else that was known of it."""

@@ -5,11 +5,13 @@ that several states share is read once. Whatever can't be read ends it: nobody
 may decide on what is not needed who does not know all that is.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
 from mosaic.core.collecting import PackUse
+from mosaic.core.errors import Corrupt
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.index import CONDEMNED, GOOD, ChunkIndex
 from mosaic.storage.engine.records import (
@@ -43,8 +45,8 @@ SELECT pack, size, met, state, COALESCE(needed_bytes, 0) FROM packs LEFT JOIN (
 ) USING (number) WHERE state != ? AND size >= 0
 """
 _REPLACING = """
-SELECT DISTINCT packs.pack FROM packs JOIN homes USING (number)
-WHERE packs.state = ? AND homes.blob IN (SELECT blobs.blob FROM blobs JOIN packs USING (number) WHERE packs.pack = ?)
+SELECT DISTINCT packs.pack FROM homes JOIN packs ON packs.number = homes.number
+JOIN blobs ON blobs.blob = homes.blob JOIN chosen ON chosen.number = blobs.number WHERE packs.state = ?
 """
 
 Continue = Callable[[], None]
@@ -74,6 +76,7 @@ class Needs:
                 "CREATE TEMP TABLE IF NOT EXISTS homes (blob BLOB PRIMARY KEY, number INTEGER, state INTEGER) "
                 "WITHOUT ROWID"
             )
+            self._rows.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (number INTEGER PRIMARY KEY)")
             self._forget()
         return self
 
@@ -82,6 +85,12 @@ class Needs:
     ) -> None:
         with self._rows:
             self._forget()
+
+    def mark_readable(self, roots: Iterable[RootRef], fetcher: Fetcher, go_on: Continue) -> None:
+        """Note what these states need, as far as it can be read."""
+        for root in roots:
+            with contextlib.suppress(Corrupt):
+                self.mark([root], fetcher, go_on)
 
     def mark(self, roots: Iterable[RootRef], fetcher: Fetcher, go_on: Continue) -> None:
         """Note all that these states need.
@@ -126,10 +135,12 @@ class Needs:
 
     def replacing(self, packs: Sequence[bytes]) -> set[bytes]:
         """Return the good packs that have what is needed of these ones."""
-        found: set[bytes] = set()
-        for pack in packs:
-            found.update(other for (other,) in self._rows.execute(_REPLACING, (GOOD, pack)))
-        return found
+        with self._rows:
+            self._rows.execute("DELETE FROM chosen")
+            self._rows.executemany(
+                "INSERT INTO chosen SELECT number FROM packs WHERE pack = ?", ((pack,) for pack in packs)
+            )
+        return {pack for (pack,) in self._rows.execute(_REPLACING, (GOOD,))}
 
     def _mark(self, tree: Tree, blob: bytes, level: int, first: bytes | None, go_on: Continue) -> None:
         if not self._rows.execute("INSERT OR IGNORE INTO walked VALUES (?)", (blob,)).rowcount:
@@ -147,6 +158,7 @@ class Needs:
         self._rows.executemany("INSERT OR IGNORE INTO needed VALUES (?)", ((blob,) for blob in blobs))
 
     def _forget(self) -> None:
+        self._rows.execute("DELETE FROM chosen")
         self._rows.execute("DELETE FROM walked")
         self._rows.execute("DELETE FROM needed")
         self._rows.execute("DELETE FROM homes")
