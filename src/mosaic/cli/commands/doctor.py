@@ -89,10 +89,15 @@ def _compose() -> str:
 
 
 def _btrfs() -> str:
+    # No problem by itself: a daemon whose image cannot be mounted says so below.
+    without = "volumes lie in plain folders, and what changed is copied"
     if "btrfs" not in Path("/proc/filesystems").read_text():
-        process.run(["modprobe", "btrfs"], deadline_seconds=_SECONDS)
+        try:
+            process.run(["modprobe", "btrfs"], deadline_seconds=_SECONDS)
+        except (process.CommandFailed, process.ProgramMissing):
+            return f"the kernel does not know it: {without}"
     if shutil.which("mkfs.btrfs", path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
-        raise process.ProgramMissing(["mkfs.btrfs"])
+        return f"mkfs.btrfs is not here: {without}"
     return "the kernel knows it, and mkfs.btrfs is here"
 
 
@@ -115,7 +120,8 @@ def _storage(layout: Layout) -> str:
     if problem is not None:
         raise _problem(problem.message, problem.hint)
     held = "1 volume" if len(state.volumes) == 1 else f"{len(state.volumes)} volumes"
-    return f"{held}, {size(state.pool.free_bytes)} of the pool free"
+    kind = " in plain folders" if state.pool.kind == "folders" else ""
+    return f"{held}{kind}, {size(state.pool.free_bytes)} of the pool free"
 
 
 def _hive() -> str:
