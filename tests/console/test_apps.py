@@ -179,3 +179,36 @@ def test_the_snapshots_are_listed_with_what_they_are_worth_and_the_last_drill(
     expect(newest).to_contain_text("1234 files, 5.6 GB, in 1 min 15 s")
     expect(newest).to_contain_text(head[:12])
     expect(newest).to_contain_text("attic")
+
+
+def test_an_app_goes_back_after_its_plan_was_read_and_the_way_forth_is_shown(
+    page: Page, owner: Owner, attic: ShowingDevice
+) -> None:
+    made = owner.install()
+    settle(owner, "notes", attic)
+    attic.commit(made.installation)
+    ways.log_in(page, owner.hive, then="/apps/notes/snapshots")
+    page.get_by_role("link", name="Go back to number 1…").click()
+    assert heading(page).startswith("notes as it was") and heading(page).endswith("the plan")
+    expect(page.get_by_role("main")).to_contain_text("What is there now is replicated as a snapshot of its own")
+    page.get_by_role("button", name="Go back").click()
+    page.wait_for_url("**/apps/notes")
+    eventually(lambda: (back := owner.installation().going_back) is not None and back.ended_ns is not None)
+    back = owner.installation().going_back
+    assert back is not None and back.saved is not None
+    expect(page.get_by_role("main")).to_contain_text(f"What was there before is snapshot {back.saved[:12]}")
+    page.get_by_role("link", name="Go back to that…").click()
+    assert heading(page).endswith("the plan")
+
+
+def test_a_wish_to_go_back_can_be_called_off(page: Page, owner: Owner, attic: ShowingDevice) -> None:
+    made = owner.install()
+    settle(owner, "notes", attic)
+    first = attic.commit(made.installation)
+    attic.obedient = False
+    ways.log_in(page, owner.hive, then=f"/apps/notes/go-back?to={first}")
+    page.get_by_role("button", name="Go back").click()
+    page.wait_for_url("**/apps/notes")
+    page.get_by_role("button", name="Call off").click()
+    eventually(lambda: (back := owner.installation().going_back) is not None and back.failure == "it was called off")
+    expect(page.get_by_role("button", name="Call off")).to_have_count(0)

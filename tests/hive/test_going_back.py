@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from hive.crashing_hive import NOTES, CrashingHive, LocalDevice
@@ -18,7 +19,7 @@ from mosaic.wire.assignment import Assignment
 from mosaic.wire.head import parse
 from mosaic.wire.storage import ConflictSnapshot
 from support.fake_device import FakeDevice
-from support.running_hive import Owner, RunningHive, write_app
+from support.running_hive import PASSWORD, Owner, RunningHive, write_app
 from support.waiting import eventually
 
 Join = Callable[[str], FakeDevice]
@@ -260,6 +261,32 @@ def test_unusable_forks_are_refused_and_make_nothing(owner: Owner, joined: Join)
     assert refusal(lambda: fork(owner, gone)) == "app-differs"
     with owner.client() as client:
         assert [each.name for each in client.get("/api/installations", list[Installation])] == ["notes"]
+
+
+def test_the_console_shows_the_plan_then_the_wish_and_how_it_ended(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    first = attic.commit(made.installation)
+    with httpx2.Client(base_url=owner.hive.url, follow_redirects=True, trust_env=False) as browser:
+        browser.post("/login", data={"name": "ada", "password": PASSWORD}, headers={"sec-fetch-site": "same-origin"})
+        assert "Go back to number" in browser.get("/apps/notes/snapshots").text
+        plan = browser.get(f"/apps/notes/go-back?to={first}").text
+        assert "What is there now is replicated as a snapshot of its own" in plan
+        assert browser.get("/apps/notes/go-back?to=" + "ab" * 32).status_code == 404
+        csrf = plan.partition('name="csrf" value="')[2].partition('"')[0]
+        wish = {"csrf": csrf, "head": first, "conflict": "", "with_app": ""}
+        attic.obedient = False
+        assert "goes back to" in browser.post("/apps/notes/go-back", data=wish).text
+        assert "Call off" not in browser.post("/apps/notes/stay", data={"csrf": csrf}).text
+        attic.obedient = True
+        browser.post("/apps/notes/go-back", data=wish)
+        eventually(lambda: over(owner).saved)
+        assert f"snapshot <code>{(over(owner).saved or '')[:12]}</code>" in browser.get("/apps/notes").text
+        attic.cannot_go_back = "no room"
+        browser.post("/apps/notes/go-back", data=wish)
+        eventually(lambda: over(owner).failure)
+        assert "did not go back, and is as it was" in browser.get("/apps/notes").text
 
 
 def world(folder: Path) -> tuple[CrashingHive, LocalDevice]:

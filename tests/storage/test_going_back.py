@@ -367,7 +367,7 @@ _around(HiveHeads, "commit")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_before_or_after_any_effect_it_converges_to_the_earlier_state_and_loses_no_snapshot(
     hive: FakeHive, btrfs_path: Path, tmp_path: Path
 ) -> None:
@@ -378,9 +378,10 @@ def test_killed_before_or_after_any_effect_it_converges_to_the_earlier_state_and
         daemon.connect(hive)
         daemon.take(hive)
         first = write(daemon, b"first")
-        at, was_killed = 0, True
+        # Every third of them: effects have two, so that one run is killed before some, and after others.
+        at, was_killed = -2, True
         while was_killed:
-            at += 1
+            at += 3
             present = b"present %d" % at
             (daemon.mount() / "page").write_bytes(present)
             daemon.unmount()

@@ -7,9 +7,9 @@ account does not exist for it. Things are named by id or by name.
 
 from collections.abc import Collection
 
-from mosaic.adapters.sql import accounts, drills, events, volumes
+from mosaic.adapters.sql import accounts, drills, events, heads, volumes
 from mosaic.adapters.sql.engine import Tx
-from mosaic.core.ids import AccountId
+from mosaic.core.ids import AccountId, AppDigest, HeadHash
 from mosaic.hive import past
 from mosaic.hive.finding import find_device, find_installation, find_volume
 from mosaic.hive.forecast import forecast
@@ -29,6 +29,7 @@ from mosaic.wire.api import (
     Volume,
     VolumeEnvelope,
 )
+from mosaic.wire.head import parse
 
 
 async def setup_state(hive: Hive) -> SetupState:
@@ -97,6 +98,21 @@ async def list_volumes(hive: Hive, who: AccountId) -> list[Volume]:
     """Return the volumes of all installations, those in the trash too."""
     seen = sight.take(hive)
     return await hive.read(lambda tx: installations.all_volumes(tx, who, seen))
+
+
+async def snapshot(hive: Hive, who: AccountId, installation: str, wanted: str) -> tuple[int | None, AppDigest | None]:
+    """Return a snapshot's instant and the bundle that it belongs to; None for one that the app's data does not have."""
+
+    def look(tx: Tx) -> tuple[int | None, AppDigest | None]:
+        found = find_installation(tx, who, installation)
+        volume = next((each for each in volumes.of_installation(tx, found.id) if each.kind == "data"), None)
+        signed = heads.signed(tx, volume.id, HeadHash(wanted.replace("\0", ""))) if volume is not None else None
+        if signed is None:
+            return None, None
+        head, _ = parse(signed)
+        return head.instant_ns, AppDigest(f"sha256:{head.app_digest.hex()}") if head.app_digest else None
+
+    return await hive.read(look)
 
 
 async def list_snapshots(hive: Hive, who: AccountId, installation: str, *, shown: int) -> list[VolumePast]:

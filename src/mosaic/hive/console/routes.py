@@ -9,13 +9,26 @@ from litestar.di import Provide
 
 from mosaic.core.errors import MosaicError
 from mosaic.hive.console import assets, problems
-from mosaic.hive.console.pages import activity, apps, catalog, devices, door, home, live, moving, nowhere, setup, trash
+from mosaic.hive.console.pages import (
+    activity,
+    apps,
+    catalog,
+    devices,
+    door,
+    going_back,
+    home,
+    live,
+    moving,
+    nowhere,
+    setup,
+    trash,
+)
 from mosaic.hive.signed_in import signed_in_or_login
 
 _signed_in = Router(
     path="/",
     route_handlers=[
-        *home.handlers, *apps.handlers, *moving.handlers, *catalog.handlers, *devices.handlers,
+        *home.handlers, *apps.handlers, *moving.handlers, *going_back.handlers, *catalog.handlers, *devices.handlers,
         *trash.handlers, *activity.handlers, *live.handlers, *setup.handlers, *door.handlers,
     ],
     dependencies={"who": Provide(signed_in_or_login)},
