@@ -178,6 +178,25 @@ def test_a_bucket_with_conditional_writes_is_known_to_have_them(hive: FakeHive, 
         here.unmount()
 
 
+def test_a_name_that_is_given_to_another_place_claims_nothing_of_the_first(
+    hive: FakeHive, here: TestDaemon, tmp_path: Path
+) -> None:
+    live = begin(here, hive)
+    (live / "page").write_bytes(os.urandom(100_000))
+    add_folder(here, tmp_path / "old")
+    wait_until_followed(here, "nas")
+    # So nothing can be copied for now.
+    hive.is_down = True
+    store = add_folder(here, tmp_path / "new")
+    assert all(one.head is None for one in here.volume().replicas if one.store == "nas")
+    hive.is_down = False
+    here.client.store_check("nas")
+    wait_until_followed(here, "nas")
+    rescue(store, tmp_path / "back")
+    assert tree_difference(live, tmp_path / "back" / "data") == []
+    here.unmount()
+
+
 def test_nothing_changed_asks_nothing_of_any_store(hive: FakeHive, here: TestDaemon, tmp_path: Path) -> None:
     begin(here, hive)
     store = add_folder(here, tmp_path / "nas")

@@ -42,6 +42,8 @@ def store_add(daemon: Daemon, asked: wire.StoreAdd) -> wire.StoreShown:
 
     name = check_store_name(asked.name)
     tried = try_new(name, asked.url, asked.key, now_ns=time.time_ns())
+    # What a store of this name had before says nothing about what lies at the new address.
+    daemon.followers.end(name)
     with daemon.books.transaction():
         daemon.books.stores.put(name, tried.record)
         if tried.key is not None:
