@@ -353,6 +353,9 @@ def test_g6_the_hive_is_told_no_name_and_no_secret_while_its_volumes_past_is_rea
     assert mosaic("volume", "drill", "notes", "--scratch", str(tmp_path), *ways).code == 0
     text = "\n".join(sent)
     assert "/objects/p-" in text
+    # What is read is leased first, and given up at the end.
+    leases = [one for one in sent if "/read-leases" in one]
+    assert ['"done":true' in one for one in leases] == [False, True] * 2
     for secret in (SECRET_NAME, "a.jpg", "dear diary", PASSPHRASE, world.volume.local.seed.hex()):
         assert secret not in text
 

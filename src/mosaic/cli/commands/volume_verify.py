@@ -64,7 +64,8 @@ def verify(out: Output, asked: Asked, every: bool) -> None:
         keys = past.keys()
         # Snapshots of which nothing differs are one state.
         roots = list(dict.fromkeys(root_of(one.head) for one in wanted))
-        with index_of(past, keys) as known, drawn("Verifying") as show:
+        # A lease on the newest one keeps what the others need too: what is condemned from now on waits for its end.
+        with past.reading(wanted[0].hash), index_of(past, keys) as known, drawn("Verifying") as show:
             found = verify_all(roots, keys, past.store, known=known, on_progress=show)
     checked = _checked(wanted, roots, found)
     hit = sum(1 for one in checked if one.damaged)

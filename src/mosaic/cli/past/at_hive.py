@@ -1,7 +1,7 @@
 """A volume's past at the Hive that this machine is logged in to. Its Devices may all be dead."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 
 from mosaic.adapters.api_client import HiveClient
@@ -9,6 +9,7 @@ from mosaic.adapters.hive_blobs import HiveConnection
 from mosaic.cli import asking, credentials
 from mosaic.cli.connection import client_of
 from mosaic.cli.past.asked import Asked
+from mosaic.cli.past.leased import leased
 from mosaic.cli.past.named import named
 from mosaic.cli.past.past import PastSnapshot
 from mosaic.cli.unlocking import NoPassphrase, unlock
@@ -66,6 +67,10 @@ class HivePast:
         root = self._root()
         wrapped = self._hive.get(f"/api/volumes/{self.volume}/envelope", api.VolumeEnvelope).wrapped_seed
         return volume_keys(unwrap.open_volume_seed(wrapped, root, volume=self.volume).reveal())
+
+    def reading(self, head: HeadHash) -> AbstractContextManager[None]:
+        """Hold a read lease. Raises NotFound when retention has let the snapshot go meanwhile."""
+        return leased(self._hive, self.volume, head)
 
     def device_name(self, device: DeviceId) -> str:
         """Return what a Device is called; the beginning of its id when it was removed."""

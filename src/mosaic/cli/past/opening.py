@@ -64,7 +64,7 @@ def opened(asked: Asked) -> Iterator[OpenSnapshot]:
     with past_of(asked) as past:
         snapshot = chosen(past, asked.at)
         keys = past.keys()
-        with index_of(past, keys) as known:
+        with past.reading(snapshot.hash), index_of(past, keys) as known:
             yield OpenSnapshot(past, snapshot, keys, known)
 
 

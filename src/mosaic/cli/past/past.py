@@ -1,6 +1,7 @@
 """What the time machine needs of the place where a volume's past is kept."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +57,10 @@ class Past(Protocol):
 
     def keys(self) -> VolumeKeys:
         """Ask for what opens the volume (a passphrase, a recovery code, a key file), and return its keys."""
+        ...
+
+    def reading(self, head: HeadHash) -> AbstractContextManager[None]:
+        """Keep what this snapshot needs while it is read."""
         ...
 
     def device_name(self, device: DeviceId) -> str:
