@@ -12,7 +12,7 @@ from mosaic.core.ids import HeadHash, VolumeId
 from mosaic.core.retention import Retention
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import volume_id
-from mosaic.wire.blobs import HeadList
+from mosaic.wire.blobs import HeadList, Pin
 from support.fake_device import FakeDevice
 from support.manual_clock import ManualClock
 from support.running_hive import Owner
@@ -106,6 +106,23 @@ def test_a_read_lease_that_nobody_ends_is_over_after_a_day(attic: FakeDevice, cl
     assert made[0] in kept(attic, made)[0]
     clock.advance(DAY_SECONDS + 1)
     attic.report()
+    assert made[0] in kept(attic, made)[1]
+
+
+def pin(device: FakeDevice, head: HeadHash, name: str | None) -> int:
+    path = f"/api/volumes/{volume(device)}/heads/{head}/pin"
+    return device.blobs().ask("PUT", path, content=msgspec.json.encode(Pin(name))).status_code
+
+
+def test_a_pinned_snapshot_stays_until_it_is_not_pinned_any_more(attic: FakeDevice) -> None:
+    made = commit(attic, 3)
+    assert pin(attic, made[0], "before the update") == 200
+    assert pin(attic, made[1], "\n") == 422
+    commit(attic, Retention().last + 5)
+    now_kept, let_go, _ = kept(attic, made)
+    assert (made[0] in now_kept, made[1] in let_go) == (True, True)
+    assert pin(attic, made[1], "too late") == 404
+    assert pin(attic, made[0], None) == 200
     assert made[0] in kept(attic, made)[1]
 
 

@@ -15,6 +15,7 @@ are immutable and at most 64 MiB.
 | GET /api/volumes/{volume}/heads?before=&limit= | HeadList, the newest first |
 | POST /api/volumes/{volume}/retained (Retain) | Retained; 409 `fenced` |
 | POST /api/volumes/{volume}/read-leases (ReadLease) | ReadLeased; 404 `head-unknown`, also when it was let go |
+| PUT /api/volumes/{volume}/heads/{hash}/pin (Pin) | Pin; 404 `head-unknown`, also when it was let go |
 | GET /api/volumes/{volume}/heads/newest | HeadAnswer |
 | GET /api/volumes/{volume}/heads/{hash} | HeadAnswer; 404 |
 
@@ -73,6 +74,12 @@ class Retained(msgspec.Struct, frozen=True):
     kept: list[str]
     let_go: list[str]
     oldest_reader: int | None
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """What a snapshot is called that retention must never let go; None: it is not pinned."""
+
+    name: str | None
 
 
 class ReadLease(msgspec.Struct, frozen=True):

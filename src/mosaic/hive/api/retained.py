@@ -7,7 +7,7 @@ be deleted a day later.
 
 import re
 
-from litestar import post
+from litestar import post, put
 from litestar.params import FromPath, JSONBody
 
 from mosaic.adapters.sql import heads, placements, read_leases, volumes
@@ -65,6 +65,25 @@ async def lease(
     return await hive.write(lambda tx: _lease(tx, VolumeId(volume), data, reader, now_ns))
 
 
+@put("/api/volumes/{volume:str}/heads/{head:str}/pin", status_code=200)
+async def pin(
+    volume: FromPath[str], head: FromPath[str], data: JSONBody[wire.Pin], hive: TheHive, reader: Reader
+) -> wire.Pin:
+    """Pin a snapshot, so that retention never lets it go, or take the pin away."""
+    if data.name is not None and not (0 < len(data.name) <= _LONGEST_NAME and data.name.isprintable()):
+        raise RetentionMalformed("the pin's name")
+
+    def write(tx: Tx) -> wire.Pin:
+        known, _ = _locked(tx, VolumeId(volume), reader)
+        wanted = HeadHash(head.replace("\0", ""))
+        if not heads.is_kept(tx, known.id, wanted):
+            raise HeadMissing
+        heads.pin(tx, known.id, wanted, data.name)
+        return data
+
+    return await hive.write(write)
+
+
 def _let_go(tx: Tx, volume: VolumeId, asked: wire.Retain, session: SpeaksFor, now_ns: int) -> wire.Retained:
     roll_call.require_none(tx)
     known, placement = _locked(tx, volume, session.account)
@@ -116,4 +135,4 @@ def _locked(tx: Tx, volume: VolumeId, account: AccountId) -> tuple[Volume, Place
     return known, placement
 
 
-handlers = [let_go, lease]
+handlers = [let_go, lease, pin]
