@@ -199,6 +199,6 @@ def test_a_page_that_is_none_is_refused(page: bytes) -> None:
 
 def test_a_root_record_that_is_none_is_refused() -> None:
     good = encode_root(Root(0, bytes(32), 2, 0, 1, 0))
-    for bad in (b"", good[:-1], good + b"\0", b"X" + good[1:], good[:8] + b"\x02" + good[9:]):
+    for bad in (b"", good[:-1], good + b"\0", b"X" + good[1:], good[:8] + b"\x03" + good[9:]):
         with pytest.raises(TreeMalformed):
             decode_root(bad)
