@@ -1,6 +1,7 @@
 """The API as a whole: its description holds, its refusals are problems, its events go on where one stopped."""
 
 import contextlib
+import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import content_type_conformance
+from uvicorn.protocols.websockets import websockets_sansio_impl
 
 from mosaic.core.ids import AccountId
 from mosaic.hive.console import feed
@@ -34,7 +36,9 @@ Join = Callable[[str], FakeDevice]
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
     """A Hive whose owner has a Device and an app, for all requests of this module."""
-    with running_hive(tmp_path_factory.mktemp("served")) as hive:
+    with pytest.MonkeyPatch.context() as patched, running_hive(tmp_path_factory.mktemp("served")) as hive:
+        # The server's pings take numbers from the generator that requests are made up from, in the same process.
+        patched.setattr(websockets_sansio_impl, "random", random.Random())
         owner = hive.set_up()
         attic = FakeDevice("attic")
         attic.join(owner.join_token())
