@@ -137,7 +137,7 @@ def test_snapshots_are_listed_the_newest_first_without_a_passphrase(world: World
     listed = mosaic("volume", "snapshots", "notes")
     assert listed.code == 0
     lines = listed.stdout.splitlines()
-    assert lines[0].split() == ["WHEN", "NUMBER", "HASH", "CONSISTENCY", "DEVICE", "EPOCH", "APP"]
+    assert lines[0].split() == ["WHEN", "NUMBER", "HASH", "CONSISTENCY", "DEVICE", "EPOCH", "APP", "PIN"]
     assert [line.split()[4] for line in lines[1:3]] == ["app-consistent", "crash-consistent"]
     assert [line.split()[3] for line in lines[1:3]] == [head[:12] for head in reversed(world.heads)]
     assert "attic" in lines[1]
@@ -161,6 +161,20 @@ def test_what_retention_let_go_is_listed_no_more_and_the_newest_is_before_its_mi
         gone.unlink()
         assert listed() == left
         gone.write_bytes(kept)
+
+
+def test_a_pinned_snapshot_is_listed_with_its_pin_until_it_is_unpinned(world: World, mosaic: Mosaic) -> None:
+    def pins() -> list[str | None]:
+        return [one["pin"] for one in mosaic("volume", "snapshots", "notes", "--json").value]  # type: ignore[attr-defined]
+
+    pinned = mosaic("volume", "pin", "notes", "--at", BETWEEN, "--as", "before 2.0")
+    assert (pinned.code, world.heads[0][:12] in pinned.stdout) == (0, True)
+    assert pins() == [None, "before 2.0"]
+    assert "before 2.0" in mosaic("volume", "snapshots", "notes").stdout
+    assert mosaic("volume", "pin", "notes", "--as", "\x1b[2J").code == 1
+    assert mosaic("volume", "unpin", "notes").code == 2
+    assert mosaic("volume", "unpin", "notes", "--at", BETWEEN).code == 0
+    assert pins() == [None, None]
 
 
 def test_what_the_list_shows_of_a_snapshot_chooses_it(world: World, mosaic: Mosaic) -> None:

@@ -100,11 +100,15 @@ class ReadLeased(msgspec.Struct, frozen=True):
 
 
 class HeadEntry(msgspec.Struct, frozen=True):
-    """One accepted head: its hash, its signed bytes (hex), and when the Hive accepted it by its own clock."""
+    """One accepted head: its hash, its signed bytes (hex), and when the Hive accepted it by its own clock.
+
+    `pin` is what the owner pinned it as, None when retention may let it go.
+    """
 
     head: str
     signed: str
     accepted_ns: int
+    pin: str | None = None
 
 
 class HeadList(msgspec.Struct, frozen=True):

@@ -21,12 +21,13 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """One head as it was accepted."""
+    """One head as it was accepted. `pin` is what it is pinned as, None when it is not."""
 
     hash: HeadHash
     seq: int
     signed: bytes
     accepted_ns: int
+    pin: str | None
 
 
 def add(tx: Tx, head_hash: HeadHash, head: Head, signed: bytes, *, now_ns: int) -> None:
@@ -74,7 +75,7 @@ def numbered(tx: Tx, volume: VolumeId, seqs: Collection[int]) -> list[Accepted]:
 
 
 def _accepted(row: schema.Row) -> Accepted:
-    return Accepted(HeadHash(row.hash), row.seq, bytes(row.signed), row.accepted_ns)
+    return Accepted(HeadHash(row.hash), row.seq, bytes(row.signed), row.accepted_ns, row.pin)
 
 
 def kept(tx: Tx, volume: VolumeId) -> list[Snapshot]:

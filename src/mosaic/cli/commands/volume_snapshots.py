@@ -12,7 +12,7 @@ from mosaic.core.ids import HeadHash
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """One snapshot. `app_digest` (hex) is None for a volume that belongs to no app."""
+    """One snapshot. `app_digest` (hex) is None for a volume that belongs to no app, `pin` when it is not pinned."""
 
     head: str
     seq: int
@@ -23,6 +23,7 @@ class Shown(msgspec.Struct, frozen=True):
     app_digest: str | None
     config_revision: int
     label: str
+    pin: str | None
 
 
 @click.command()
@@ -38,10 +39,19 @@ def snapshots(out: Output, asked: Asked) -> None:
         found = [chosen(past, asked.at)] if asked.at is not None else _once(past)
         shown = [_shown(past, one) for one in found]
     rows = [
-        [second(one.instant_ns), str(one.seq), at.short, one.label, one.device_name, one.epoch, _app(one)]
+        [
+            second(one.instant_ns),
+            str(one.seq),
+            at.short,
+            one.label,
+            one.device_name,
+            one.epoch,
+            _app(one),
+            one.pin or "",
+        ]
         for one, at in zip(shown, found, strict=True)
     ]
-    columns = ["WHEN", "NUMBER", "HASH", "CONSISTENCY", "DEVICE", "EPOCH", "APP"]
+    columns = ["WHEN", "NUMBER", "HASH", "CONSISTENCY", "DEVICE", "EPOCH", "APP", "PIN"]
     out.table(shown, columns, rows, empty=f"{past.name} has no snapshot yet.")
 
 
@@ -65,6 +75,7 @@ def _shown(past: Past, one: PastSnapshot) -> Shown:
         app_digest=head.app_digest.hex() if head.app_digest else None,
         config_revision=head.config_revision,
         label=one.label,
+        pin=one.pin,
     )
 
 

@@ -21,7 +21,7 @@ from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
 from mosaic.storage.engine.heads import HeadForged, open_head
 from mosaic.storage.engine.store import Store
 from mosaic.wire import api
-from mosaic.wire.blobs import HeadList
+from mosaic.wire.blobs import HeadEntry, HeadList, Pin
 
 _PAGE = 500
 
@@ -57,7 +57,7 @@ class HivePast:
             query = {"limit": str(_PAGE)} | ({} if before is None else {"before": str(before)})
             page = self._hive.get(f"/api/volumes/{self.volume}/heads", HeadList, query=query)
             for one in page.heads:
-                yield self._checked(one.head, one.signed)
+                yield self._checked(one)
             if page.next is None or (before is not None and page.next >= before):
                 return
             before = page.next
@@ -71,6 +71,10 @@ class HivePast:
     def reading(self, head: HeadHash) -> AbstractContextManager[None]:
         """Hold a read lease. Raises NotFound when retention has let the snapshot go meanwhile."""
         return leased(self._hive, self.volume, head)
+
+    def pin(self, head: HeadHash, name: str | None) -> None:
+        """Have retention never let a snapshot go, or take that back. Raises NotFound when it was let go meanwhile."""
+        self._hive.send("PUT", f"/api/volumes/{self.volume}/heads/{head}/pin", Pin(name), Pin)
 
     def device_name(self, device: DeviceId) -> str:
         """Return what a Device is called; the beginning of its id when it was removed."""
@@ -95,12 +99,12 @@ class HivePast:
         code = asking.secret("recovery code", file=self._asked.recovery_file, option="--recovery-file")
         return unwrap.recover_root(account.keys, code)
 
-    def _checked(self, name: str, text: str) -> PastSnapshot:
+    def _checked(self, listed: HeadEntry) -> PastSnapshot:
         try:
-            signed = bytes.fromhex(text)
+            signed = bytes.fromhex(listed.signed)
         except ValueError:
             raise HeadForged(self.volume) from None
         head = open_head(signed, self.volume)
-        if head_hash(signed) != name:
+        if head_hash(signed) != listed.head:
             raise HeadForged(self.volume)
-        return PastSnapshot(HeadHash(name), head)
+        return PastSnapshot(HeadHash(listed.head), head, listed.pin)

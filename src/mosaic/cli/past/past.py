@@ -17,10 +17,11 @@ from mosaic.wire.head import Head
 
 @dataclass(frozen=True, slots=True)
 class PastSnapshot:
-    """A snapshot whose head's signature was checked here."""
+    """A snapshot whose head's signature was checked here. `pin` is what it is pinned as, None when it is not."""
 
     hash: HeadHash
     head: Head
+    pin: str | None = None
 
     @property
     def seq(self) -> int:

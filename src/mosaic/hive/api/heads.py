@@ -81,7 +81,7 @@ async def list_heads(
     mirrored = await past.mirrors(hive, VolumeId(volume))
     last = before if before is None else min(before, _MOST - 1)
     page = await hive.read(lambda tx: past.page(tx, VolumeId(volume), mirrored, before=last, limit=wanted))
-    return HeadList([HeadEntry(one.hash, one.signed.hex(), one.accepted_ns) for one in page.heads], page.next)
+    return HeadList([HeadEntry(one.hash, one.signed.hex(), one.accepted_ns, one.pin) for one in page.heads], page.next)
 
 
 @get("/api/volumes/{volume:str}/heads/newest")
