@@ -1,6 +1,9 @@
 """Where volumes lie on a machine that cannot have btrfs, and that nothing is ever started beside data that is there."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +16,18 @@ from mosaic.storage.serve import serving
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import TestDaemon
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a folder's identity is an attribute that root writes")
+pytestmark = pytest.mark.btrfs
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StorageConfig:
-    """A machine without btrfs' tools."""
-    monkeypatch.setenv("PATH", str(tmp_path / "no-programs"))
-    return StorageConfig(
-        state=tmp_path, plugin_dir=tmp_path / "plugins", image_bytes=loop.MIN_IMAGE_BYTES, interval_seconds=0.2
+def config(monkeypatch: pytest.MonkeyPatch) -> Iterator[StorageConfig]:
+    """A machine without btrfs' tools. Its path is short: it holds sockets."""
+    state = Path(tempfile.mkdtemp(prefix="mosaic-test-"))
+    monkeypatch.setenv("PATH", str(state / "no-programs"))
+    yield StorageConfig(
+        state=state, plugin_dir=state / "plugins", image_bytes=loop.MIN_IMAGE_BYTES, interval_seconds=0.2
     )
+    shutil.rmtree(state)
 
 
 def test_without_btrfs_volumes_lie_in_plain_folders_and_it_is_said(
