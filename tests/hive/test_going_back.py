@@ -302,7 +302,7 @@ def story(hive: CrashingHive, attic: LocalDevice) -> Restore:
     """Go back to the very first snapshot."""
     volume = VolumeId(volume_id(attic.local[NOTES].volumes["data"].seed))
     with hive.database.read() as tx:
-        first = HeadHash(heads.before(tx, volume, 2, limit=1)[0].hash)
+        first = HeadHash(heads.numbered(tx, volume, [1])[0].hash)
     wish = Restore(NOTES, "wish", volume, first, None, AppDigest("sha256:" + "ab" * 32), hive.now_ns)
     with hive.surviving():
         hive.write(lambda tx: restores.put(tx, wish))
@@ -341,7 +341,7 @@ def test_a_hive_killed_at_any_transaction_brings_it_back_once(tmp_path: Path, af
             with hive.surviving():
                 hive.round()
         with hive.database.read() as tx:
-            chain = [parse(one.signed)[0] for one in heads.before(tx, found.volume, None, limit=500)]
+            chain = [parse(one.signed)[0] for one in heads.between(tx, found.volume, 0, None, limit=500)]
         back = [head for head in chain if head.previous == found.saved]
         assert found.failure is None
         assert len(back) == 1, f"killed at {number}"
