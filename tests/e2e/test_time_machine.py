@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def diary(world: World) -> World:
     """The world with an app of its own for these stories."""
-    world.ok("install", "notes", "--name", "diary")
+    world.ok("install", "notes", "--name", "diary", "--device", "home")
     return world
 
 

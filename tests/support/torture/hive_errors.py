@@ -65,7 +65,7 @@ class _Fault:
 
     def __call__(self, method: str, path: str, answer: Answer) -> Answer | None:
         with self.lock:
-            if self.loses_a_commit and method == "POST":
+            if self.is_on and self.loses_a_commit and method == "POST" and path.endswith("/heads"):
                 self.loses_a_commit = False
                 # Neither a success nor a loss: what became of the head is asked for next.
                 return Answer(409)
