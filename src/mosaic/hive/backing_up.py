@@ -6,15 +6,12 @@ there, so that no key is in an argument. How it ended it notes itself.
 """
 
 import anyio
-import structlog
 
-from mosaic.adapters import process
+from mosaic.adapters import log, process
 from mosaic.adapters.backup_files import BackupFiles
 from mosaic.core.errors import MosaicError
 from mosaic.core.schedule_copies import GATHER_SECONDS, pause_seconds
 from mosaic.hive.runtime import Hive
-
-log = structlog.get_logger()
 
 _COPY_SECONDS = 1800.0
 _NEVER_SECONDS = 24 * 3600.0

@@ -5,16 +5,14 @@ one of Mosaic's errors is logged here, and answered with 500 and nothing else.
 """
 
 import msgspec
-import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 
+from mosaic.adapters import log
 from mosaic.core.errors import Conflict, Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.hive.http import Asked
 from mosaic.wire.problem import Problem
-
-log = structlog.get_logger()
 
 _BRANCHES: tuple[tuple[type[MosaicError], int], ...] = (
     (Refused, 422),
@@ -97,7 +95,7 @@ _HTTP = {
 
 def answer_unexpected(asked: Asked, error: Exception) -> Response[bytes]:
     """Answer a fault of our own: logged with its trace here, told to nobody."""
-    log.error("request_broke", path=asked.url.path, method=asked.method, exc_info=error)
+    log.mistake("request_broke", error, path=asked.url.path, method=asked.method)
     detail = "the Hive made a mistake with this request"
     hint = "look at the Hive's log, and report it with the lines around `request_broke`"
     return _response(Problem("/errors/internal", detail, 500, detail, "internal", hint))

@@ -14,15 +14,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
-import structlog
 
-from mosaic.adapters import caddy, process
+from mosaic.adapters import caddy, log, process
 from mosaic.adapters.caddy import Caddy
 from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.hive.config import LETS_ENCRYPT, Acme, HiveConfig
-
-log = structlog.get_logger()
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 5.0

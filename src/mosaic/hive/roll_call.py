@@ -11,8 +11,7 @@ waiting, and has forgotten nothing that was said.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-import structlog
-
+from mosaic.adapters import log
 from mosaic.adapters.sql import devices, events, heads, installations, placements, roll_calls, settings
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
@@ -33,8 +32,6 @@ from mosaic.wire.head import BODY_BYTES, CONTEXT, Head, HeadUnreadable, parse
 from mosaic.wire.recollection import MOST_HEADS, RememberedInstallation, RememberedVolume
 from mosaic.wire.recollection import Recollection as Told
 from mosaic.wire.report import Report
-
-log = structlog.get_logger()
 
 TERM = "term"
 _MOST = 2**62

@@ -10,8 +10,7 @@ again.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import structlog
-
+from mosaic.adapters import log
 from mosaic.adapters.sql import devices, events, installations, placements, roll_calls, settings
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
@@ -28,8 +27,6 @@ from mosaic.hive.runtime import Hive
 from mosaic.hive.stories import told_by
 from mosaic.wire.assignment import PortWish
 from mosaic.wire.report import InstallationReport
-
-log = structlog.get_logger()
 
 _LOOK_AGAIN_NS = 15 * 10**9
 _NEVER_SECONDS = 3600.0

@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import IO
 
 import anyio
-import structlog
 import uvicorn
 from litestar import Litestar
 
+from mosaic.adapters import log, memory
 from mosaic.adapters.clock import Clock, SystemClock
 from mosaic.adapters.private_file import write_private
 from mosaic.adapters.sql import accounts, migrations
@@ -28,8 +28,6 @@ from mosaic.hive.channel.socket import MAX_FRAME_BYTES
 from mosaic.hive.config import HiveConfig
 from mosaic.hive.runtime import Address, Hive
 from mosaic.hive.tls import Certificate
-
-log = structlog.get_logger()
 
 _GRACE_SECONDS = 5
 _PING_SECONDS = 25.0
@@ -63,6 +61,7 @@ class AlreadyRunning(Refused):
 
 def serve(config: HiveConfig) -> None:
     """Serve until SIGTERM or SIGINT. Raises what stands in the way of starting, before anything is listened on."""
+    memory.prefer_small()
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _only_one(config), listening(config) as listener:
         # One that was killed left its own.

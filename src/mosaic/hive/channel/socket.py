@@ -9,10 +9,10 @@ from collections.abc import Awaitable
 
 import anyio
 import msgspec
-import structlog
 from litestar import websocket
 from litestar.exceptions import WebSocketDisconnect, WebSocketException
 
+from mosaic.adapters import log
 from mosaic.adapters.sql import devices, events, installations, roll_calls
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
@@ -28,8 +28,6 @@ from mosaic.hive.http import Socket, TheHive
 from mosaic.hive.runtime import Hive
 from mosaic.wire.channel import PATH, Answered, FromDevice, FromHive, Goodbye, Hello, Ordered, Proof, Reported
 from mosaic.wire.report import Report
-
-log = structlog.get_logger()
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 _HANDSHAKE_SECONDS = 15.0
