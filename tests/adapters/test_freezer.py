@@ -15,7 +15,7 @@ from mosaic.adapters.freezer import Group, frozen, thaw_leftovers
 from support.control_groups import Sleeper, control_group
 from support.waiting import eventually
 
-pytestmark = pytest.mark.cgroup
+pytestmark = [pytest.mark.cgroup, pytest.mark.long]
 
 
 @pytest.fixture(params=["first", "second"])

@@ -17,6 +17,8 @@ from mosaic.wire.hive_backup import HiveKit
 from support.kill_points import Killed
 from support.running_hive import PASSPHRASE, made_keys
 
+pytestmark = pytest.mark.long
+
 Mosaic = Callable[..., Ran]
 CODE = "AAAA-BBBB"
 

@@ -26,6 +26,8 @@ from support.s3_servers import CREDENTIALS, rclone
 from support.trees import tree_difference
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 Mosaic = Callable[..., Ran]
 
 FIRST = datetime(2026, 11, 20, 14, 0, 7, tzinfo=UTC)

@@ -22,6 +22,8 @@ from support.fake_device import FakeDevice
 from support.running_hive import PASSWORD, Owner, RunningHive, write_app
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 Join = Callable[[str], FakeDevice]
 
 

@@ -18,6 +18,8 @@ from support.manual_clock import ManualClock
 from support.running_hive import Owner
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 Join = Callable[[str], FakeDevice]
 LEASE = "ab" * 16
 DAY_SECONDS = 24 * 3600

@@ -11,6 +11,8 @@ from support.stores import FailingStore, MemoryStore
 from support.trees import tree_difference
 from support.volumes import Machine
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 3
 
 
