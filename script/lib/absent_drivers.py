@@ -1,6 +1,6 @@
 """Answer for volume drivers of tests that ended without tidying up, while the Docker engine starts.
 
-    absent_drivers.py NAME…     until SIGTERM
+    absent_drivers.py NAME…     until SIGTERM, or until who started it ends
 
 An engine remembers volumes for ever, and when it starts it asks the driver of
 each, one after another, for 15 seconds where nobody answers: a few interrupted
@@ -8,7 +8,9 @@ runs add up to minutes. This says at once that there is no such volume, and the
 engine forgets it. Python's own library alone: nothing may be installed yet.
 """
 
+import ctypes
 import json
+import os
 import signal
 import socketserver
 import sys
@@ -17,6 +19,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 SOCKETS = Path("/run/docker/plugins")
+PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
 
 class Absent(BaseHTTPRequestHandler):
@@ -68,4 +71,7 @@ def main() -> None:
 
 # Blocked before the threads begin, so that only the wait above sees them.
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-main()
+# A set-up that fails or is killed would leave this behind, in the place of real drivers and with its terminal.
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+if os.getppid() != 1:
+    main()

@@ -50,18 +50,55 @@ start_engine() {
             "$(print_python)" "$(dirname "${BASH_SOURCE[0]}")/absent_drivers.py" "$@" &
             absent=$!
         fi
-        # No init system to ask: a process of its own session that outlives this script.
-        as_root 10 sh -c "PATH=\$PATH:/usr/sbin:/sbin setsid nohup dockerd >>$ENGINE_LOG 2>&1 </dev/null &"
+        start_dockerd
     fi
     wait_for_engine
     [ -z "$absent" ] || kill "$absent"
 }
 
+# start_dockerd: with no init system to ask, a process of its own session that outlives this script.
+start_dockerd() {
+    forget_dead_daemons
+    as_root 10 sh -c "PATH=\$PATH:/usr/sbin:/sbin setsid nohup dockerd >>$ENGINE_LOG 2>&1 </dev/null &"
+}
+
+# An engine that was killed leaves the number of its process and that of its containerd in files. The next one takes a
+# file for true as long as any process has that number: another one that got it since, or a dead one whose parent has
+# not asked how it ended. It then waits for a containerd that does not run, and gives up.
+forget_dead_daemons() {
+    forget_dead_daemon dockerd /var/run/docker.pid
+    forget_dead_daemon containerd /var/run/docker/containerd/containerd.pid
+}
+
+# forget_dead_daemon NAME FILE: remove FILE if the process whose number it holds is not a live NAME.
+forget_dead_daemon() {
+    local pid
+    pid=$(as_root 10 cat "$2" 2>/dev/null) || return 0
+    is_live "$1" "$pid" || as_root 10 rm -f "$2"
+}
+
+# is_live NAME PID
+is_live() {
+    local stat
+    stat=$(cat "/proc/$2/stat" 2>/dev/null) || return 1
+    # "PID (NAME) STATE …": Z is one that ended and was not asked for, X one that is being taken away.
+    case $stat in
+        "$2 ($1) "[ZXx]*) return 1 ;;
+        "$2 ($1) "*) return 0 ;;
+        *) return 1 ;;
+    esac
+}
+
 # An engine that remembers volumes whose driver does not answer asks for each of them, 15 s at a time, before it
 # answers itself. That is no fault, so it is given as long as it goes on asking, within reason.
 wait_for_engine() {
-    local deadline=$((SECONDS + 60)) last=$((SECONDS + 900)) told=
+    local deadline=$((SECONDS + 60)) last=$((SECONDS + 900)) told= again=
     until engine_answers; do
+        # Once more without systemd, which does that itself: the first one met the last of an engine being killed.
+        if [ -z "$again" ] && [ ! -d /run/systemd/system ] && ! engine_lives; then
+            again=yes
+            start_dockerd
+        fi
         if ! engine_lives || [ "$SECONDS" -ge "$last" ] ||
             { [ "$SECONDS" -ge "$deadline" ] && [ -z "$(print_awaited_drivers)" ]; }; then
             as_root 10 tail -n 3 "$ENGINE_LOG" >&2 || true
@@ -84,5 +121,9 @@ print_awaited_drivers() {
 # engine_lives: is there such a process at all? One that ended at once will not answer later either.
 engine_lives() {
     sleep 1
-    grep --quiet --line-regexp --no-messages dockerd /proc/[0-9]*/comm
+    local comm
+    for comm in $(grep --files-with-matches --line-regexp --no-messages dockerd /proc/[0-9]*/comm); do
+        is_live dockerd "$(basename "$(dirname "$comm")")" && return 0
+    done
+    return 1
 }
