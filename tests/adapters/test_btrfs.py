@@ -1,12 +1,25 @@
 """Subvolumes on a real btrfs."""
 
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from mosaic.adapters import btrfs
+from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
+
+FREEZE, THAW = 0xC0045877, 0xC0045878  # FIFREEZE and FITHAW of <linux/fs.h>
+THAW_LATER = (
+    f"import fcntl, os, sys, time; time.sleep(5); fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), {THAW}, bytes(4))"
+)
 
 
 def test_a_snapshot_keeps_what_was_there_at_its_instant(btrfs_path: Path) -> None:
@@ -83,3 +96,37 @@ def _look(path: Path) -> btrfs.Subvolume:
     found = btrfs.look(path)
     assert found is not None
     return found
+
+
+def test_a_kernel_that_takes_its_time_for_a_snapshot_stops_nobody_else(btrfs_path: Path) -> None:
+    btrfs.create(btrfs_path / "live")
+    cut = threading.Thread(target=btrfs.snapshot, args=(btrfs_path / "live", btrfs_path / "cut"), daemon=True)
+    with _frozen(btrfs_path):
+        cut.start()
+        eventually(lambda: _state_of(cut) == "D")
+        assert cut.is_alive() and not (btrfs_path / "cut").exists()
+    cut.join(20)
+    assert (btrfs_path / "cut").exists()
+
+
+@contextmanager
+def _frozen(folder: Path) -> Iterator[None]:
+    """The file system takes no change, for some seconds at most: a mistake would wait for ever."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.ioctl(descriptor, FREEZE, bytes(4))
+    watch = subprocess.Popen([sys.executable, "-c", THAW_LATER, str(folder)])
+    try:
+        yield
+    finally:
+        watch.kill()
+        watch.wait(10)
+        fcntl.ioctl(descriptor, THAW, bytes(4))
+        os.close(descriptor)
+
+
+def _state_of(thread: threading.Thread) -> str:
+    """What the kernel says that a thread does: D is waiting in it."""
+    try:
+        return Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""

@@ -10,6 +10,7 @@ is its own for ever, whatever it is renamed to.
 """
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -113,19 +114,19 @@ def is_btrfs(path: Path) -> bool:
 def create(path: Path) -> None:
     """Make an empty subvolume. Raises SubvolumeExists when anything is at the path."""
     with _translated(path), _open(path.parent) as parent:
-        fcntl.ioctl(parent, _SUBVOL_CREATE, bytearray(_VOL_ARGS.pack(0, _name(path))))
+        _ask(parent, _SUBVOL_CREATE, _VOL_ARGS.pack(0, _name(path)))
 
 
 def snapshot(source: Path, target: Path) -> None:
     """Make a read-only snapshot of `source`: all its files at one instant."""
     with _translated(target), _open(source) as origin, _open(target.parent) as parent:
-        fcntl.ioctl(parent, _SNAP_CREATE_V2, bytearray(_VOL_ARGS_V2.pack(origin, 0, _READ_ONLY, _name(target))))
+        _ask(parent, _SNAP_CREATE_V2, _VOL_ARGS_V2.pack(origin, 0, _READ_ONLY, _name(target)))
 
 
 def clone(source: Path, target: Path) -> None:
     """Make a writable subvolume with all that is in `source`; they share every block until one is changed."""
     with _translated(target), _open(source) as origin, _open(target.parent) as parent:
-        fcntl.ioctl(parent, _SNAP_CREATE_V2, bytearray(_VOL_ARGS_V2.pack(origin, 0, 0, _name(target))))
+        _ask(parent, _SNAP_CREATE_V2, _VOL_ARGS_V2.pack(origin, 0, 0, _name(target)))
 
 
 def delete(path: Path) -> None:
@@ -133,7 +134,7 @@ def delete(path: Path) -> None:
     if not exists(path):
         return
     with _translated(path), _open(path.parent) as parent:
-        fcntl.ioctl(parent, _SNAP_DESTROY, bytearray(_VOL_ARGS.pack(0, _name(path))))
+        _ask(parent, _SNAP_DESTROY, _VOL_ARGS.pack(0, _name(path)))
 
 
 def exists(path: Path) -> bool:
@@ -173,6 +174,18 @@ def sync(path: Path) -> None:
     """Write all changes of the path's file system to its disk. Cheap when there are none."""
     with _translated(path), _open(path) as descriptor:
         fcntl.ioctl(descriptor, _SYNC)
+
+
+def _ask(descriptor: int, request: int, arguments: bytes) -> None:
+    """Have the kernel do something that may take a while, and let other threads run meanwhile.
+
+    `fcntl.ioctl` holds the interpreter while the kernel works when there are more than 1,024 bytes of arguments.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(arguments, len(arguments))
+    if libc.ioctl(descriptor, ctypes.c_ulong(request), buffer) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _name(path: Path) -> bytes:
