@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from mosaic.core.errors import MosaicError
+from mosaic.core.keep_rule import write_rule
+from mosaic.core.retention import Retention
 from mosaic.crypto import grants
 from mosaic.crypto.account import owner_key_of
 from mosaic.crypto.secret import Secret
@@ -116,7 +118,8 @@ def test_a_grant_can_be_given_listed_and_taken_back(owner: Owner, nice: FakeDevi
     grant = signed(owner, "capability:SYS_NICE")
     owner.install("nice", grant=grant)
     eventually(lambda: owner.installation("nice").phase == "settled")
-    assert policy(owner) == Policy("nice", ["capability:SYS_NICE"], ["capability:SYS_NICE"])
+    kept = write_rule(Retention())
+    assert policy(owner) == Policy("nice", ["capability:SYS_NICE"], ["capability:SYS_NICE"], kept)
     first = nice.assigned("nice")
     policy(owner, grant)
     assert policy(owner, signed(owner)).grants == []

@@ -21,6 +21,7 @@
 | opened, closed | installation | its ports are bound beyond loopback, or no more |
 | restarting | installation | its owner asked for a restart |
 | policy-changed | installation | its owner granted it something beyond policy, or took it back |
+| keeping-changed | installation | its owner chose what is kept of its snapshots |
 | keys-set | account | the passphrase was set or changed |
 | login | account | somebody logged in |
 """
@@ -35,7 +36,7 @@ KINDS = frozenset({
     "move-failed", "holder-changed", "uninstalled", "restored", "conflict", "device-joined", "device-admitted",
     "device-removed", "device-connected", "device-disconnected", "device-reported", "head-accepted", "volumes-made",
     "opened", "closed", "restarting", "policy-changed", "keys-set", "login",
-    "forked", "going-back", "went-back", "restore-failed",
+    "keeping-changed", "forked", "going-back", "went-back", "restore-failed",
 })  # fmt: skip
 
 

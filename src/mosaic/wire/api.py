@@ -31,6 +31,8 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/installations/{id}/open | Open | Installation |
 | GET /api/installations/{id}/policy | | Policy |
 | PUT /api/installations/{id}/policy | grants.PolicyGrant, which the owner signed | Policy |
+| GET /api/installations/{id}/keeping | | keeping.Keeping |
+| PUT /api/installations/{id}/keeping | keeping.SetKeeping | keeping.Keeping; 409 `keeps-less` without `agreed` |
 | POST /api/installations/{id}/move | Move | Installation |
 | POST /api/installations/{id}/cancel-move | | Installation |
 | POST /api/installations/{id}/restore | GoBack | Installation |
@@ -252,11 +254,12 @@ class Installation(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What an installation may do beyond policy (`grants`), and what its app asks for."""
+    """What an installation may do beyond policy (`grants`), what its app asks for, and the rule for its snapshots."""
 
     name: str
     grants: list[str]
     asks: list[str]
+    keep: str = ""
 
 
 class Open(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ class Installation:
     """`images` and `ports` are what a Device found first, so that the next one uses the same.
 
     `failure` is why the last move did not arrive, None once another one began.
+    `keeps` is the rule for its snapshots (`mosaic.core.keep_rule`), None where nobody chose one.
     """
 
     id: InstallationId
@@ -38,6 +39,7 @@ class Installation:
     created_ns: int
     failure: str | None = None
     grant: PolicyGrant | None = None
+    keeps: str | None = None
 
 
 def get(tx: Tx, installation: InstallationId) -> Installation | None:
@@ -122,6 +124,11 @@ def set_grant(tx: Tx, installation: InstallationId, grant: PolicyGrant) -> None:
     _set(tx, installation, grants=_json(grant), config_revision=_installations.config_revision + 1)
 
 
+def set_keeps(tx: Tx, installation: InstallationId, rule: str | None) -> None:
+    """Keep which rule its snapshots are kept by; None is the default. The lease must be locked."""
+    _set(tx, installation, keeps=rule)
+
+
 def set_app(tx: Tx, installation: InstallationId, digest: AppDigest) -> None:
     """Run another version of the app. What its images are is found out anew."""
     _set(tx, installation, app_digest=digest, images=_json({}))
@@ -148,6 +155,7 @@ def values(installation: Installation) -> dict[str, schema.Value]:
         "restart_count": installation.restart_count,
         "created_ns": installation.created_ns,
         "grants": _json(installation.grant) if installation.grant else None,
+        "keeps": installation.keeps,
     }
 
 
@@ -168,6 +176,7 @@ def read(row: schema.Row) -> Installation:
         created_ns=row.created_ns,
         failure=row.failure,
         grant=msgspec.json.decode(row.grants, type=PolicyGrant) if row.grants else None,
+        keeps=row.keeps,
     )
 
 

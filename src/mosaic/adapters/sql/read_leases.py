@@ -44,9 +44,14 @@ def end(tx: Tx, lease: str) -> None:
 
 
 def held(tx: Tx, volume: VolumeId, *, now_ns: int) -> list[ReadLease]:
-    """Return the volume's leases that have not ended, and delete the others."""
+    """Return the volume's leases that have not ended. Writes nothing."""
+    query = select(schema.read_leases).where(_leases.volume == volume, _leases.until_ns > now_ns)
+    return [_lease(row) for row in tx.execute(query)]
+
+
+def forget_ended(tx: Tx, volume: VolumeId, *, now_ns: int) -> None:
+    """Delete the volume's leases that nobody made to last longer."""
     tx.execute(delete(schema.read_leases).where(_leases.volume == volume, _leases.until_ns <= now_ns))
-    return [_lease(row) for row in tx.execute(select(schema.read_leases).where(_leases.volume == volume))]
 
 
 def _lease(row: schema.Row) -> ReadLease:

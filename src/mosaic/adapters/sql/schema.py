@@ -150,6 +150,8 @@ installations = Table(
     Column("failure", Text),
     # What the owner granted beyond policy, with the signature (mosaic.wire.grants.PolicyGrant).
     Column("grants", Text),
+    # What is kept of its snapshots (mosaic.core.keep_rule); none: the default.
+    Column("keeps", Text),
     Index(
         "uq_installations_name",
         "account",

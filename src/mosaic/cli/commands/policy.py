@@ -1,11 +1,11 @@
-"""`mosaic policy NAME`: what an app may do beyond policy, granted and taken back by its owner."""
+"""`mosaic policy NAME`: what an app may do beyond policy, and what is kept of its snapshots, as its owner says."""
 
 from pathlib import Path
 
 import click
 
 from mosaic.adapters.api_client import segment
-from mosaic.cli import granting
+from mosaic.cli import granting, keeping
 from mosaic.cli.connection import connected
 from mosaic.cli.output import Output, json_option
 from mosaic.core.grants import GrantUnusable, require_asked
@@ -19,15 +19,34 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--grant", "granted", multiple=True, metavar="KEY", help="Grant what a refusal named; may be repeated.")
 @click.option("--revoke", "revoked", multiple=True, metavar="KEY", help="Take a grant back; may be repeated.")
 @click.option("--passphrase-file", type=_FILE, help="Read the passphrase from a file.")
+@click.option("--keep", metavar="RULE", help="Which snapshots to keep, like last=40,daily=30; or `default`.")
+@click.option("--dry-run", is_flag=True, help="With --keep: say what would be let go, and change nothing.")
+@click.option("--yes", is_flag=True, help="With --keep: agree to keep less.")
 @json_option
 def policy(
-    out: Output, name: str, granted: tuple[str, ...], revoked: tuple[str, ...], passphrase_file: Path | None
+    out: Output,
+    name: str,
+    granted: tuple[str, ...],
+    revoked: tuple[str, ...],
+    passphrase_file: Path | None,
+    keep: str | None,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
-    """List what NAME is granted beyond policy, or change it with the passphrase.
+    """List what NAME is granted beyond policy and what is kept of its snapshots, or change one of them.
 
-    A change stops the app; it is checked and started again with what it is granted then.
+    Granting needs the passphrase, and stops the app: it is checked and started again with what it is granted then.
+
+    What --keep does not name stays as it is. Nothing is let go before the next collection, once a day.
     """
+    if keep is not None and (granted or revoked):
+        raise click.UsageError("say --keep alone: grants are signed with the passphrase")
+    if keep is None and (dry_run or yes):
+        raise click.UsageError("--dry-run and --yes are for --keep")
     with connected() as hive:
+        if keep is not None:
+            out.result(*keeping.change(hive, name, keep, yes=yes, dry_run=dry_run))
+            return
         path = f"/api/installations/{segment(name)}/policy"
         found = hive.get(path, Policy)
         if not granted and not revoked:
@@ -54,8 +73,9 @@ def _changed(found: Policy, granted: tuple[str, ...], revoked: tuple[str, ...]) 
 
 
 def _listed(found: Policy) -> str:
+    kept = [f"  kept:         {found.keep}"] if found.keep else []
     if not found.grants and not found.asks:
-        return f"{found.name} asks for nothing beyond policy, and is granted nothing."
+        return "\n".join([f"{found.name} asks for nothing beyond policy, and is granted nothing.", *kept])
     granted = [f"  granted:      {key}" for key in found.grants]
     missing = [f"  not granted:  {key}" for key in found.asks if key not in found.grants]
-    return "\n".join([found.name, *granted, *missing])
+    return "\n".join([found.name, *granted, *missing, *kept])

@@ -10,6 +10,7 @@ from mosaic.hive.actions.drills import tell_drill
 from mosaic.hive.actions.forking import fork
 from mosaic.hive.actions.going_back import go_back, stay
 from mosaic.hive.actions.installations import install, restart, set_open, start, stop
+from mosaic.hive.actions.keeping import read_keeping, set_keeping
 from mosaic.hive.actions.logs import read_logs
 from mosaic.hive.actions.people import log_in, log_out, set_keys, set_up
 from mosaic.hive.actions.policy import read_policy, set_policy
@@ -25,11 +26,13 @@ __all__ = [
     "log_out",
     "move",
     "new_join_token",
+    "read_keeping",
     "read_logs",
     "read_policy",
     "remove_device",
     "restart",
     "restore_from_trash",
+    "set_keeping",
     "set_keys",
     "set_open",
     "set_policy",

@@ -7,8 +7,9 @@ from mosaic.adapters.sql.installations import Installation
 from mosaic.core.app import asks_for
 from mosaic.core.grants import in_order, require_asked
 from mosaic.core.ids import AccountId
+from mosaic.core.keep_rule import write_rule
 from mosaic.crypto.grants import GrantWrong, is_signed
-from mosaic.hive import app_check
+from mosaic.hive import app_check, keeping
 from mosaic.hive.finding import find_installation
 from mosaic.hive.keys_check import PassphraseMissing
 from mosaic.hive.runtime import Hive
@@ -19,12 +20,12 @@ from mosaic.wire.grants import PolicyGrant
 async def read_policy(hive: Hive, who: AccountId, installation: str) -> api.Policy:
     """Return what it is granted, and what its app asks for."""
 
-    def look(tx: Tx) -> tuple[Installation, list[str]]:
+    def look(tx: Tx) -> tuple[Installation, list[str], str]:
         found = find_installation(tx, who, installation)
-        return found, _granted(tx, who, found)
+        return found, _granted(tx, who, found), write_rule(keeping.rule_of(tx, found.id))
 
-    found, granted = await hive.read(look)
-    return api.Policy(found.name, granted, await hive.in_thread(lambda: _asks(hive, found)))
+    found, granted, keep = await hive.read(look)
+    return api.Policy(found.name, granted, await hive.in_thread(lambda: _asks(hive, found)), keep)
 
 
 async def set_policy(hive: Hive, who: AccountId, installation: str, grant: PolicyGrant) -> api.Policy:
@@ -52,7 +53,8 @@ async def set_policy(hive: Hive, who: AccountId, installation: str, grant: Polic
 
     if await hive.write(change) is not None:
         hive.carry_on([seen.id])
-    return api.Policy(seen.name, in_order(wanted), asks)
+    keep = await hive.read(lambda tx: write_rule(keeping.rule_of(tx, seen.id)))
+    return api.Policy(seen.name, in_order(wanted), asks, keep)
 
 
 def require_signed(tx: Tx, who: AccountId, name: str, grant: PolicyGrant) -> None:

@@ -8,6 +8,7 @@ from mosaic.hive.http import TheHive
 from mosaic.hive.signed_in import Owner
 from mosaic.wire import api
 from mosaic.wire.grants import PolicyGrant
+from mosaic.wire.keeping import Keeping, SetKeeping
 
 
 @get("/api/catalog")
@@ -76,6 +77,18 @@ async def read_policy(installation: FromPath[str], hive: TheHive, who: Owner) ->
 async def set_policy(installation: FromPath[str], data: JSONBody[PolicyGrant], hive: TheHive, who: Owner) -> api.Policy:
     """Replace what it is granted; the owner key signed it."""
     return await actions.set_policy(hive, who.account, installation, data)
+
+
+@get("/api/installations/{installation:str}/keeping")
+async def read_keeping(installation: FromPath[str], hive: TheHive, who: Owner) -> Keeping:
+    """Return what is kept of its snapshots."""
+    return await actions.read_keeping(hive, who.account, installation)
+
+
+@put("/api/installations/{installation:str}/keeping")
+async def set_keeping(installation: FromPath[str], data: JSONBody[SetKeeping], hive: TheHive, who: Owner) -> Keeping:
+    """Have something else kept from the next collection on."""
+    return await actions.set_keeping(hive, who.account, installation, data)
 
 
 @post("/api/installations/{installation:str}/move", status_code=200)
@@ -158,6 +171,7 @@ async def list_volumes(hive: TheHive, who: Owner) -> list[api.Volume]:
 
 handlers = [
     list_catalog, list_installations, install, get_installation, uninstall, start, stop, restart, set_open,
-    read_policy, set_policy, go_back, fork, stay, move, cancel_move, move_forecast, read_logs, list_trash, restore,
+    read_policy, set_policy, read_keeping, set_keeping, go_back, fork, stay, move, cancel_move, move_forecast,
+    read_logs, list_trash, restore,
     list_volumes,
 ]  # fmt: skip

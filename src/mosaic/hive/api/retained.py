@@ -20,8 +20,7 @@ from mosaic.core.errors import Refused
 from mosaic.core.ids import AccountId, HeadHash, VolumeId
 from mosaic.core.lease import require_holder
 from mosaic.core.placement import Placement
-from mosaic.core.retention import Retention, Snapshot, retain
-from mosaic.hive import roll_call
+from mosaic.hive import keeping, roll_call
 from mosaic.hive.api.heads import HeadMissing
 from mosaic.hive.api.objects import require_own
 from mosaic.hive.finding import VolumeUnknown
@@ -92,13 +91,9 @@ def _let_go(tx: Tx, volume: VolumeId, asked: wire.Retain, session: SpeaksFor, no
     except ValueError:
         raise RetentionMalformed("the epoch") from None
     require_holder(placement.lease, session.holder, epoch)
+    read_leases.forget_ended(tx, volume, now_ns=now_ns)
     leases = read_leases.held(tx, volume, now_ns=now_ns)
-    # What the holder began with, and what is read, stays like what is pinned.
-    stays = {known.base, known.newest, *(one.head for one in leases)}
-    snapshots = [
-        Snapshot(one.head, one.seq, one.instant_ns, one.pinned or one.head in stays) for one in heads.kept(tx, volume)
-    ]
-    decided = retain(snapshots, Retention())
+    decided = keeping.decide(tx, known, keeping.rule_of(tx, known.installation), now_ns=now_ns)
     heads.let_go(tx, [one.head for one in decided.let_go], now_ns=now_ns)
     signed = [heads.signed(tx, volume, one.snapshot.head) for one in decided.kept]
     return wire.Retained(
