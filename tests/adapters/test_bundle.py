@@ -104,7 +104,11 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_bundle_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> None:
-    bundle = tar(lambda made: [made.addfile(each) for each in HOSTILE[name]] and None)
+    def fill(made: tarfile.TarFile) -> None:
+        for each in HOSTILE[name]:
+            made.addfile(each)
+
+    bundle = tar(fill)
     with pytest.raises(BundleUnusable):
         unpack(bundle, tmp_path / "box" / "app")
     assert list((tmp_path / "box").iterdir()) == []

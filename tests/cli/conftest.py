@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import click.testing
@@ -18,7 +19,8 @@ from mosaic.crypto import signing
 from mosaic.wire.enrol import IDENTITY_CONTEXT, HiveIdentity
 
 SEED = b"h" * 32
-Answer = object | Callable[[object], object]
+Json = Any
+Answer = object | Callable[[Json], object]
 
 
 @dataclass
@@ -28,7 +30,7 @@ class FakeHive:
     url: str = ""
     seed: bytes = SEED
     answers: dict[str, Answer] = field(default_factory=dict)
-    asked: list[tuple[str, object]] = field(default_factory=list)
+    asked: list[tuple[str, Json]] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -111,7 +113,7 @@ class Ran:
     stderr: str
 
     @property
-    def value(self) -> object:
+    def value(self) -> Json:
         """What it printed as JSON."""
         return json.loads(self.stdout)
 

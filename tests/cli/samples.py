@@ -1,7 +1,9 @@
 """Answers of a Hive, as small as they may be."""
 
+from typing import Literal
+
 from mosaic.wire.api import Device, Health, Installation
-from mosaic.wire.report import InstallationReport, PortBinding, ServiceState, Step
+from mosaic.wire.report import InstallationPhase, InstallationReport, PortBinding, ServiceState, Step
 from mosaic.wire.storage import Failure
 
 GREEN = Health("green", "Running well", "notes runs.", "")
@@ -14,14 +16,14 @@ def device(name: str = "cellar", key: str = DEVICE) -> Device:
 
 
 def report(
-    phase: str = "running", *, healthy: bool = True, epoch: str = "1.1", problem: Failure | None = None,
+    phase: InstallationPhase = "running", *, healthy: bool = True, epoch: str = "1.1", problem: Failure | None = None,
     steps: list[Step] | None = None,
 ) -> InstallationReport:  # fmt: skip
     return InstallationReport(
         installation="abc",
         goal="run",
         epoch=epoch,
-        phase=phase,  # type: ignore[arg-type]
+        phase=phase,
         healthy=healthy,
         app_digest=None,
         config_revision=1,
@@ -34,7 +36,7 @@ def report(
 
 
 def installation(
-    *, phase: str = "settled", device: str = DEVICE, target: str | None = None, wanted: str = "run",
+    *, phase: str = "settled", device: str = DEVICE, target: str | None = None, wanted: Literal["run", "stop"] = "run",
     reports: dict[str, InstallationReport] | None = None, problem: str | None = None,
 ) -> Installation:  # fmt: skip
     return Installation(
@@ -42,7 +44,7 @@ def installation(
         name="notes",
         app="notes",
         app_digest="sha256:" + "0" * 64,
-        wanted=wanted,  # type: ignore[arg-type]
+        wanted=wanted,
         phase=phase,
         device=device,
         target=target,

@@ -13,8 +13,9 @@ from cli.samples import ATTIC, DEVICE, device, installation, report
 from mosaic.cli import credentials, follow
 from mosaic.crypto import account, admission, passphrase, unwrap
 from mosaic.wire import enrol
-from mosaic.wire.account import AccountKeys
+from mosaic.wire.account import AccountKeys, OwnerAdmission
 from mosaic.wire.api import Account, LoggedIn, TrashEntry
+from mosaic.wire.report import InstallationReport
 from mosaic.wire.storage import Failure
 
 Mosaic = Callable[..., Ran]
@@ -62,7 +63,7 @@ def test_login_keeps_the_token_in_a_private_file_and_pins_the_hive(
     assert stat.S_IMODE(credentials.path().stat().st_mode) == 0o600
     assert credentials.load().token == "the-token"
     assert "the-token" not in ran.stdout
-    assert hive.asked[0][1]["password"] == "hunter2"  # type: ignore[index]
+    assert hive.asked[0][1]["password"] == "hunter2"
 
 
 def test_login_sends_no_password_to_a_hive_with_another_fingerprint(
@@ -99,7 +100,7 @@ def test_install_waits_until_the_app_is_healthy(mosaic: Mosaic, logged_in: FakeH
     assert "http://127.0.0.1:8080" in ran.stdout
     assert "http://notes.localhost:8000" in ran.stdout
     assert ran.stderr == ""
-    assert logged_in.asked[0][1]["config"] == {"COLOUR": "blue"}  # type: ignore[index]
+    assert logged_in.asked[0][1]["config"] == {"COLOUR": "blue"}
 
 
 def test_install_says_why_the_device_could_not(
@@ -123,7 +124,7 @@ def test_a_dry_run_says_that_nothing_was_changed(mosaic: Mosaic, logged_in: Fake
     logged_in.answers["POST /api/installations"] = installation()
     ran = mosaic("install", "notes", "--dry-run")
     assert "Nothing was changed" in ran.stdout
-    assert logged_in.asked[0][1]["dry_run"] is True  # type: ignore[index]
+    assert logged_in.asked[0][1]["dry_run"] is True
 
 
 def test_move_is_done_when_the_app_is_healthy_on_the_other_device(mosaic: Mosaic, logged_in: FakeHive) -> None:
@@ -136,7 +137,7 @@ def test_move_is_done_when_the_app_is_healthy_on_the_other_device(mosaic: Mosaic
     )
     ran = mosaic("move", "notes", "--to", "attic", "--json")
     assert ran.code == 0, ran.stderr
-    assert ran.value["device"] == ATTIC  # type: ignore[index]
+    assert ran.value["device"] == ATTIC
     assert logged_in.asked[1][1] == {"to": ATTIC, "force": False, "lose_seconds": None}
 
 
@@ -165,8 +166,8 @@ def test_a_forced_move_needs_the_loss_to_be_accepted(mosaic: Mosaic, logged_in: 
     assert logged_in.asked[-1][1] == {"to": ATTIC, "force": True, "lose_seconds": 42.0}
 
 
-def trashed(**more: object) -> TrashEntry:
-    return TrashEntry("abc", "notes", "notes", 0, 30 * 86400 * 10**9, 0, **more)  # type: ignore[arg-type]
+def trashed(*, saved: bool = False, report: InstallationReport | None = None) -> TrashEntry:
+    return TrashEntry("abc", "notes", "notes", 0, 30 * 86400 * 10**9, 0, saved, report)
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_uninstall_waits_until_the_device_has_stopped_it_and_handed_over_its_dat
     leaving.answers["GET /api/trash"] = looks(*seen)
     ran = mosaic("uninstall", "notes", "--yes", "--json")
     assert ran.code == 0, ran.stderr
-    assert ran.value["saved"] is True  # type: ignore[index]
+    assert ran.value["saved"] is True
     assert [request for request, _ in leaving.asked].count("GET /api/trash") == 3
 
 
@@ -250,7 +251,7 @@ def test_passphrase_set_shows_six_words_once_and_sends_none_of_them(mosaic: Mosa
     sent = json.dumps(logged_in.asked[-1][1])
     assert shown["passphrase"] not in sent
     assert shown["recovery_code"] not in sent
-    keys = logged_in.asked[-1][1]["new"]["keys"]  # type: ignore[index]
+    keys = logged_in.asked[-1][1]["new"]["keys"]
     import msgspec
 
     unwrap.unlock(msgspec.convert(keys, AccountKeys), shown["passphrase"])
@@ -273,8 +274,8 @@ def test_rotate_proves_the_old_passphrase(
     assert ran.code == 0, ran.stderr
     sent = with_keys.asked[-1][1]
     auth_key = passphrase.derive(WORDS, made.new.keys.kdf).auth_key.reveal().hex()
-    assert sent["previous_auth_key"] == auth_key  # type: ignore[index]
-    assert sent["new"]["keys"]["version"] == 2  # type: ignore[index]
+    assert sent["previous_auth_key"] == auth_key
+    assert sent["new"]["keys"]["version"] == 2
 
 
 def test_device_add_prints_a_command_whose_token_the_owner_signed(
@@ -284,14 +285,13 @@ def test_device_add_prints_a_command_whose_token_the_owner_signed(
     ran = mosaic("device", "add", "--name", "attic", "--passphrase-file", words_file, "--json")
     assert ran.code == 0, ran.stderr
     shown = ran.value
-    assert isinstance(shown, dict)
     token = enrol.read(shown["join_token"])
     assert token.hive_fingerprint == with_keys.fingerprint
     assert token.secret not in json.dumps(with_keys.asked)
     sent = with_keys.asked[-1][1]
     import msgspec
 
-    signed = msgspec.convert(sent["admission"], enrol.OwnerAdmission)  # type: ignore[index]
+    signed = msgspec.convert(sent["admission"], OwnerAdmission)
     admission.check(signed, owner_key=made.opened.owner_key, account="account")
     assert shown["command"].endswith("mosaic device run --name attic")
     assert shown["command"].startswith("MOSAIC_JOIN=")
@@ -312,9 +312,7 @@ def test_an_admitted_device_gets_the_root_key_wrapped_to_it_alone(
     ran = mosaic("device", "admit", "attic", "--passphrase-file", words_file)
     assert ran.code == 0, ran.stderr
     sent = with_keys.asked[-1][1]
-    root = unwrap.open_root_for_device(
-        sent["root_for_device"], theirs.private, owner_key=made.opened.owner_key  # type: ignore[index]
-    )  # fmt: skip
+    root = unwrap.open_root_for_device(sent["root_for_device"], theirs.private, owner_key=made.opened.owner_key)
     assert root == made.opened.root
 
 

@@ -99,7 +99,7 @@ def test_a_hive_comes_back_from_a_store_and_its_kit_alone(
     mosaic: Mosaic, state: Path, nas: Path, tmp_path: Path
 ) -> None:
     ran = mosaic("hive", "backup", "set", str(nas), "--state", str(state), "--json")
-    assert (ran.code, ran.value["seq"]) == (0, 1)  # type: ignore[index]
+    assert (ran.code, ran.value["seq"]) == (0, 1)
     kit = kit_of(state)
     shutil.rmtree(state)
     ran = mosaic("hive", "recover", "--from", str(nas), "--kit", str(kit), "--state", str(tmp_path / "new"), "--json")
@@ -325,7 +325,7 @@ def test_copies_can_lie_in_a_bucket_and_its_key_is_in_no_url(mosaic: Mosaic, sta
         url = f"s3://mosaic/hive?endpoint={server.location.endpoint}"
         ran = mosaic("hive", "backup", "set", url, "--s3-key-file", str(key), "--state", str(state), "--json")
         assert ran.code == 0, ran.stdout
-        assert ran.value["same_machine"], "a server on loopback is no other machine"  # type: ignore[index]
+        assert ran.value["same_machine"], "a server on loopback is no other machine"
         assert secret not in ran.stdout + ran.stderr + (state / "backup" / "status").read_text()
         words = ["hive", "recover", "--from", url, "--s3-key-file", str(key), "--kit", str(kit_of(state))]
         assert mosaic(*words, "--state", str(tmp_path / "new")).code == 0

@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
 
-from cli.conftest import FakeHive, Ran, problem
+from cli.conftest import FakeHive, Json, Ran, problem
 from mosaic.adapters.api_client import HiveClient
 from mosaic.crypto import account, unwrap
 from mosaic.wire.account import AccountKeys
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.long
 
 Mosaic = Callable[..., Ran]
 CODE = "AAAA-BBBB"
+Answer = TypeVar("Answer")
 
 
 class Kept:
@@ -34,8 +36,8 @@ class Kept:
         hive.answers["PUT /api/account/keys"] = self.put
         hive.answers["POST /api/hive/kit"] = HiveKit(CODE, "/mnt/nas")
 
-    def put(self, asked: object) -> object:
-        new = msgspec.convert(asked["new"]["keys"], AccountKeys)  # type: ignore[index]
+    def put(self, asked: Json) -> object:
+        new = msgspec.convert(asked["new"]["keys"], AccountKeys)
         if new.version != self.keys.version + 1:
             return 409, problem("keys-changed", "they have changed", "read them again")
         self.keys = new
@@ -74,10 +76,10 @@ def killed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """Kill the command just before, or just after, the Hive took the change."""
     real = HiveClient.send
 
-    def send(self: HiveClient, method: str, path: str, *more: object) -> object:
+    def send(self: HiveClient, method: str, path: str, body: msgspec.Struct | None, answer: type[Answer]) -> Answer:
         if path == "/api/account/keys" and request.param == "before":
             raise Killed
-        done = real(self, method, path, *more)  # type: ignore[arg-type]
+        done = real(self, method, path, body, answer)
         if path == "/api/account/keys":
             raise Killed
         return done
@@ -123,7 +125,7 @@ def test_a_lost_reply_is_found_out_by_reading(mosaic: Mosaic, kept: Kept, presen
     kept.loses_reply = True
     ran = mosaic("passphrase", "rotate", "--passphrase-file", present, "--json")
     assert ran.code == 0, ran.stdout
-    assert kept.opens_with(ran.value["passphrase"])  # type: ignore[index]
+    assert kept.opens_with(ran.value["passphrase"])
 
 
 def test_a_change_that_somebody_else_made_first_is_refused_and_nothing_is_lost(
@@ -156,7 +158,7 @@ def test_an_older_kit_is_told_from_the_present_one(mosaic: Mosaic, kept: Kept, t
     kit = tmp_path / "kit.txt"
     kit.write_text(f"recovery code:  {account.make('some other words entirely').recovery_code}\n")
     ran = mosaic("recovery-kit", "--check", str(kit), "--json")
-    assert ran.value["error"]["code"] == "recovery-kit-outdated"  # type: ignore[index]
+    assert ran.value["error"]["code"] == "recovery-kit-outdated"
     kit.write_text(f"recovery code:  {made_keys().recovery_code}\n")
     assert mosaic("recovery-kit", "--check", str(kit)).code == 0
 

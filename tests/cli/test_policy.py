@@ -52,13 +52,13 @@ def test_install_signs_the_grants_for_the_name_that_it_gives(
     asked = ["--grant", "privileged", "--grant", "device:/dev/kvm", "--passphrase-file", words, "--no-wait"]
     assert mosaic("install", "notes", "--name", "diary", *asked).code == 0
     sent = with_keys.asked[-1][1]
-    assert is_the_owners(sent["grant"], made, "device:/dev/kvm", "privileged", name="diary")  # type: ignore[index]
+    assert is_the_owners(sent["grant"], made, "device:/dev/kvm", "privileged", name="diary")
     assert not any(word in json.dumps(sent) for word in WORDS.split())
 
 
 def test_install_without_a_grant_asks_for_no_passphrase(mosaic: Mosaic, with_keys: FakeHive) -> None:
     assert mosaic("install", "notes", "--no-wait").code == 0
-    assert with_keys.asked[-1][1]["grant"] is None  # type: ignore[index]
+    assert with_keys.asked[-1][1]["grant"] is None
 
 
 def test_policy_lists_what_is_granted_and_what_is_not(mosaic: Mosaic, with_keys: FakeHive) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -155,7 +156,7 @@ def test_what_retention_let_go_is_listed_no_more_and_the_newest_is_before_its_mi
     first, second = sorted(folder.glob("h-*"))
 
     def listed() -> list[str]:
-        return [one["head"] for one in mosaic("volume", "snapshots", "notes", "--json").value]  # type: ignore[attr-defined]
+        return [one["head"] for one in mosaic("volume", "snapshots", "notes", "--json").value]
 
     assert listed() == list(world.heads[::-1])
     for gone, left in ((first, [world.heads[1]]), (second, list(world.heads[::-1]))):
@@ -167,7 +168,7 @@ def test_what_retention_let_go_is_listed_no_more_and_the_newest_is_before_its_mi
 
 def test_a_pinned_snapshot_is_listed_with_its_pin_until_it_is_unpinned(world: World, mosaic: Mosaic) -> None:
     def pins() -> list[str | None]:
-        return [one["pin"] for one in mosaic("volume", "snapshots", "notes", "--json").value]  # type: ignore[attr-defined]
+        return [one["pin"] for one in mosaic("volume", "snapshots", "notes", "--json").value]
 
     pinned = mosaic("volume", "pin", "notes", "--at", BETWEEN, "--as", "before 2.0")
     assert (pinned.code, world.heads[0][:12] in pinned.stdout) == (0, True)
@@ -185,7 +186,7 @@ def test_what_the_list_shows_of_a_snapshot_chooses_it(world: World, mosaic: Mosa
     ):
         day, clock, number, short = line.split()[:4]
         for at in (f"{day} {clock}", number, short):
-            (one,) = mosaic("volume", "snapshots", "notes", "--at", at, "--json").value  # type: ignore[misc]
+            (one,) = mosaic("volume", "snapshots", "notes", "--at", at, "--json").value
             assert one["head"] == head
 
 
@@ -216,7 +217,7 @@ def test_a_file_is_fetched_as_it_was_and_nothing_is_written_over(
     assert (fetched.stat().st_mode & 0o7777, fetched.stat().st_mtime_ns) == (0o640, MTIME_NS)
     fetched.write_text("mine")
     again = mosaic(*words, str(fetched), "--json")
-    assert (again.code, again.value["error"]["code"]) == (1, "file-in-the-way")  # type: ignore[index,call-overload]
+    assert (again.code, again.value["error"]["code"]) == (1, "file-in-the-way")
     assert fetched.read_text() == "mine"
     assert [path.name for path in tmp_path.glob(".mosaic-*")] == []
 
@@ -274,7 +275,7 @@ def test_a_part_is_exported_to_a_file_that_is_whole_or_not_there(
     with tarfile.open(tmp_path / "old.tar") as archive:
         assert archive.getnames() == ["./photos", "./photos/a.jpg"]
     ran = mosaic(*words, str(tmp_path / "new.tar"), "--json")
-    assert (ran.code, ran.value["error"]["code"]) == (1, "export-incomplete")  # type: ignore[index,call-overload]
+    assert (ran.code, ran.value["error"]["code"]) == (1, "export-incomplete")
     assert sorted(path.name for path in tmp_path.glob("*.tar*")) == ["new.tar.incomplete", "old.tar"]
 
 
@@ -289,7 +290,7 @@ def test_a_whole_snapshot_is_verified_and_a_damaged_one_names_its_files(
     assert "photos/a.jpg" not in hit.stdout
     every = mosaic("volume", "verify", "notes", "--all", "--recovery-file", code, "--json")
     assert every.code == 1
-    found = {one["head"]: one["damaged"] for one in every.value["snapshots"]}  # type: ignore[index,call-overload]
+    found = {one["head"]: one["damaged"] for one in every.value["snapshots"]}
     assert (found[world.heads[0]], found[world.heads[1]]) == ([], ["photos/b.jpg"])
 
 
@@ -343,7 +344,7 @@ def test_a_wrong_passphrase_opens_nothing(world: World, tmp_path: Path) -> None:
 )
 def test_nobody_is_asked_for_a_passphrase_for_a_snapshot_that_is_not_there(mosaic: Mosaic, at: str, said: str) -> None:
     ran = mosaic("volume", "browse", "notes", "--at", at, "--json")
-    assert (ran.code, ran.value["error"]["code"]) == (1, said)  # type: ignore[index,call-overload]
+    assert (ran.code, ran.value["error"]["code"]) == (1, said)
 
 
 def test_a_path_that_was_not_there_yet_is_missing_in_that_snapshot_only(mosaic: Mosaic, code: str) -> None:
@@ -359,9 +360,9 @@ def test_g6_the_hive_is_told_no_name_and_no_secret_while_its_volumes_past_is_rea
     sent: list[str] = []
     send = httpx2.Client.send
 
-    def recorded(client: httpx2.Client, request: httpx2.Request, **more: object) -> httpx2.Response:
+    def recorded(client: httpx2.Client, request: httpx2.Request, **more: Any) -> httpx2.Response:
         sent.append(f"{request.method} {request.url} {request.headers} {request.read()!r}")
-        return send(client, request, **more)  # type: ignore[arg-type]
+        return send(client, request, **more)
 
     monkeypatch.setattr(httpx2.Client, "send", recorded)
     ways = ["--passphrase-file", passphrase]
@@ -425,7 +426,7 @@ def test_one_volumes_own_folder_and_its_key_file_are_enough(world: World, mosaic
     assert "a.jpg" in mosaic("volume", "browse", world.volume.id[:6], "photos", *ways).stdout
     (tmp_path / "seed").write_text("ab" * 32)
     other = mosaic("volume", "browse", world.volume.id[:6], *ways, "--json")
-    assert other.value["error"]["code"] == "key-file-unusable"  # type: ignore[index,call-overload]
+    assert other.value["error"]["code"] == "key-file-unusable"
 
 
 @pytest.mark.long
@@ -457,7 +458,7 @@ def test_a_recovery_code_of_another_account_and_a_store_that_is_none_are_refused
         (["--store", str(tmp_path)], "store-unknown"),
     ):
         ran = mosaic("volume", "browse", "notes", *words, *ways)
-        assert (ran.code, ran.value["error"]["code"]) == (1, said)  # type: ignore[index,call-overload]
+        assert (ran.code, ran.value["error"]["code"]) == (1, said)
 
 
 def test_a_head_that_the_volume_did_not_sign_is_passed_over_in_a_store(
@@ -469,4 +470,4 @@ def test_a_head_that_the_volume_did_not_sign_is_passed_over_in_a_store(
     forged[100] ^= 1
     newest.write_bytes(bytes(forged))
     ran = mosaic("volume", "snapshots", "notes", "--store", str(tmp_path), "--json")
-    assert [one["head"] for one in ran.value] == [world.heads[0]]  # type: ignore[attr-defined]
+    assert [one["head"] for one in ran.value] == [world.heads[0]]

@@ -1,5 +1,7 @@
 """Numbers and states in words."""
 
+from typing import Literal
+
 import pytest
 
 from cli.samples import ATTIC, DEVICE, installation, report
@@ -8,7 +10,7 @@ from mosaic.cli.output import aligned
 from mosaic.cli.steps_view import pace
 from mosaic.cli.up.settle import waiting
 from mosaic.wire.report import Step
-from mosaic.wire.storage import PoolState, Replica, State, VolumeState
+from mosaic.wire.storage import Phase, PoolState, Replica, State, VolumeState
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_a_stopped_app_is_stopped_when_its_device_says_so() -> None:
     ("wanted", "now"),
     [("run", "It runs where it was before"), ("stop", "It is stopped where it was before")],
 )
-def test_a_move_that_failed_says_why_and_where_the_app_is_now(wanted: str, now: str) -> None:
+def test_a_move_that_failed_says_why_and_where_the_app_is_now(wanted: Literal["run", "stop"], now: str) -> None:
     why = "The move of notes to attic failed: the file system is full; home has all its data and takes it back."
     ended = verdict.arrived(installation(wanted=wanted, problem=why), ATTIC)
     assert (ended.state, ended.reason) == ("failed", f"{why} {now}")
@@ -57,9 +59,9 @@ def test_the_steps_shown_are_of_the_device_that_is_at_work() -> None:
     assert verdict.steps(installation(reports={DEVICE: idle})) == idle.steps
 
 
-def _volume(*, clean: bool, head: str | None, stored: str | None, phase: str = "ready") -> VolumeState:
+def _volume(*, clean: bool, head: str | None, stored: str | None, phase: Phase = "ready") -> VolumeState:
     replica = Replica("hive", True, "replicated", None, stored)
-    return VolumeState("v", "abc", "data", phase, "1.1", head, clean, [replica], 0, 0)  # type: ignore[arg-type]
+    return VolumeState("v", "abc", "data", phase, "1.1", head, clean, [replica], 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -32,7 +33,7 @@ APPS = {
     "calendar": ("Calendar", "Dates that several people can change.", ("server",)),
 }
 HOMES = {"matrix": "attic", "photos": "attic", "calendar": "attic", "notes": "study", "vault": "study"}
-SHOTS = (
+SHOTS: tuple[tuple[str, str, int, Literal["light", "dark"]], ...] = (
     ("console.png", "/", 1440, "light"),
     ("console-dark.png", "/apps/photos", 1440, "dark"),
     ("console-phone.png", "/", 375, "light"),

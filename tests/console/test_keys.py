@@ -31,7 +31,9 @@ def keys(chromium: Browser, hive: RunningHive) -> Iterator[Page]:
     """A page of the Hive with `keys` (the module), `argon2id` and `ask` (the worker) at hand."""
     page = chromium.new_page()
     page.goto(f"{hive.url}/login")
-    folder = page.locator('link[rel="stylesheet"]').get_attribute("href").rsplit("/", 1)[0]
+    style = page.locator('link[rel="stylesheet"]').get_attribute("href")
+    assert style is not None
+    folder = style.rsplit("/", 1)[0]
     page.evaluate(
         """async (folder) => {
             await import(`${folder}/vendor/argon2.umd.min.js`);

@@ -44,7 +44,10 @@ def test_logging_out_ends_the_session_and_every_open_page(signed_in: Page, owner
     old = signed_in.context.cookies()
     signed_in.get_by_role("button", name="Log out").click()
     signed_in.wait_for_url("**/login")
-    signed_in.context.add_cookies(old)
+    signed_in.context.add_cookies(
+        [{"name": one["name"], "value": one["value"], "domain": one["domain"], "path": one["path"]} for one in old]
+    )
+    assert [one["value"] for one in signed_in.context.cookies()] == [one["value"] for one in old]
     signed_in.goto(f"{owner.hive.url}/")
     assert "/login" in signed_in.url
 

@@ -36,8 +36,8 @@ chains = chain_of(instants)
 _SETTINGS = settings(max_examples=30)
 
 
-def at(*when: int) -> int:
-    return (datetime(*when, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1) * 1_000  # type: ignore[misc,arg-type]
+def at(year: int, month: int, day: int, hour: int = 0) -> int:
+    return (datetime(year, month, day, hour, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def taken(*instants_ns: int) -> list[Snapshot]:
@@ -121,10 +121,13 @@ def test_weeks_and_months_are_those_of_the_calendar(snapshots: list[Snapshot], r
     def date(one: Snapshot) -> datetime:
         return EPOCH + timedelta(seconds=one.instant_ns // 10**9)
 
-    for reason, bucket in (
-        (Reason.WEEKLY, lambda one: date(one).isocalendar()[:2]),
-        (Reason.MONTHLY, lambda one: (date(one).year, date(one).month)),
-    ):
+    def week(one: Snapshot) -> tuple[int, int]:
+        return date(one).isocalendar()[:2]
+
+    def month(one: Snapshot) -> tuple[int, int]:
+        return date(one).year, date(one).month
+
+    for reason, bucket in ((Reason.WEEKLY, week), (Reason.MONTHLY, month)):
         newest = {bucket(one): one for one in sorted(snapshots, key=lambda one: one.seq)}
         met = sorted(newest.values(), key=lambda one: one.seq, reverse=True)
         assert kept_by(snapshots, retention, reason) == met[: getattr(retention, reason.value)]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mosaic.core.app import fill_in
 from mosaic.core.compose_document import ComposeInvalid
+from mosaic.core.ids import ServiceName
 from mosaic.core.snapshot_hooks import (
     Hook,
     SnapshotHooks,
@@ -28,8 +29,8 @@ def read(wish: object, **about: object) -> SnapshotHooks | None:
 def test_hooks_are_argument_lists_with_deadlines() -> None:
     after = {"service": "web", "command": ["wake", "$USER", "$$HOME"], "timeout_seconds": 5}
     assert read({"before": BEFORE, "after": after, "every_seconds": 600}, title="Notes") == SnapshotHooks(
-        before=Hook("db", ("pg_dump", "-f", "/dump/app"), 60),
-        after=Hook("web", ("wake", "notes", "$HOME"), 5),
+        before=Hook(ServiceName("db"), ("pg_dump", "-f", "/dump/app"), 60),
+        after=Hook(ServiceName("web"), ("wake", "notes", "$HOME"), 5),
         every_seconds=600,
     )
 

@@ -50,7 +50,7 @@ def test_what_is_missing_is_named_with_its_remedy(
 
 @pytest.mark.parametrize("compose", ["2.20.0", "2.26.1-4", "v2.39.4", "5.0.0"])
 def test_every_compose_since_the_floor_is_taken(tmp_path: Path, compose: str) -> None:
-    assert require(tmp_path, FakeEngine(compose=compose.removeprefix("v")), storage())
+    assert require(tmp_path, FakeEngine(compose=compose.removeprefix("v")), storage()).engine_version == "20.10.24"
 
 
 def test_no_engine_is_said_in_one_sentence(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 
@@ -18,14 +19,19 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def granted(
-    world: World, *, seed: Secret | None = None, account: str = ACCOUNT, name: str = "notes"
-) -> dict[str, object]:
+class Grant(TypedDict):
+    """What an assignment says of a grant."""
+
+    grants: list[str]
+    grant_proof: str
+
+
+def granted(world: World, *, seed: Secret | None = None, account: str = ACCOUNT, name: str = "notes") -> Grant:
     grant = grants.sign(seed or world.owner_seed, account=account, name=name, keys=KEYS)
     return {"grants": grant.keys, "grant_proof": grant.signature}
 
 
-def problem_of(world: World, **grant: object) -> tuple[str, str]:
+def problem_of(world: World, **grant: Unpack[Grant]) -> tuple[str, str]:
     after = world.run(wants(assignment(world.publish(ASKS), "run", **grant))).report()
     assert after.phase == "failed"
     assert after.problem is not None

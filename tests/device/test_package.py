@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def rendered(folder: Path, **parts: object) -> Rendered:
-    sections = {key: parts.pop(key) for key in ("secrets", "configs") if key in parts}
+    sections: dict[str, object] = {key: parts.pop(key) for key in ("secrets", "configs") if key in parts}
     seeds = seed_variables(driver="mosaic", installation=INSTALLATION, domain="x.localhost", link_token="t0k3n")
     document: dict[str, object] = {"services": {"web": {"image": "web", **parts}}, **sections}
     compose = open_app(document, variables=seeds)

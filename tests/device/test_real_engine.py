@@ -108,15 +108,12 @@ def real(tmp_path: Path, btrfs_path: Path) -> Iterator[Real]:
 
 def _grant_at_registration(world: World, blobs: fake_hive_blobs.FakeHive) -> None:
     """The lease was granted before the keys were made: the blob endpoint must take heads of its first epoch."""
-    register = world.hive.register_volume
 
-    def registered(installation: str, kind: str, volume: object) -> VolumeAssignment:
-        made = register(installation, kind, volume)  # type: ignore[arg-type]
+    def grant(made: VolumeAssignment) -> None:
         if blobs.volume(made.volume).epoch is None:
             blobs.grant(VolumeId(made.volume), "token-a")
-        return made
 
-    world.hive.register_volume = registered  # type: ignore[method-assign, assignment]
+    world.hive.when_registered = grant
 
 
 def _remove(engine: DockerEngine, world: World) -> None:

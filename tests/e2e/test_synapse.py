@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from e2e.world import EXAMPLES, World, eventually, fetch
+from e2e.world import EXAMPLES, Json, World, eventually, fetch
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
@@ -29,7 +29,7 @@ def container(service: str) -> str:
     ).stdout.split()[0]  # fmt: skip
 
 
-def matrix(world: World, path: str, body: object = None, *, method: str = "POST", token: str = "") -> dict[str, str]:
+def matrix(world: World, path: str, body: object = None, *, method: str = "POST", token: str = "") -> Json:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     encoded = None if body is None else json.dumps(body).encode()
     found = fetch(f"{front(world)}/_matrix/client/v3/{path}", method=method, body=encoded, headers=headers)
@@ -39,15 +39,14 @@ def matrix(world: World, path: str, body: object = None, *, method: str = "POST"
 
 def log_in(world: World) -> str:
     user = {"type": "m.id.user", "user": "alice"}
-    return matrix(world, "login", {"type": "m.login.password", "identifier": user, "password": PASSWORD})[
-        "access_token"
-    ]
+    asked = {"type": "m.login.password", "identifier": user, "password": PASSWORD}
+    return str(matrix(world, "login", asked)["access_token"])
 
 
 def messages(world: World, token: str, room: str) -> list[str]:
     path = f"rooms/{urllib.parse.quote(room)}/messages?dir=b&limit=20"
     chunk = matrix(world, path, method="GET", token=token)["chunk"]
-    return [event["content"]["body"] for event in chunk if event["type"] == "m.room.message"]  # type: ignore[index]
+    return [event["content"]["body"] for event in chunk if event["type"] == "m.room.message"]
 
 
 def test_the_file_is_the_seeds_word_for_word() -> None:

@@ -152,7 +152,7 @@ class World:
 
     def device_id(self, name: str) -> str:
         """Return a Device's id."""
-        return next(one["device"] for one in self.ok("device", "list") if one["name"] == name)
+        return str(next(one["device"] for one in self.ok("device", "list") if one["name"] == name))
 
     def address(self, name: str) -> str:
         """Return the plain address of an app."""

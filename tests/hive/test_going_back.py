@@ -32,8 +32,8 @@ def settled(owner: Owner, on: FakeDevice) -> Installation:
     return owner.installation()
 
 
-def go_back(owner: Owner, head: str | None, **more: object) -> Installation:
-    wish = GoBack(head, **more)  # type: ignore[arg-type]
+def go_back(owner: Owner, head: str | None, *, conflict: str | None = None, with_app: bool = False) -> Installation:
+    wish = GoBack(head, conflict, with_app)
     with owner.client() as client:
         return client.send("POST", "/api/installations/notes/restore", wish, Installation)
 
@@ -216,9 +216,9 @@ def _older(hive: RunningHive) -> bytes:
     return bundle.pack(folder)
 
 
-def fork(owner: Owner, head: str, name: str = "copy", **more: object) -> Installation:
+def fork(owner: Owner, head: str, name: str = "copy", *, device: str | None = None) -> Installation:
     with owner.client() as client:
-        wish = Fork(name, head, **more)  # type: ignore[arg-type]
+        wish = Fork(name, head, device)
         return client.send("POST", "/api/installations/notes/fork", wish, Installation)
 
 

@@ -15,7 +15,7 @@ from mosaic.hive.login_limits import PER_ADDRESS, PER_NAME, WINDOW_NS, LoginLimi
 from mosaic.hive.names import NameUnusable
 from mosaic.hive.waking import Waking
 from mosaic.wire.command import CommandResult, ReadLogs
-from mosaic.wire.report import InstallationReport, MachineState, Report, VolumeReport
+from mosaic.wire.report import InstallationPhase, InstallationReport, MachineState, Report, VolumeReport
 
 NOTES = InstallationId("notes2345678")
 DATA = VolumeId("ee" * 32)
@@ -112,8 +112,8 @@ def test_a_change_between_the_look_and_the_wait_is_not_missed() -> None:
     assert anyio.run(story) == (True, False)
 
 
-def report(phase: str = "running", *, epoch: str | None = "1.1", held: str | None = "1.1") -> Heard:
-    told = InstallationReport(NOTES, "run", epoch, phase, True, None, 1)  # type: ignore[arg-type]
+def report(phase: InstallationPhase = "running", *, epoch: str | None = "1.1", held: str | None = "1.1") -> Heard:
+    told = InstallationReport(NOTES, "run", epoch, phase, True, None, 1)
     volume = VolumeReport(DATA, NOTES, "data", held, "replicated", "h1", [], 0)
     return Heard(SessionId("s"), 5, Report(5, 1, "1", None, MACHINE, None, [told], [volume]), {NOTES: 3})
 

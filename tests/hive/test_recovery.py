@@ -126,7 +126,12 @@ def test_nothing_is_told_granted_or_taken_until_every_device_was_heard(
         attic.blobs().heads(volume).commit(attic.signed_head(local, str(local.epoch)))
     with pytest.raises(MosaicError, match="503"):
         attic.blobs().store(volume).put("p-" + "00" * 16, b"pack")
-    for ask in (lambda: owner.move("cellar", force=True, lose_seconds=0.0), lambda: owner.do("stop"), owner.install):
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: owner.move("cellar", force=True, lose_seconds=0.0),
+        lambda: owner.do("stop"),
+        owner.install,
+    )
+    for ask in changes:
         with pytest.raises(MosaicError) as refused:
             ask()
         assert refused.value.code == "hive-recovering"

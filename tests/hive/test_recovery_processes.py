@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from mosaic.adapters.api_client import HiveClient
 from mosaic.adapters.backup_files import BackupFiles
+from mosaic.adapters.clock import SystemClock
 from mosaic.crypto import unwrap
+from mosaic.hive.config import HiveConfig
 from mosaic.wire.api import Account, LoggedIn, Login, Setup
 from mosaic.wire.hive_backup import HiveKit, HiveState, KitRequest
 from support.acme_authority import free_port
 from support.fake_device import FakeDevice
-from support.running_hive import PASSPHRASE, PASSWORD, Owner, made_keys, write_app
+from support.running_hive import PASSPHRASE, PASSWORD, Owner, RunningHive, made_keys, write_app
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long
@@ -26,19 +27,11 @@ MOSAIC = [sys.executable, "-W", "ignore", "-m", "mosaic.cli.main"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-class HiveThere:
-    """What `Owner` needs of a Hive that is a process."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._clients: dict[str, HiveClient] = {}
-
-    def client_of(self, token: str) -> HiveClient:
-        return self._clients.setdefault(token, HiveClient(self.url, token=token))
-
-    def close(self) -> None:
-        for client in self._clients.values():
-            client.__exit__(None, None, None)
+def hive_there(state: Path, port: int) -> RunningHive:
+    """Return what `Owner` needs of a Hive that is a process: it is asked here, and neither started nor stopped."""
+    there = RunningHive(HiveConfig(state=state, machine="its-machine", port=port), SystemClock())
+    there.url = f"http://127.0.0.1:{port}"
+    return there
 
 
 @contextmanager
@@ -66,9 +59,9 @@ def test_a_hive_whose_machine_died_goes_on_from_its_copy_and_the_kit_and_loses_n
     write_app(catalog)
     attic, cellar = FakeDevice("attic"), FakeDevice("cellar")
     with serving(state, port, catalog, "--backup-to", str(nas)) as hive:
-        there = HiveThere(f"http://127.0.0.1:{port}")
+        there = hive_there(state, port)
         setup = Setup((state / "setup-code").read_text().strip(), "ada", PASSWORD, made_keys().new)
-        owner = Owner(there, there.client_of("").send("POST", "/api/setup", setup, LoggedIn))  # type: ignore[arg-type]
+        owner = Owner(there, there.client_of("").send("POST", "/api/setup", setup, LoggedIn))
         for device in (attic, cellar):
             device.join(owner.join_token())
             device.connect()
@@ -84,15 +77,15 @@ def test_a_hive_whose_machine_died_goes_on_from_its_copy_and_the_kit_and_loses_n
         heads = [attic.commit(installed.installation) for _ in range(2)]
         hive.send_signal(signal.SIGKILL)
         hive.wait(20)
-        there.close()
+        there.stop()
     shutil.rmtree(state)
 
     new = tmp_path / "elsewhere"
     mosaic("hive", "recover", "--from", str(nas), "--kit", str(tmp_path / "kit.txt"), "--state", str(new))
     with serving(new, port, catalog):
-        there = HiveThere(f"http://127.0.0.1:{port}")
+        there = hive_there(new, port)
         login = there.client_of("").send("POST", "/api/login", Login("ada", PASSWORD), LoggedIn)
-        owner = Owner(there, login)  # type: ignore[arg-type]
+        owner = Owner(there, login)
         with owner.client() as client:
             assert client.identity().key == key, "Devices that pinned it know it again"
             keys = client.get("/api/account", Account).keys
@@ -110,7 +103,7 @@ def test_a_hive_whose_machine_died_goes_on_from_its_copy_and_the_kit_and_loses_n
         assert item.volumes[0].newest is not None
         for device in (attic, cellar):
             device.disconnect()
-        there.close()
+        there.stop()
 
 
 def copied(state: Path) -> bool:

@@ -12,7 +12,7 @@ from mosaic.crypto import unwrap
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire.api import Drill, Drilled, VolumeEnvelope
-from mosaic.wire.blobs import HeadList
+from mosaic.wire.blobs import HeadEntry, HeadList
 from support.fake_device import FakeDevice
 from support.manual_clock import ManualClock
 from support.running_hive import Owner, made_keys
@@ -43,7 +43,7 @@ def volume_of(device: FakeDevice) -> VolumeId:
 
 def page(owner: Owner, volume: VolumeId, **query: object) -> HeadList:
     with owner.client() as client:
-        words = {name: str(value) for name, value in query.items()}
+        words = {name: str(value) for name, value in query.items() if value is not None}
         return client.get(f"/api/volumes/{volume}/heads", HeadList, query=words)
 
 
@@ -60,14 +60,15 @@ def test_every_accepted_head_is_listed_page_by_page_the_newest_first_also_of_a_d
     for _ in range(4):
         attic.commit(installed(attic))
     attic.disconnect()
-    found, before = [], {}
+    found: list[HeadEntry] = []
+    before: int | None = None
     while True:
-        answer = page(owner, volume, limit=2, **before)
+        answer = page(owner, volume, limit=2, before=before)
         assert len(answer.heads) <= 2
         found += answer.heads
         if answer.next is None:
             break
-        before = {"before": answer.next}
+        before = answer.next
     assert len(found) >= 5
     assert found == page(owner, volume).heads
     assert [one.head for one in found] == [head_hash(bytes.fromhex(one.signed)) for one in found]
@@ -88,12 +89,13 @@ def test_a_head_that_the_store_let_go_is_listed_no_more_and_a_mirror_that_nobody
     store.put(f"h-{3:020d}-{NEVER}", b"of another head")
     left = [head for seq, head in zip(range(top, 0, -1), everything, strict=True) if seq > 4 or seq in (2, 4)]
     assert [one.head for one in page(owner, volume).heads] == left
-    found, before = [], {}
-    while (answer := page(owner, volume, limit=1, **before)).heads or answer.next is not None:
+    found: list[str] = []
+    before: int | None = None
+    while (answer := page(owner, volume, limit=1, before=before)).heads or answer.next is not None:
         found += [one.head for one in answer.heads]
         if answer.next is None:
             break
-        before = {"before": answer.next}
+        before = answer.next
     assert found == left
 
 

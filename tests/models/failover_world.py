@@ -8,7 +8,7 @@ nowhere any more, is seen at once.
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import assert_never
+from typing import TypedDict, Unpack, assert_never
 
 from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Conflict, Fenced, Unavailable
@@ -23,12 +23,14 @@ from mosaic.core.steps import (
     DiscardData,
     FetchBundle,
     FinalSnapshot,
+    GoBack,
     HoldVolumes,
     MakeKeys,
     Prefetch,
     PullImages,
     Release,
     ReleaseVolumes,
+    SavePresent,
     SetAside,
     Snapshot,
     StartApp,
@@ -46,6 +48,17 @@ Content = tuple[int, ...]
 
 class Halted(Exception):
     """A step could not be done now."""
+
+
+class Change(TypedDict, total=False):
+    """What a machine sees otherwise of a volume from now on: fields of `SeenVolume`."""
+
+    phase: VolumePhase
+    epoch: Epoch | None
+    local_head: HeadHash | None
+    clean: bool
+    proved: bool
+    prefetched: bool
 
 
 @dataclass
@@ -206,14 +219,15 @@ class World:
                         # What was never restored is not held under the epoch any more: its local head says nothing.
                         epoch = seen.epoch if seen.phase is VolumePhase.READY else None
                         self._set(machine, volume, phase=VolumePhase.RELEASED, epoch=epoch)
-            case MakeKeys():
+            case MakeKeys() | SavePresent() | GoBack():
+                # Every volume is registered from the beginning, and nobody here wishes for an earlier state.
                 raise AssertionError(step)
             case _ as unreachable:
                 assert_never(unreachable)
 
-    def _set(self, machine: Machine, volume: VolumeId, **change: object) -> None:
+    def _set(self, machine: Machine, volume: VolumeId, **change: Unpack[Change]) -> None:
         seen = machine.seen.volumes.get(volume, SeenVolume(VolumePhase.ABSENT))
-        changed = replace(seen, **change)  # type: ignore[arg-type] # each caller names a field and its type
+        changed = replace(seen, **change)
         machine.seen = replace(machine.seen, volumes={**machine.seen.volumes, volume: changed})
 
     def _start(self, step: StartApp, machine: Machine) -> None:

@@ -10,7 +10,7 @@ before or after it.
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from mosaic.adapters.blobs import ObjectExists, ObjectMissing, StoreUnavailable
 from mosaic.core.epoch import Epoch
@@ -93,6 +93,9 @@ class Handle:
         self._answer(fate)
         yield from (ObjectEntry(name, len(self._objects[name])) for name in found)
 
+    def delete(self, name: str) -> None:
+        raise AssertionError("a slot stays")
+
     def _pass(self) -> Fate:
         turnstile = self._turnstile
         turnstile.waits = True
@@ -121,6 +124,19 @@ class Ledger:
     take_over: bool = False
     set_aside: bool = False
     acknowledged: tuple[HeadHash, ...] = ()
+
+
+class Change(TypedDict, total=False):
+    """Fields of a ledger, and what they become."""
+
+    accepted: bytes | None
+    pending: bytes | None
+    epoch: Epoch | None
+    base: HeadHash | None
+    claim: bytes | None
+    take_over: bool
+    set_aside: bool
+    acknowledged: tuple[HeadHash, ...]
 
 
 class Machine:
@@ -279,8 +295,8 @@ class Machine:
             take_over=ledger.take_over,
         )
 
-    def _save(self, **changed: object) -> None:
-        self.ledger = replace(self.ledger, **changed)  # type: ignore[arg-type]  # fields of the ledger, by name
+    def _save(self, **changed: Unpack[Change]) -> None:
+        self.ledger = replace(self.ledger, **changed)
 
 
 def _newest(found: tuple[HeadHash, bytes] | None) -> Newest | None:

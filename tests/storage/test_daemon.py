@@ -1,5 +1,7 @@
 """The daemon as the Device and the engine see it: held, mounted, replicated, handed over."""
 
+from collections.abc import Callable
+
 import pytest
 
 from mosaic.adapters.storage_client import StorageFenced, StorageRefused
@@ -107,10 +109,11 @@ def test_a_mounted_volume_is_neither_finished_nor_released(hive: FakeHive, here:
     epoch = here.take(hive)
     here.create()
     here.mount()
-    for asked in (
+    refused: tuple[Callable[[], object], ...] = (
         lambda: here.client.snapshot(SnapshotNow(VOLUME, epoch, final=True)),
         lambda: here.client.release(Release(VOLUME, epoch)),
-    ):
+    )
+    for asked in refused:
         with pytest.raises(StorageRefused, match="still mounted") as caught:
             asked()
         assert caught.value.failure.code == "volume-in-use"

@@ -8,6 +8,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,12 +70,16 @@ def test_killed_while_replicating_loses_no_acknowledged_snapshot(
     assert [head.seq for head in heads] == list(range(1, len(heads) + 1))
 
 
+def is_ready(daemon: TestDaemon) -> bool:
+    return daemon.volume().phase == "ready"
+
+
 @on_both
 def test_killed_at_any_moment_of_a_move_it_converges(
     hive: FakeHive, here: TestDaemon, there: TestDaemon, luck: random.Random
 ) -> None:
     source, target = here, there
-    persist(source, luck, lambda: source.take(hive), until=lambda: source.volume().phase == "ready")
+    persist(source, luck, lambda: source.take(hive), until=partial(is_ready, source))
     written: dict[str, bytes] = {}
     for number in range(ROUNDS // 2):
         source.create()
@@ -87,8 +92,8 @@ def test_killed_at_any_moment_of_a_move_it_converges(
         persist(
             target,
             luck,
-            lambda target=target, epoch=epoch, base=base: target.hold(epoch, base, expect_data=True),
-            until=lambda target=target: target.volume().phase == "ready",
+            partial(target.hold, epoch, base, expect_data=True),
+            until=partial(is_ready, target),
         )
         target.create()
         arrived = target.mount(mount_id=f"look-{number}")

@@ -81,7 +81,7 @@ def test_removing_data_is_refused_and_removing_nothing_is_fine(here: TestDaemon,
     here.take(hive)
     here.create()
     assert "mosaic uninstall notes" in str(here.engine("VolumeDriver.Remove", Name="data")["Err"])
-    assert len(here.engine("VolumeDriver.List")["Volumes"]) == 1  # type: ignore[arg-type]
+    assert len(here.engine("VolumeDriver.List")["Volumes"]) == 1
 
 
 def test_a_mount_that_the_engine_never_ended_does_not_block_a_release(

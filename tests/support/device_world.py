@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import anyio
 
@@ -28,6 +29,7 @@ from mosaic.device.records import Records
 from mosaic.wire.assignment import Assignment, VolumeAssignment
 from mosaic.wire.channel import Assignments
 from mosaic.wire.enrol import Enrolled, NewVolume
+from mosaic.wire.recollection import Recollection
 from mosaic.wire.report import InstallationReport
 from support.fake_engine import FakeEngine
 from support.fake_storage import FakeStorage, FakeStore
@@ -50,24 +52,33 @@ volumes:
 
 @dataclass
 class FakeHive:
-    """What a Device asks its Hive: the first key registered wins, bundles are kept by digest."""
+    """What a Device asks its Hive: the first key registered wins, bundles are kept by digest.
+
+    `when_registered` is called with each registration's answer.
+    """
 
     points: KillPoints
     registered: dict[tuple[str, str], VolumeAssignment] = field(default_factory=dict)
     bundles: dict[str, bytes] = field(default_factory=dict)
+    when_registered: Callable[[VolumeAssignment], None] = field(default=lambda made: None)
 
     def this_device(self) -> Enrolled:
         raise AssertionError("nobody asks here")
 
     def register_volume(self, installation: str, kind: str, volume: NewVolume) -> VolumeAssignment:
         with self.points.around():
-            chosen = "link" if kind == "link" else "data"
+            chosen: Literal["data", "link"] = "link" if kind == "link" else "data"
             made = VolumeAssignment(volume.volume, chosen, volume.wrapped_seed, None, None)
-            return self.registered.setdefault((installation, kind), made)
+            kept = self.registered.setdefault((installation, kind), made)
+            self.when_registered(kept)
+            return kept
 
     def bundle(self, digest: str) -> bytes:
         with self.points.around():
             return self.bundles[digest]
+
+    def recollect(self, told: Recollection) -> None:
+        raise AssertionError("this Hive lost nothing")
 
 
 @dataclass

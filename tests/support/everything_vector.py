@@ -35,7 +35,8 @@ def facts(top: Path) -> Facts:
     found: Facts = {}
     for path, (kind, mode, _, _, mtime_ns, _, content, *names) in tree_fingerprint(top).items():
         said = os.fsdecode(content) if isinstance(content, bytes) else content
-        found[os.fsdecode(path)] = [kind, mode, mtime_ns, said, *([os.fsdecode(n) for n in group] for group in names)]  # type: ignore[attr-defined]
+        links = [[os.fsdecode(name) for name in group] for group in names if isinstance(group, tuple)]
+        found[os.fsdecode(path)] = [kind, mode, mtime_ns, said, *links]
     # As JSON has it: no tuples.
     parsed: Facts = json.loads(json.dumps(found))
     return parsed

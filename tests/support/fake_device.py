@@ -52,7 +52,7 @@ from mosaic.wire.report import (
     ServiceState,
     VolumeReport,
 )  # fmt: skip
-from mosaic.wire.storage import ConflictSnapshot, Failure, Replica, WentBack
+from mosaic.wire.storage import ConflictSnapshot, Failure, Replica, ReplicaState, WentBack
 from support.running_hive import made_keys
 
 _SECONDS = 10.0
@@ -124,8 +124,11 @@ class FakeDevice:
     def id(self) -> DeviceId:
         return self.claims or device_id(bytes.fromhex(self.key))
 
-    def join(self, token: JoinToken, **more: str | None) -> Enrolled:
-        """Enrol with a join token; by default as one that has derived the keys from the passphrase itself."""
+    def join(self, token: JoinToken, *, auth_key: str | None = "") -> Enrolled:
+        """Enrol with a join token; by default as one that has derived the keys from the passphrase itself.
+
+        `auth_key` is what it says to prove that, "" the right one, None nothing.
+        """
         self._url = token.url
         wish = Enrol(
             secret=token.secret,
@@ -134,7 +137,7 @@ class FakeDevice:
             wrapping_key=self.wrapping.public,
             architecture="amd64",
             version="0.1.0",
-            **{"auth_key": made_keys().new.auth_key, **more},  # type: ignore[arg-type]
+            auth_key=made_keys().new.auth_key if auth_key == "" else auth_key,
         )
         with DeviceClient(self._url, ca_pem=None) as client:
             self.enrolled = client.enrol(wish)
@@ -438,16 +441,16 @@ class FakeDevice:
         )
 
     def _volume(self, name: str, kind: str, local: Local, volume: LocalVolume) -> VolumeReport:
-        state = "replicated" if volume.acknowledged else "pending"
+        state: ReplicaState = "replicated" if volume.acknowledged else "pending"
         instant_ns = 1_800_000_000 * 10**9 if volume.head else None
         return VolumeReport(
             volume=volume_id(volume.seed),
             installation=name,
             kind=kind,
             epoch=volume.epoch,
-            state=state,  # type: ignore[arg-type]
+            state=state,
             local_head=volume.head,
-            replicas=[Replica("hive", self.same_machine, state, instant_ns, volume.head)],  # type: ignore[arg-type]
+            replicas=[Replica("hive", self.same_machine, state, instant_ns, volume.head)],
             waiting_bytes=0,
             conflicts=self.conflicts,
             went_back=local.went_back,

@@ -256,7 +256,7 @@ def _retain(volume: FakeVolume, body: bytes, token: str) -> Answer:
 
 def _lease(volume: FakeVolume, body: bytes) -> Answer:
     asked = msgspec.json.decode(body, type=ReadLease)
-    if asked.head in volume.let_go or asked.head not in map(head_hash, volume.heads):
+    if asked.head in volume.let_go or asked.head not in {str(head_hash(signed)) for signed in volume.heads}:
         return _problem(404, "head-unknown")
     volume.leases.setdefault(asked.id, (asked.head, len(volume.heads)))
     if asked.done:

@@ -10,6 +10,7 @@ from support.stores import MemoryStore
 
 PUT = ("timeout", "lost_reply", "no_space", "sent_twice")
 GET = ("timeout", "short_read", "rotten_reply", "stale_read")
+DELETE = ("timeout", "lost_reply")
 LIST = ("timeout", "ends_early", "stale_read", "told_twice")
 
 
@@ -55,6 +56,15 @@ class FaultyStore:
             case "told_twice":
                 entries = [entry for entry in entries for _ in range(2)]
         yield from entries
+
+    def delete(self, name: str) -> None:
+        match self._fault("delete", DELETE):
+            case "timeout":
+                raise StoreUnavailable("the test store", "no answer in time")
+            case "lost_reply":
+                self.inner.delete(name)
+                raise StoreUnavailable("the test store", "the connection was reset")
+        self.inner.delete(name)
 
     def _read(self, name: str, whole: bytes, *, of_a_range: bool = False) -> bytes:
         match self._fault("get", GET):

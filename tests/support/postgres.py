@@ -58,7 +58,7 @@ def new_database(server: str) -> str:
     """Make an empty database and return its URL."""
     name = f"mosaic_test_{os.getpid()}_{next(_NUMBERS)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+        connection.execute(f'CREATE DATABASE "{name}"')
     return (
         server.replace("/postgres?", f"/{name}?", 1)
         if "/postgres?" in server

@@ -10,13 +10,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 from litestar import Litestar
 from litestar.exceptions import LitestarDeprecationWarning
 
 from mosaic.adapters.api_client import HiveClient
 from mosaic.adapters.clock import Clock
+from mosaic.core.ids import AccountId
 from mosaic.crypto import account as account_keys
 from mosaic.crypto import admission, envelope
 from mosaic.crypto.account import Made
@@ -41,6 +42,7 @@ from mosaic.wire.api import (
     Volume,
 )  # fmt: skip
 from mosaic.wire.enrol import JoinToken
+from mosaic.wire.grants import PolicyGrant
 from support.manual_clock import ManualClock
 from support.migrated import write_migrated
 
@@ -161,6 +163,23 @@ class RunningHive:
         return Owner(self, logged_in)
 
 
+class InstallWish(TypedDict, total=False):
+    """What `Install` says beside the app."""
+
+    name: str
+    device: str
+    config: dict[str, str]
+    dry_run: bool
+    grant: PolicyGrant
+
+
+class MoveWish(TypedDict, total=False):
+    """What `Move` says beside where to."""
+
+    force: bool
+    lose_seconds: float | None
+
+
 @dataclass
 class Owner:
     """Who has the account: asks the API, and signs with the owner's key."""
@@ -208,10 +227,10 @@ class Owner:
         with self.client() as client:
             return client.get("/api/catalog", list[CatalogApp])
 
-    def install(self, app: str = "notes", **wish: object) -> Installation:
+    def install(self, app: str = "notes", **wish: Unpack[InstallWish]) -> Installation:
         """Install an app."""
         with self.client() as client:
-            return client.send("POST", "/api/installations", Install(app, **wish), Installation)  # type: ignore[arg-type]
+            return client.send("POST", "/api/installations", Install(app, **wish), Installation)
 
     def installation(self, name: str = "notes") -> Installation:
         with self.client() as client:
@@ -222,10 +241,10 @@ class Owner:
         with self.client() as client:
             return client.send("POST", f"/api/installations/{name}/{verb}", None, Installation)
 
-    def move(self, to: str, name: str = "notes", **wish: object) -> Installation:
+    def move(self, to: str, name: str = "notes", **wish: Unpack[MoveWish]) -> Installation:
         """Begin a move."""
         with self.client() as client:
-            return client.send("POST", f"/api/installations/{name}/move", Move(to, **wish), Installation)  # type: ignore[arg-type]
+            return client.send("POST", f"/api/installations/{name}/move", Move(to, **wish), Installation)
 
     def uninstall(self, name: str = "notes") -> TrashEntry:
         with self.client() as client:
@@ -235,10 +254,10 @@ class Owner:
         with self.client() as client:
             return client.get("/api/trash", list[TrashEntry])
 
-    def restore(self, installation: str, **wish: object) -> Installation:
+    def restore(self, installation: str, *, device: str | None = None, name: str | None = None) -> Installation:
         """Bring it back from the trash."""
         with self.client() as client:
-            body = RestoreFromTrash(**wish)  # type: ignore[arg-type]
+            body = RestoreFromTrash(device, name)
             return client.send("POST", f"/api/trash/{installation}/restore", body, Installation)
 
     def volumes(self) -> list[Volume]:
@@ -252,7 +271,7 @@ class Owner:
 
         database = open_sqlite(self.hive.config.state / "hive.db")
         with contextlib.closing(database), database.read() as tx:
-            return events.after(tx, self.logged_in.account, 0, limit=10_000)  # type: ignore[arg-type]
+            return events.after(tx, AccountId(self.logged_in.account), 0, limit=10_000)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 from urllib.request import Request, urlopen
 
 from mosaic.adapters.s3.bucket import S3Bucket
@@ -21,6 +22,14 @@ PAGE = 40
 _NUMBERS = itertools.count(1)
 
 
+class Place(TypedDict, total=False):
+    """What of a location is another one than the server's."""
+
+    bucket: str
+    prefix: str
+    endpoint: str
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server, and its bucket."""
@@ -28,9 +37,9 @@ class Server:
     location: S3Location
     process: subprocess.Popen[bytes]
 
-    def bucket(self, *, credentials: S3Credentials = CREDENTIALS, **other: str) -> S3Bucket:
+    def bucket(self, *, credentials: S3Credentials = CREDENTIALS, **other: Unpack[Place]) -> S3Bucket:
         """Open a folder of the bucket that nobody used before. Nothing is tried twice."""
-        location = replace(self.location, **{"prefix": f"test-{next(_NUMBERS)}", **other})
+        location = replace(replace(self.location, prefix=f"test-{next(_NUMBERS)}"), **other)
         return S3Bucket(location, credentials, deadline_seconds=0)
 
 

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -156,12 +157,12 @@ class TestDaemon:
         eventually(lambda: self.volume().clean, seen=lambda: self.volume())
         self.client.release(Release(VOLUME, epoch))
 
-    def engine(self, verb: str, **fields: object) -> dict[str, object]:
+    def engine(self, verb: str, **fields: object) -> dict[str, Any]:
         """Ask the volume driver as an engine does."""
         connection = _Unix(self.config.plugin_socket)
         try:
             connection.request("POST", f"/{verb}", msgspec.json.encode(fields))
-            answer: dict[str, object] = msgspec.json.decode(connection.getresponse().read(), type=dict)
+            answer: dict[str, Any] = msgspec.json.decode(connection.getresponse().read(), type=dict)
         finally:
             connection.close()
         return answer

@@ -11,7 +11,7 @@ from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Replication, Restoration, RootRef, Verification
 from mosaic.storage.engine.store import Store
 from mosaic.storage.engine.verify import verify
-from support.stores import FailingStore, MemoryStore
+from support.stores import MemoryStore
 
 SEED = bytes(range(32))
 KEYS = volume_keys(SEED)
@@ -21,7 +21,7 @@ _SOON_NS = 10_000_000_000
 class Machine:
     """One machine that replicates to a store. `newest` is the last root that it replicated or restored."""
 
-    def __init__(self, store: MemoryStore | FailingStore | None = None) -> None:
+    def __init__(self, store: Store | None = None) -> None:
         self.store: Store = store or MemoryStore()
         self.known = ChunkIndex()
         self.nodes = NodeMap()

@@ -22,16 +22,21 @@ class Honest:
     def create(self, key: str, data: bytes) -> str | None:
         with self._lock:
             self.refuse_if(key in self.objects)
-            return self.write(key, data)
+            return self.keep(key, data)
 
     def swap(self, key: str, data: bytes, tag: str) -> str | None:
         with self._lock:
             self.refuse_if(self.read(key).tag != tag)
-            return self.write(key, data)
+            return self.keep(key, data)
 
-    def write(self, key: str, data: bytes) -> str | None:
-        self.objects[key] = Found(data, str(next(self._tags)))
-        return self.objects[key].tag
+    def write(self, key: str, data: bytes) -> None:
+        self.keep(key, data)
+
+    def keep(self, key: str, data: bytes) -> str:
+        """Put it there whatever is there, and return its tag."""
+        tag = str(next(self._tags))
+        self.objects[key] = Found(data, tag)
+        return tag
 
     def read(self, key: str) -> Found:
         if key not in self.objects:
@@ -56,12 +61,12 @@ class LooksFirst(Honest):
     def create(self, key: str, data: bytes) -> str | None:
         self.refuse_if(key in self.objects)
         self.meet()
-        return self.write(key, data)
+        return self.keep(key, data)
 
     def swap(self, key: str, data: bytes, tag: str) -> str | None:
         self.refuse_if(self.read(key).tag != tag)
         self.meet()
-        return self.write(key, data)
+        return self.keep(key, data)
 
     def meet(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -71,7 +76,7 @@ class LooksFirst(Honest):
 class SaysNoAndWrites(Honest):
     def create(self, key: str, data: bytes) -> str | None:
         is_taken = key in self.objects
-        self.write(key, data)
+        self.keep(key, data)
         self.refuse_if(is_taken)
         return None
 
@@ -106,8 +111,8 @@ class LosesTheFirstReply(Honest):
 class Fails(Honest):
     """The fortieth write fails."""
 
-    def write(self, key: str, data: bytes) -> str | None:
-        tag = super().write(key, data)
+    def keep(self, key: str, data: bytes) -> str:
+        tag = super().keep(key, data)
         if tag == "40":
             raise StoreUnavailable("the test store", "told to fail")
         return tag

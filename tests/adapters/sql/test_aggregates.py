@@ -27,7 +27,8 @@ from mosaic.adapters.sql.tokens import Token
 from mosaic.adapters.sql.volumes import Volume
 from mosaic.core import lease, placement
 from mosaic.core.epoch import Epoch
-from mosaic.core.ids import AccountId, HeadHash, InstallationId, SessionId, VolumeId
+from mosaic.core.errors import Fenced
+from mosaic.core.ids import AccountId, DeviceId, HeadHash, InstallationId, SessionId, VolumeId
 from mosaic.core.lease import AcceptedHead, Holder
 from mosaic.core.session import SessionSuperseded, admit
 from mosaic.wire.account import AccountKeys, KdfParameters, OwnerAdmission
@@ -118,8 +119,8 @@ def test_a_device_name_is_free_again_once_its_device_was_removed(database: Datab
         assert gone.removed
 
 
-def replace_id(letter: str) -> "devices.DeviceId":
-    return devices.DeviceId(letter * 32)
+def replace_id(letter: str) -> DeviceId:
+    return DeviceId(letter * 32)
 
 
 def test_the_newest_session_ends_the_tokens_of_older_ones(database: Database) -> None:
@@ -209,7 +210,7 @@ def test_g1_a_grant_and_a_head_commit_never_pass_one_another(database: Database)
             offered = lease.OfferedHead(HeadHash("h1"), None, 1, Epoch(1, 1))
             try:
                 lease.accept_head(found.lease, DATA, offered, by=attic)
-            except lease.Fenced:
+            except Fenced:
                 return "fenced"
             heads.add(tx, HeadHash("h1"), head(1), b"one", now_ns=1)
             return "accepted"

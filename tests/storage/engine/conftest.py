@@ -22,6 +22,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.heads import head_name, sign_head
 from mosaic.storage.engine.index import ChunkIndex
+from mosaic.storage.engine.mend import Mending
 from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.restore import RestoreIncomplete, restore
 from mosaic.storage.engine.roots import Replication, RootRef
@@ -64,7 +65,8 @@ def rescued(
 def _watched(writer: Callable[..., object], left: list[Left]) -> Callable[..., object]:
     def watched(snapshot: Path, keys: VolumeKeys, store: Store, **words: object) -> object:
         done = writer(snapshot, keys, store, **words)
-        state: Replication = getattr(done, "replication", done)
+        state = done.replication if isinstance(done, Mending) else done
+        assert isinstance(state, Replication)
         # Files of exabytes are holes, and comparing them would take years.
         left[:] = [(keys, store, state.root)] if state.content_bytes < _MOST_BYTES else []
         return done

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mosaic.storage.engine.content import ZERO_CHUNK
 from mosaic.storage.engine.damage import BlobDamaged
 from mosaic.storage.engine.nodes import NodeMap
+from mosaic.storage.engine.records import ZERO_CHUNK
 from mosaic.storage.engine.replicate import replicate
 from mosaic.storage.engine.roots import Progress
 from support.stores import MemoryStore
@@ -104,7 +104,7 @@ def test_the_first_replication_after_a_restore_reads_nothing_again(
     source: Path, here: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = here.replicate(source, settled=True)
-    there = Machine(here.store)  # type: ignore[arg-type]
+    there = Machine(here.store)
     later = time.time_ns() + 10_000_000_000
     monkeypatch.setattr("mosaic.storage.engine.restore.time.time_ns", lambda: later)
     there.restore(state.root, tmp_path / "target")
@@ -201,7 +201,7 @@ def test_content_that_lies_twice_is_sent_once(here: Machine, tmp_path: Path) -> 
 
 def test_only_what_a_base_lacks_is_fetched(source: Path, here: Machine, tmp_path: Path) -> None:
     old = here.replicate(source, settled=True)
-    there = Machine(here.store)  # type: ignore[arg-type]
+    there = Machine(here.store)
     there.restore(old.root, tmp_path / "base")
     with (source / "big").open("r+b") as file:
         file.seek(1_000_000)

@@ -56,7 +56,7 @@ def condemned(here: Collector) -> set[bytes]:
 
 def assert_restores(here: Collector, source: Path, target: Path) -> None:
     assert here.newest is not None
-    Machine(here.machine.store).restore(here.newest, target)  # type: ignore[arg-type]
+    Machine(here.machine.store).restore(here.newest, target)
     assert tree_difference(source, target) == []
 
 
@@ -338,7 +338,7 @@ def test_after_random_edits_collections_and_kills_every_kept_snapshot_restores(s
 
 def test_a_folder_gives_the_space_back_and_rescue_restores_from_what_is_left(tmp_path: Path, source: Path) -> None:
     store = FolderStore(tmp_path / "store")
-    here = Collector(Machine(store))  # type: ignore[arg-type]
+    here = Collector(Machine(store))
     for number in range(8):
         write(source, "changing")
         write(source, f"file{number}", 2_000)

@@ -44,7 +44,7 @@ def test_snapshots_are_compared_and_bases_cloned(btrfs_path: Path) -> None:
     assert second.uploaded_bytes < 100_000
 
     before = used_bytes(pool)
-    there = Machine(here.store)  # type: ignore[arg-type]
+    there = Machine(here.store)
     done = there.restore(second.root, pool / "restored", base=(pool / "first", first.root))
     assert tree_difference(pool / "second", pool / "restored") == []
     assert done.cloned_bytes >= 30_000_000

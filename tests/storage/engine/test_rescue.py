@@ -54,7 +54,7 @@ def source(tmp_path: Path) -> Path:
 
 def test_a_volume_restores_without_mosaic(source: Path, tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
-    here = Machine(store)  # type: ignore[arg-type]
+    here = Machine(store)
     first = commit(store, here.replicate(source).root, 1)
     old = tmp_path / "old"
     assert rescue(tmp_path, "--to", str(old)).returncode == 0
@@ -73,7 +73,7 @@ def test_rescue_names_what_is_damaged_and_restores_the_rest(tmp_path: Path) -> N
     source = tmp_path / "source"
     source.mkdir()
     store = FolderStore(tmp_path / "store")
-    here = Machine(store)  # type: ignore[arg-type]
+    here = Machine(store)
     (source / "first").write_bytes(b"first")
     here.replicate(source)
     (pack,) = (tmp_path / "store").glob("p-*")
@@ -89,7 +89,7 @@ def test_rescue_names_what_is_damaged_and_restores_the_rest(tmp_path: Path) -> N
 @pytest.mark.parametrize("is_lost", [False, True], ids=["rotten", "lost"])
 def test_a_volume_that_was_mended_restores_without_mosaic(source: Path, tmp_path: Path, is_lost: bool) -> None:
     store = FolderStore(tmp_path / "store")
-    here = Machine(store)  # type: ignore[arg-type]
+    here = Machine(store)
     commit(store, here.replicate(source).root, 1)
     (pack,) = (tmp_path / "store").glob("p-*")
     if is_lost:
@@ -131,7 +131,7 @@ def test_rescue_names_what_the_file_system_does_not_take_and_restores_the_rest(t
     finally:
         os.chdir(before)
     store = FolderStore(tmp_path / "store")
-    commit(store, Machine(store).replicate(source).root, 1)  # type: ignore[arg-type]
+    commit(store, Machine(store).replicate(source).root, 1)
     done = rescue(tmp_path, "--to", str(tmp_path / "target"))
     assert done.returncode == 1
     assert "File name too long" in done.stderr
@@ -142,7 +142,7 @@ def test_rescue_believes_no_head_that_the_volume_did_not_sign(tmp_path: Path) ->
     source = tmp_path / "source"
     source.mkdir()
     store = FolderStore(tmp_path / "store")
-    commit(store, Machine(store).replicate(source).root, 1)  # type: ignore[arg-type]
+    commit(store, Machine(store).replicate(source).root, 1)
     (head,) = (tmp_path / "store").glob("h-*")
     signed = bytearray(head.read_bytes())
     signed[100] ^= 1

@@ -38,9 +38,9 @@ def test_a_restored_volume_is_equal_to_the_live_one_for_rsync(btrfs_path: Path, 
     os.setxattr(source / "folder", "trusted.kept", b"by root")
     subprocess.run(["setfacl", "-m", "u:1001:rwx,d:g:70:r-x", str(source / "folder" / "inner")], check=True, timeout=10)
     os.utime(source / "folder", ns=(0, 1_234_567_890_123_456_789))
-    root = Machine(FolderStore(tmp_path / "store")).replicate(source).root  # type: ignore[arg-type]
+    root = Machine(FolderStore(tmp_path / "store")).replicate(source).root
     restored = btrfs_path / "restored"
-    Machine(FolderStore(tmp_path / "store")).restore(root, restored)  # type: ignore[arg-type]
+    Machine(FolderStore(tmp_path / "store")).restore(root, restored)
     assert differences(source, restored) == ""
     (restored / "folder" / "file5").write_bytes(b"another")
     (restored / "dangling").unlink()

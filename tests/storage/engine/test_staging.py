@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,10 @@ def test_what_is_stored_is_what_was_there_when_nobody_wrote_any_more(
             make(live, before)
             taken_ns = time.time_ns()
             target = Path(folder) / f"staged-{number}"
-            stage(here, live, target, meanwhile=lambda late=late: make(live, late))  # type: ignore[misc]
+            stage(here, live, target, meanwhile=partial(make, live, late))
             done = store(here, target, taken_ns)
             restored = Path(folder) / f"restored-{number}"
-            Machine(here.store).restore(done.root, restored)  # type: ignore[arg-type]
+            Machine(here.store).restore(done.root, restored)
             assert tree_difference(live, restored) == []
 
 
@@ -94,7 +95,7 @@ def test_only_what_changed_is_copied_and_read(tmp_path: Path) -> None:
     done = store(here, tmp_path / "two", time.time_ns())
     assert [path.name for path in copies] == ["file7"]
     assert (done.read_bytes, done.files) == (7, 50)
-    Machine(here.store).restore(done.root, tmp_path / "restored")  # type: ignore[arg-type]
+    Machine(here.store).restore(done.root, tmp_path / "restored")
     assert tree_difference(live, tmp_path / "restored") == []
 
 
@@ -103,9 +104,13 @@ def test_a_folder_that_was_moved_between_two_looks_is_not_missed(tmp_path: Path)
     (live / "a").mkdir(parents=True)
     (live / "z" / "inner" / "deep").mkdir(parents=True)
     (live / "z" / "inner" / "deep" / "page").write_bytes(b"content")
-    stage(here, live, tmp_path / "one", meanwhile=lambda: (live / "z" / "inner").rename(live / "a" / "inner") and None)
+
+    def move() -> None:
+        (live / "z" / "inner").rename(live / "a" / "inner")
+
+    stage(here, live, tmp_path / "one", meanwhile=move)
     done = store(here, tmp_path / "one", time.time_ns())
-    Machine(here.store).restore(done.root, tmp_path / "restored")  # type: ignore[arg-type]
+    Machine(here.store).restore(done.root, tmp_path / "restored")
     assert (tmp_path / "restored" / "a" / "inner" / "deep" / "page").read_bytes() == b"content"
 
 
@@ -139,7 +144,7 @@ def test_files_that_change_and_vanish_while_they_are_read_end_no_snapshot(tmp_pa
             staging.copy_rest()
             staging.finish()
         done = store(here, target, time.time_ns())
-        Machine(here.store).restore(done.root, tmp_path / f"restored-{number}")  # type: ignore[arg-type]
+        Machine(here.store).restore(done.root, tmp_path / f"restored-{number}")
 
 
 def test_the_number_of_a_folder_changes_with_every_change_and_else_stays(tmp_path: Path) -> None:

@@ -72,11 +72,11 @@ def _made_though_killed(machine: Machine, chance: random.Random, **options: obje
     assert daemon.child is not None
     killer = _killed_after(machine, chance.uniform(0, 0.4))
     with contextlib.suppress(Exception):
-        machine.create(**options)
+        machine.create("notes", **options)
     killer.join()
     daemon.child.wait(10)
     daemon.start()
-    assert machine.create(**options) == ""
+    assert machine.create("notes", **options) == ""
     machine.wait_for(SAVED, seconds=40)
 
 

@@ -13,6 +13,7 @@ from mosaic.storage.engine.heads import mirror_head, newest_mirrored, open_head,
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mended import mark_mended
 from mosaic.storage.engine.pack import pack_of
+from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.verify import verify
 from mosaic.storage.stores.catching_up import SourceIncomplete, StoreBusy, StoreDamaged, catch_up
 from mosaic.wire.head import Head
@@ -46,8 +47,8 @@ def first(tmp_path: Path) -> MemoryStore:
     return store
 
 
-def _both(root: object) -> tuple[bytes, bytes]:
-    return root.root, root.pack  # type: ignore[attr-defined]
+def _both(root: RootRef) -> tuple[bytes, bytes]:
+    return root.root, root.pack
 
 
 def packs(store: MemoryStore) -> list[str]:

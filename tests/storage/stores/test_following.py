@@ -2,6 +2,7 @@
 
 import os
 import threading
+from functools import partial
 from pathlib import Path
 
 from mosaic.adapters.blobs import StoreUnavailable
@@ -106,7 +107,7 @@ def test_once_compared_what_is_handed_over_is_enough(tmp_path: Path) -> None:
     for _ in range(3):
         asked = world.first.requests
         newest = world.round()
-        eventually(lambda newest=newest: world.has(newest))  # type: ignore[misc]
+        eventually(partial(world.has, newest))
         packs = {name for name in world.first.objects if name.startswith("p-")}
         assert packs <= set(world.store.objects)
         # The machine itself lists packs and marks, and reads back its last root.

@@ -17,18 +17,25 @@ class Clock:
         return self.now
 
 
+class Passing(threading.Condition):
+    """A condition whose waiting takes no time but the clock's, and ends with it."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._time = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self._time.now += timeout
+        return False
+
+
 class CountingLine(Line):
     """A line whose waiting takes no time but the clock's."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)
-        self._changed.wait = self._pass  # type: ignore[method-assign,assignment]
-        self._time = clock
-
-    def _pass(self, timeout: float | None = None) -> bool:
-        assert timeout is not None
-        self._time.now += timeout
-        return False
+        self._changed = Passing(clock)
 
 
 def limits_on(clock: Clock) -> Limits:

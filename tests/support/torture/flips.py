@@ -10,6 +10,7 @@ import random
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mosaic.core.epoch import Epoch
@@ -106,20 +107,20 @@ class _Run:
         footer = len(whole) - 4 - int.from_bytes(whole[-4:], "big")
         with Fetcher(KEYS, self._store, self._known) as fetcher:
             blob_at = _blobs(self._known, self._store, name)
+            read: Callable[[], object]
             for at in range(len(whole)):
                 self._store.objects[name] = _flipped(whole, at)
                 if HEADER_BYTES <= at < footer:
-                    blob = blob_at(at)
-                    part, read = "pack_blob", lambda blob=blob: _fresh(fetcher).get(blob)
+                    part, read = "pack_blob", partial(_read_again, fetcher, blob_at(at))
                 else:
                     part = "pack_header" if at < HEADER_BYTES else "pack_footer"
-                    read = lambda: fetch_footer(self._store, KEYS, pack, size=len(whole))  # noqa: E731
+                    read = partial(fetch_footer, self._store, KEYS, pack, size=len(whole))
                 self._is_noticed(part, at, read)
         self._store.objects[name] = whole
 
     def _flip(self, what: str, whole: bytes, read: Callable[[bytes], object]) -> None:
         for at in range(len(whole)):
-            self._is_noticed(what, at, lambda at=at: read(_flipped(whole, at)))
+            self._is_noticed(what, at, partial(read, _flipped(whole, at)))
 
     def _flip_a_mirrored_head(self) -> None:
         """Who has no Hive passes over a damaged head, and takes the one before it."""
@@ -240,10 +241,10 @@ def _blobs(known: ChunkIndex, store: MemoryStore, name: str) -> Callable[[int], 
     return owner.__getitem__
 
 
-def _fresh(fetcher: Fetcher) -> Fetcher:
-    """Have a fetcher forget what it read, and doubt no pack."""
+def _read_again(fetcher: Fetcher, blob: bytes) -> bytes:
+    """Have a fetcher forget what it read and doubt no pack, and read a blob."""
     fetcher._windows.clear()
-    return fetcher
+    return fetcher.get(blob)
 
 
 def _inline_ids(tree: Tree, number: int) -> bytes:

@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mosaic.storage.engine.heads import open_head, root_of
@@ -141,10 +142,10 @@ class _Run:
         self._ask(epoch)
         what = f"{verb} is answered by {way}"
         try:
-            eventually(lambda: self._ask(epoch) or self._is_said_or_overcome(), seconds=_SECONDS, seen=self._seen)
+            eventually(partial(self._asked, epoch, self._is_said_or_overcome), seconds=_SECONDS, seen=self._seen)
             self._is_told_well(what)
             self._fault.is_on = False
-            eventually(lambda: self._ask(epoch) or self._is_well(), seconds=_SECONDS, seen=self._seen)
+            eventually(partial(self._asked, epoch, self._is_well), seconds=_SECONDS, seen=self._seen)
         except AssertionError as error:
             self._tally.fail(f"{what}: {error}")
             return
@@ -158,6 +159,11 @@ class _Run:
         newest = self._hive.volume(VOLUME).newest
         if newest is not None and (not self._there_knows() or self._there.volume().prefetched != newest):
             self._there.prefetch(newest)
+
+    def _asked(self, epoch: str, look: Callable[[], bool]) -> bool:
+        """Ask once more, and then look."""
+        self._ask(epoch)
+        return look()
 
     def _there_knows(self) -> bool:
         return bool(self._there.client.state(StateRequest()).volumes)

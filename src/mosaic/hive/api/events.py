@@ -1,6 +1,7 @@
 """What happens, as it happens: server-sent events that go on where a reader stopped."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import anyio
 import msgspec
@@ -36,7 +37,7 @@ async def follow(hive: Hive, who: AccountId, after: int | None) -> AsyncIterator
     last = after if after is not None else await hive.read(lambda tx: events.newest(tx, who))
     while not hive.closing.is_set():
         seen = hive.news.seen
-        batch = await hive.read(lambda tx, last=last: events.after(tx, who, last))  # type: ignore[misc]
+        batch = await hive.read(partial(events.after, account=who, number=last))
         if batch:
             last = batch[-1].id
             yield batch

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from mosaic.core.errors import Corrupt
@@ -161,8 +162,7 @@ def _damaged(tree: Tree, bad: set[bytes]) -> tuple[str, ...]:
 
     for listed in walk(tree, lost):
         if listed.node.type is NodeType.FILE:
-            path = listed.path
-            chunks = stored_chunks(tree, listed.number, listed.node, lambda damage, path=path: lost(path, damage))  # type: ignore[misc]
+            chunks = stored_chunks(tree, listed.number, listed.node, partial(lost, listed.path))
             if any([blob in bad for _, blob in chunks]):  # noqa: C419 (all of them, or a damaged page is not met)
-                found.add(shown(b"/".join(path)))
+                found.add(shown(b"/".join(listed.path)))
     return tuple(sorted(found))
