@@ -31,6 +31,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -40,6 +41,7 @@ from storage_bench.volume import BenchVolume
 
 from mosaic.adapters import btrfs, loop
 
+T = TypeVar("T")
 POOL_BYTES = 12 * 1024**3
 
 
@@ -178,7 +180,7 @@ def measure_memory(folder: Path, *, scale: int) -> None:
         loop.close_image(image, pool)
 
 
-def alternating(turn: int, *sides: tuple) -> tuple:  # type: ignore[type-arg]
+def alternating(turn: int, *sides: T) -> tuple[T, ...]:
     """Let each side be first as often as the other."""
     return sides if turn % 2 else sides[::-1]
 

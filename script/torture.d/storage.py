@@ -60,7 +60,7 @@ def carry_out(run: Run, tally: Tally) -> None:
     ) as folder:
         try:
             run(tally, Path(folder))
-        except Exception as error:
+        except Exception as error:  # a mistake of a run is a failure of it, and the next one still runs
             traceback.print_exc()
             tally.fail(f"the run ended by {type(error).__name__}: {error} ({tally.last})")
 

@@ -130,7 +130,7 @@ class StoreSuite:
                     name = f"p-{number}-{step}"
                     store.put(name, name.encode() * 100)
                     assert store.get_range(name, 0, len(name)) == name.encode()
-            except BaseException as error:
+            except BaseException as error:  # a failed assertion in a thread must fail the test
                 failures.append(error)
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

@@ -15,7 +15,7 @@ from mosaic.crypto.secret import Secret
 @given(st.binary(min_size=4, max_size=40))
 def test_a_secret_never_shows(raw: bytes) -> None:
     secret = Secret(raw)
-    for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>10}", "%s" % secret, repr([secret])):  # noqa: UP031
+    for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>10}", "%s" % secret, repr([secret])):  # noqa: UP031 (this way is tried too)
         assert "Secret(…)" in shown
     assert secret.reveal() == raw
     assert secret == Secret(raw)

@@ -54,10 +54,10 @@ class LocalDevice(FakeDevice):
     def speaker(self) -> SpeaksFor:
         return SpeaksFor(Holder(self.id, SessionId(self.session)), ADA, admitted=True)
 
-    def client(self) -> "LocalDevice":  # type: ignore[override]
+    def client(self) -> "LocalDevice":  # type: ignore[override] # has what is asked of a client here, and no connection
         return self
 
-    def blobs(self) -> "LocalDevice":  # type: ignore[override]
+    def blobs(self) -> "LocalDevice":  # type: ignore[override] # likewise
         return self
 
     def __enter__(self) -> "LocalDevice":

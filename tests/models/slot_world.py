@@ -175,7 +175,7 @@ class Machine:
                     self._round()
         except (Died, StoreUnavailable):
             return
-        except BaseException as error:
+        except BaseException as error:  # handed to the test: a broken promise in a thread must fail it
             self.mistake = error
         finally:
             self.turnstile.moved.release()

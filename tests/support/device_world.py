@@ -139,7 +139,7 @@ class World:
         self.points.passed, self.points.at = 0, at
         try:
             self.run(*messages)
-        except BaseException as error:
+        except BaseException as error:  # the kill is none of `Exception`, or a group of them
             if not killed_in(error):
                 raise
             return True

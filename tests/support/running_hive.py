@@ -97,11 +97,11 @@ class RunningHive:
         self._server: serve.Server | None = None
         self._thread: threading.Thread | None = None
         self._clients: dict[str, HiveClient] = {}
+        self._failed: list[BaseException] = []
 
     def start(self) -> None:
         """Start it, and return when it answers."""
         ready = threading.Event()
-        failed: list[BaseException] = []
 
         async def run() -> None:
             with serve.listening(self.config) as listener:
@@ -118,15 +118,14 @@ class RunningHive:
         def thread() -> None:
             try:
                 asyncio.run(run())
-            except BaseException as error:
-                failed.append(error)
+            except BaseException as error:  # raised where the Hive is started, or stopped
+                self._failed.append(error)
                 ready.set()
 
         self._thread = threading.Thread(target=thread, daemon=True)
         self._thread.start()
         assert ready.wait(20)
-        if failed:
-            raise failed[0]
+        self._raise_what_failed()
 
     def stop(self) -> None:
         """Stop it."""
@@ -142,6 +141,11 @@ class RunningHive:
         for client in self._clients.values():
             client.__exit__(None, None, None)
         self._clients = {}
+        self._raise_what_failed()
+
+    def _raise_what_failed(self) -> None:
+        if self._failed:
+            raise self._failed.pop()
 
     def ask(self, question: Callable[[Hive], Coroutine[None, None, T]]) -> T:
         """Ask the Hive itself, in its own loop."""

@@ -20,6 +20,7 @@ import msgspec
 
 from mosaic.adapters import btrfs, process
 from mosaic.adapters.storage_client import StorageClient
+from mosaic.core.errors import MosaicError
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.storage.config import StorageConfig
@@ -202,7 +203,7 @@ class TestDaemon:
         )
 
     def answers(self) -> bool:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(MosaicError):
             self.client.state(StateRequest())
             return True
         return False

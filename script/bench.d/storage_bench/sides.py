@@ -121,7 +121,7 @@ def _serve(line: Connection, folder: Path) -> None:
             return
         try:
             line.send(getattr(engine, verb)(*words))
-        except Exception as error:
+        except Exception as error:  # raised where it was asked, whatever it was
             line.send(error)
 
 

@@ -95,6 +95,7 @@ class Ledger:
                     yield
                     self.execute("COMMIT")
                 except BaseException:
+                    # Whatever ends the block, a cancellation too, takes its writes with it.
                     # A full disk may have rolled it back by itself.
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")

@@ -160,7 +160,7 @@ async def attempt_async(
     running = _Running(argv, stdin=stdin, env=_environment(env, inherited), cwd=cwd)
     try:
         return await to_thread.run_sync(running.finish, deadline_seconds, abandon_on_cancel=True)
-    except BaseException:
+    except BaseException:  # a cancellation: the thread waits for the program, which nobody else would end
         running.kill()
         raise
 
@@ -278,7 +278,7 @@ class _Running:
     def finish(self, deadline_seconds: float) -> Finished:
         try:
             in_time = self._pump(time.monotonic() + deadline_seconds)
-        except BaseException:
+        except BaseException:  # Ctrl-C as well must leave no program behind
             self.kill()
             self._popen.wait()
             raise

@@ -56,7 +56,7 @@ class Progress:
         self._change(name, state="now", started_ns=self._clock.wall_ns())
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # raised again; the step shows whatever it was
             self._change(name, state="failed", ended_ns=self._clock.wall_ns(), detail=str(error))
             raise
         except BaseException:

@@ -126,7 +126,7 @@ def open_database(config: HiveConfig) -> Database:
     database = open_url(config.database_url) if config.database_url else open_sqlite(config.state / "hive.db")
     try:
         migrations.upgrade(database)
-    except BaseException:
+    except BaseException:  # raised again; nobody else has the database yet
         database.close()
         raise
     return database

@@ -125,7 +125,8 @@ def _authority(folder: Path, now: datetime) -> KeyPair:
 def _names(config: HiveConfig) -> list[str]:
     named = urlsplit(config.url).hostname if config.url else None
     candidates = [named, config.listen, socket.gethostname(), "localhost", "127.0.0.1", "::1"]
-    return list(dict.fromkeys(name for name in candidates if name and name not in ("0.0.0.0", "::")))  # noqa: S104
+    everywhere = ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
+    return list(dict.fromkeys(name for name in candidates if name and name not in everywhere))
 
 
 def _still_good(certificate: Path, key: Path, names: list[str], now: datetime) -> bool:

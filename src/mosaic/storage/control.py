@@ -97,7 +97,7 @@ def _answer(route: Route | None, path: str, body: bytes) -> Reply:
         return _failure(_status(error), Failure(error.code, error.message, error.hint))
     except msgspec.MsgspecError as error:
         return _failure(400, Failure("malformed", f"the request is not well-formed: {error}", "report this mistake"))
-    except Exception as error:
+    except Exception as error:  # a mistake of ours in one verb: the asker is told, and the daemon goes on
         log.mistake(error, verb=path)
         reason = f"the storage daemon made a mistake: {type(error).__name__}"
         return _failure(500, Failure("internal", reason, "please report the lines of its log with `internal_error`"))

@@ -90,6 +90,6 @@ def _answer(route: Route | None, path: str, body: bytes) -> Reply:
         return Reply(200, msgspec.json.encode(Answer(error.message + hint)))
     except msgspec.MsgspecError:
         return Reply(200, msgspec.json.encode(Answer("the engine's request is not well-formed")))
-    except Exception as error:
+    except Exception as error:  # a mistake of ours in one verb: the engine is told, and the daemon goes on
         log.mistake(error, verb=path)
         return Reply(200, msgspec.json.encode(Answer(f"the storage daemon made a mistake: {type(error).__name__}")))

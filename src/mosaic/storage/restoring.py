@@ -140,7 +140,7 @@ def made(volume: Volume) -> Iterator[str]:
     uuid = volume.subvolumes.create(target)
     try:
         yield uuid
-    except Exception as error:
+    except Exception as error:  # raised again, all of them: what it left is half, whatever it was
         with volume.wakes:
             if not lies_here(volume, uuid):
                 raise LeaseGone(volume.id) from error

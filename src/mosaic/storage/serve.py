@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mosaic.adapters import readiness
-from mosaic.core.errors import Conflict, Refused
+from mosaic.core.errors import Conflict, MosaicError, Refused
 from mosaic.storage import control, docker_volumes, log, memory, plugin
 from mosaic.storage.books import Books
 from mosaic.storage.config import StorageConfig
@@ -102,7 +102,7 @@ def _close_unused(daemon: Daemon, pool: Pool) -> None:
         return
     try:
         pool.close()
-    except Exception as error:
+    except (MosaicError, OSError) as error:
         # Somebody looks into it, with a shell for instance. The next start adopts the mount.
         log.info("pool_left_mounted", reason=str(error))
 

@@ -134,7 +134,7 @@ class Worker:
         except OSError as error:
             # The pool is full, most likely.
             return self._failed(step, btrfs.meaning(self._pool.path, error))
-        except Exception as error:
+        except Exception as error:  # a mistake of ours: shown as the volume's problem, and the volume is tried again
             log.mistake(error, volume=self._volume.id[:12], step=type(step).__name__)
             return self._failed(step, InternalError(error))
         self._failures = 0

@@ -47,7 +47,7 @@ def at_once(database: Database, *works: Callable[[], object]) -> list[object]:
         gate.wait()
         try:
             came[number] = works[number]()
-        except Exception as error:
+        except Exception as error:  # handed to the test, as what came of it
             came[number] = error
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]

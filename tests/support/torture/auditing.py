@@ -79,7 +79,7 @@ class Auditor:
         head = open_head(signed, VOLUME)
         try:
             files = self._restored(head, machine)
-        except Exception as error:
+        except Exception as error:  # told as a failure of the run, with its head
             self._tally.fail(f"acknowledged head {head.seq} is lost: {type(error).__name__}: {error}")
             return
         number = self._diary.numbers.get(fingerprint(files)) if files else -1

@@ -80,7 +80,7 @@ def _join_anew(layout: Layout, joining: Joining) -> None:
         if (kept / draft).exists():
             (kept / draft).rename(layout.device / draft)
         _join(layout, joining)
-    except BaseException:
+    except BaseException:  # Ctrl-C as well: without its old identity the Device could never come back
         if (layout.device / draft).exists():
             (layout.device / draft).rename(kept / draft)
         shutil.rmtree(layout.device, ignore_errors=True)

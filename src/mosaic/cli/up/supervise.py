@@ -120,7 +120,7 @@ class Supervisor:
                     then = None
                 self._turn(_ASK_SECONDS if then is not None else None)
             return code == 0
-        except BaseException:
+        except BaseException:  # Ctrl-C as well must leave no program behind
             child.stop(5)
             raise
         finally:

@@ -128,7 +128,7 @@ class ReadAhead:
             fd = open_beneath(top_fd, path)
             try:
                 names = sorted(os.fsencode(name) for name in os.listdir(fd))  # noqa: PTH208 (a descriptor is not a path)
-            except BaseException:
+            except BaseException:  # raised again; nobody else knows the descriptor yet
                 os.close(fd)
                 raise
 

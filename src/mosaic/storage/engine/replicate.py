@@ -104,7 +104,7 @@ def replicate(
             condemns = stage_condemned(stage, prior, known, condemning)
             root = previous if previous and not stage.count else run.finish(keys, known, condemns=condemns)
             nodes.commit(root.root, taken_ns=taken_ns, source=hints.snapshot if hints else "")
-        except BaseException:
+        except BaseException:  # raised again; also a worker that is stopped must remember nothing half
             nodes.rollback()
             raise
     return Replication(

@@ -96,7 +96,7 @@ def restore(
                 run.write()
                 sync_file_system(target_fd)
                 nodes.commit(root.root, taken_ns=time.time_ns())
-            except BaseException:
+            except BaseException:  # raised again; also a worker that is stopped must remember nothing half
                 nodes.rollback()
                 raise
     if run.damaged:

@@ -200,7 +200,7 @@ class Follower:
                 continue
             except MosaicError as error:
                 self._rest(error)
-            except Exception as error:
+            except Exception as error:  # a mistake of ours: with its thread the store would fall behind and say nothing
                 log.mistake(error, volume=self._volume[:12], store=self.name)
                 self._rest(Unavailable(f"a mistake: {type(error).__name__}", hint="please report the daemon's log"))
         self._changed()
@@ -222,7 +222,7 @@ class Follower:
         elif wanted is not None:
             try:
                 self._bring(wanted, owes=owes)
-            except BaseException:
+            except BaseException:  # raised again; whatever stopped it, the store is not what was wanted
                 self.owe()
                 raise
             finally:

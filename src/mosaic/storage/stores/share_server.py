@@ -179,7 +179,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         except (OSError, ValueError):
             # Whoever it was has gone, or never spoke TLS.
             pass
-        except Exception as error:
+        except Exception as error:  # a mistake of ours in one connection must not print to nobody, nor end the others
             log.mistake(error, at="share")
         finally:
             self.shutdown_request(request)

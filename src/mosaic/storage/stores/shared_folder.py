@@ -50,7 +50,7 @@ class SharedBlobs:
             self._reserve(size)
         try:
             store.put(name, content)
-        except BaseException:
+        except BaseException:  # raised again; room that nothing fills would be taken for ever
             if is_new:
                 self._give_back(size)
             raise
