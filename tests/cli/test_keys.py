@@ -9,11 +9,15 @@ from typing import TypeVar
 import msgspec
 import pytest
 
+from cli import samples
 from cli.conftest import FakeHive, Json, Ran, problem
 from mosaic.adapters.api_client import HiveClient
-from mosaic.crypto import account, unwrap
+from mosaic.core.ids import VolumeId
+from mosaic.crypto import account, envelope, unwrap, x25519
+from mosaic.crypto.secret import Secret
+from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire.account import AccountKeys
-from mosaic.wire.api import Account
+from mosaic.wire.api import Account, DeviceRoot, RenewRoot, RootReach, Volume, WrappedSeed
 from mosaic.wire.hive_backup import HiveKit
 from support.kill_points import Killed
 from support.running_hive import PASSPHRASE, made_keys
@@ -23,6 +27,8 @@ pytestmark = pytest.mark.long
 Mosaic = Callable[..., Ran]
 CODE = "AAAA-BBBB"
 Answer = TypeVar("Answer")
+SEED = Secret(b"v" * 32)
+VOLUME = volume_id(SEED.reveal())
 
 
 class Kept:
@@ -31,10 +37,36 @@ class Kept:
     def __init__(self, hive: FakeHive) -> None:
         self.hive = hive
         self.keys: AccountKeys = made_keys().new.keys
+        self.given: dict[str, str] = {}
         self.loses_reply = False
         hive.answers["GET /api/account"] = lambda _: Account("account", "owner", self.keys)
         hive.answers["PUT /api/account/keys"] = self.put
         hive.answers["POST /api/hive/kit"] = HiveKit(CODE, "/mnt/nas")
+        self.attic = x25519.generate()
+        self.stranger: str | None = None
+        self.seeds = {VOLUME: envelope.wrap_volume_seed(SEED, made_keys().opened.root, volume=VOLUME)}
+        hive.answers["GET /api/account/root"] = lambda _: self.reach()
+        hive.answers["PUT /api/account/root"] = self.put_root
+
+    def reach(self) -> RootReach:
+        opened = made_keys().opened
+        given = envelope.wrap_root_for_device(opened.root, wrapping_key=self.attic.public, owner_seed=opened.owner_seed)
+        seeds = [WrappedSeed(volume, seed, "notes") for volume, seed in self.seeds.items()]
+        attic = DeviceRoot("ab" * 16, "attic", self.stranger or self.attic.public, given)
+        return RootReach(self.keys, seeds, [attic])
+
+    def put_root(self, asked: Json) -> object:
+        change = msgspec.convert(asked, RenewRoot)
+        answer = self.put(asked)
+        if self.keys == change.new.keys:
+            self.seeds, self.given = {VolumeId(one): seed for one, seed in change.seeds.items()}, change.devices
+        return answer
+
+    def opens_volume(self, root: Secret) -> bool:
+        try:
+            return unwrap.open_volume_seed(self.seeds[VOLUME], root, volume=VOLUME) == SEED
+        except unwrap.EnvelopeDamaged:
+            return False
 
     def put(self, asked: Json) -> object:
         new = msgspec.convert(asked["new"]["keys"], AccountKeys)
@@ -76,11 +108,13 @@ def killed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """Kill the command just before, or just after, the Hive took the change."""
     real = HiveClient.send
 
+    changes = ("/api/account/keys", "/api/account/root")
+
     def send(self: HiveClient, method: str, path: str, body: msgspec.Struct | None, answer: type[Answer]) -> Answer:
-        if path == "/api/account/keys" and request.param == "before":
+        if path in changes and request.param == "before":
             raise Killed
         done = real(self, method, path, body, answer)
-        if path == "/api/account/keys":
+        if path in changes:
             raise Killed
         return done
 
@@ -169,3 +203,77 @@ def test_a_kit_is_never_written_over_another(mosaic: Mosaic, kept: Kept, present
     before = kept.keys
     assert mosaic("recovery-kit", "--renew", "--out", str(kit), "--passphrase-file", present).code == 1
     assert (kit.read_text(), kept.keys) == ("the old kit", before)
+
+
+def test_a_renewal_that_is_killed_leaves_one_root_key_whole_and_its_owner_with_its_code(
+    mosaic: Mosaic, kept: Kept, present: str, killed: str, tmp_path: Path
+) -> None:
+    kit = tmp_path / "kit.txt"
+    with pytest.raises(Killed):
+        mosaic("keys", "renew", "--yes", "--out", str(kit), "--passphrase-file", present)
+    assert kit.stat().st_mode & 0o777 == 0o600
+    older, present_root = made_keys().opened.root, unwrap.unlock(kept.keys, PASSPHRASE).root
+
+    assert (present_root == older) is (killed == "before")
+    assert kept.opens_volume(present_root), "all of what is wrapped is under the root key that counts"
+    assert kept.opens_volume(older) is (killed == "before")
+    code = made_keys().recovery_code if killed == "before" else shown(kit.read_text(), "recovery code")
+    assert unwrap.recover_root(kept.keys, code) == present_root
+    assert mosaic("recovery-kit", "--check", str(kit)).code == (1 if killed == "before" else 0)
+    if killed == "after":
+        given = kept.given["ab" * 16]
+        assert unwrap.open_root_for_device(given, kept.attic.private, owner_key=kept.keys.owner_key) == present_root
+
+
+def test_a_renewal_whose_reply_is_lost_is_found_out_by_reading(mosaic: Mosaic, kept: Kept, present: str) -> None:
+    kept.loses_reply = True
+    ran = mosaic("keys", "renew", "--yes", "--passphrase-file", present, "--json")
+    assert ran.code == 0, ran.stdout
+    assert unwrap.recover_root(kept.keys, ran.value["recovery_code"]) != made_keys().opened.root
+
+
+def test_a_renewal_is_not_begun_before_somebody_says_that_the_devices_are_his(
+    mosaic: Mosaic, kept: Kept, present: str
+) -> None:
+    before = kept.keys
+    ran = mosaic("keys", "renew", "--passphrase-file", present)
+    assert (ran.code, kept.keys) == (1, before)
+    assert "attic" in ran.stderr
+
+
+def test_a_device_key_that_the_owner_never_wrapped_anything_to_gets_nothing(
+    mosaic: Mosaic, kept: Kept, present: str
+) -> None:
+    before = kept.keys
+    kept.stranger = x25519.generate().public
+    ran = mosaic("keys", "renew", "--yes", "--passphrase-file", present, "--json")
+    assert ran.value["error"]["code"] == "device-forged"
+    assert kept.keys == before
+
+
+def test_an_older_recovery_code_is_told_from_the_renewed_ones(
+    mosaic: Mosaic, kept: Kept, present: str, tmp_path: Path
+) -> None:
+    kit = tmp_path / "kit.txt"
+    kit.write_text(f"recovery code:  {made_keys().recovery_code}\n")
+    assert mosaic("keys", "renew", "--yes", "--passphrase-file", present).code == 0
+    ran = mosaic("recovery-kit", "--check", str(kit), "--json")
+    assert ran.value["error"]["code"] == "recovery-kit-outdated"
+
+
+def test_removing_a_device_says_what_it_could_read_and_what_to_type_next(mosaic: Mosaic, logged_in: FakeHive) -> None:
+    stolen = samples.device("stolen")
+    logged_in.answers |= {
+        "GET /api/devices": [stolen],
+        "GET /api/volumes": [Volume("cd" * 32, "abc", "notes", "data", None, None, [])],
+        f"DELETE /api/devices/{stolen.device}": (204, None),
+    }
+    ran = mosaic("device", "remove", "stolen", "--yes", "--json")
+    assert ran.value == {
+        "device": stolen.device,
+        "name": "stolen",
+        "could_read": ["notes"],
+        "if_stolen": ["mosaic keys renew"],
+    }
+    told = mosaic("device", "remove", "stolen", "--yes").stdout
+    assert "could read the volumes of notes" in told and "`mosaic keys renew`" in told

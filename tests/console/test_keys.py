@@ -130,6 +130,7 @@ def test_what_the_worker_makes_opens_outside_the_browser(keys: Page) -> None:
     opened = unwrap.unlock(new.keys, WORDS)
     assert account_keys.owner_key_of(opened.owner_seed) == new.keys.owner_key
     assert unwrap.recover_root(new.keys, made["recoveryCode"]) == opened.root
+    assert new.keys.root_id == account_keys.root_id_of(opened.root)
     assert len(recovery.read(made["recoveryCode"])) == recovery.CODE_BYTES
 
 
@@ -144,6 +145,7 @@ def test_the_worker_admits_a_device_that_can_then_open_the_root_key(keys: Page) 
     owner_key = made.new.keys.owner_key
     admission.check(msgspec.convert(answer["admission"], OwnerAdmission), owner_key=owner_key, account="acc")
     root = unwrap.open_root_for_device(answer["root_for_device"], device.private, owner_key=owner_key)
+    assert answer["root_id"] == account_keys.root_id_of(root)
     assert root == made.opened.root
 
 

@@ -68,6 +68,11 @@ def test_the_recovery_code_opens_the_frozen_root() -> None:
     assert unwrap.recover_root(_keys(), frozen["printed"]).reveal().hex() == VECTORS["root_for_device"]["root"]
 
 
+def test_a_root_key_has_the_frozen_name() -> None:
+    frozen = VECTORS["root_for_device"]
+    assert account.root_id_of(Secret(_bytes(frozen["root"]))) == frozen["root_id"]
+
+
 def test_the_root_opens_the_frozen_volume() -> None:
     volume = VECTORS["volume"]
     root = Secret(_bytes(VECTORS["root_for_device"]["root"]))

@@ -1,88 +1,17 @@
 """A whole Device against a real Hive: the channel, work, commands, and the end of a session."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import anyio
-import anyio.from_thread
 import pytest
 
-from mosaic.adapters.clock import SystemClock
-from mosaic.core.errors import MosaicError
-from mosaic.core.ids import SessionId
 from mosaic.core.session import SessionSuperseded
-from mosaic.device.config import DeviceConfig
-from mosaic.device.device import Device
 from mosaic.device.enrol import enrol
 from mosaic.device.identity import Identity
 from mosaic.wire.api import Logs
-from support.fake_engine import FakeEngine
-from support.fake_storage import FakeStorage, FakeStore
+from support.running_device import running_device as device
 from support.running_hive import PASSPHRASE, Owner, RunningHive
 from support.waiting import eventually
-
-
-class Running:
-    """A Device in a thread of its own. `ended` is what it ended with."""
-
-    def __init__(
-        self, folder: Path, identity: Identity, session: str, engine: FakeEngine, storage: FakeStorage
-    ) -> None:
-        self.engine, self.storage = engine, storage
-        self.ended: MosaicError | None = None
-        self.device: Device | None = None
-        self._config = DeviceConfig(identity.name, folder, Path("/nowhere"), driver=storage.driver, front=False)
-        self._identity, self._session = identity, session
-        self._scope: anyio.CancelScope | None = None
-        self._portal_thread = threading.Thread(target=lambda: anyio.run(self._main), daemon=True)
-
-    async def _main(self) -> None:
-        with anyio.CancelScope() as self._scope:
-            self.device = Device(
-                self._config,
-                self._identity,
-                SessionId(self._session),
-                engine=self.engine,
-                storage=self.storage,
-                clock=SystemClock(),
-                draw=lambda: 0.01,
-                engine_version="20.10.24",
-            )
-            self._token = anyio.lowlevel.current_token()
-            try:
-                await self.device.run()
-            except MosaicError as error:
-                self.ended = error
-
-    def start(self) -> None:
-        self._portal_thread.start()
-        eventually(lambda: hasattr(self, "_token"))
-
-    def stop(self) -> None:
-        if self._portal_thread.is_alive() and self._scope is not None:
-            anyio.from_thread.run_sync(self._scope.cancel, token=self._token)
-        self._portal_thread.join(15)
-        assert not self._portal_thread.is_alive()
-
-    @property
-    def is_over(self) -> bool:
-        return not self._portal_thread.is_alive()
-
-
-@contextmanager
-def device(folder: Path, identity: Identity, *, session: str = "session-one-of-attic") -> Iterator[Running]:
-    engine = FakeEngine()
-    engine.have("notes:1")
-    storage = FakeStorage(FakeStore(), driver="mosaic-attic")
-    engine.drivers["mosaic-attic"] = storage
-    running = Running(folder, identity, session, engine, storage)
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from mosaic.core.errors import MosaicError
 from mosaic.wire.api import MoveForecast
 from support.fake_device import FakeDevice
 from support.manual_clock import ManualClock
-from support.running_hive import Owner
+from support.running_hive import Owner, made_keys
 from support.waiting import eventually
 
 Join = Callable[[str], FakeDevice]
@@ -191,7 +191,9 @@ def test_a_forced_move_never_starts_an_app_on_nothing(owner: Owner, joined: Join
     from mosaic.wire.enrol import NewVolume
 
     with attic.client() as client:
-        client.register_volume(made.installation, "data", NewVolume(volume_id(b"s" * 32), "ab" * 60))
+        client.register_volume(
+            made.installation, "data", NewVolume(volume_id(b"s" * 32), "ab" * 60, made_keys().new.keys.root_id)
+        )
     assert refusal(lambda: owner.move("cellar", force=True)) == "nothing-replicated"
 
 

@@ -94,6 +94,7 @@ class World:
     hive_here: bool = True
     seconds: float = 10
     root: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
+    formers: list[Secret] = field(default_factory=list)
     owner_seed: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
     owner_key: str = field(init=False)
 
@@ -166,6 +167,7 @@ class World:
             clock=SystemClock(),
             hive=self._hive,
             root=lambda: self.root,
+            formers=lambda: self.formers,
             is_confirmed=lambda: bool(fleet_here) and fleet_here[0].confirmed,
             draw=lambda: 0.0,
         )

@@ -21,6 +21,7 @@ from mosaic.core import epoch as epochs
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import DeviceId, HeadHash, VolumeId
 from mosaic.crypto import envelope, signing, unwrap, x25519
+from mosaic.crypto.account import root_id_of
 from mosaic.crypto.hashing import device_id, head_hash
 from mosaic.crypto.secret import Secret
 from mosaic.crypto.volume_keys import volume_id
@@ -408,7 +409,9 @@ class FakeDevice:
         if not item.volumes and not local.volumes:
             seed = secrets.token_bytes(32)
             new = NewVolume(
-                volume_id(seed), envelope.wrap_volume_seed(Secret(seed), self.root, volume=VolumeId(volume_id(seed)))
+                volume_id(seed),
+                envelope.wrap_volume_seed(Secret(seed), self.root, volume=VolumeId(volume_id(seed))),
+                root_id_of(self.root),
             )
             with self.client() as client:
                 client.register_volume(item.installation, "data", new)

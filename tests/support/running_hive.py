@@ -20,7 +20,7 @@ from mosaic.adapters.clock import Clock
 from mosaic.core.ids import AccountId
 from mosaic.crypto import account as account_keys
 from mosaic.crypto import admission, envelope
-from mosaic.crypto.account import Made
+from mosaic.crypto.account import Made, root_id_of
 from mosaic.hive import serve
 from mosaic.hive.app import attach, build
 from mosaic.hive.config import HiveConfig
@@ -221,7 +221,8 @@ class Owner:
             root = envelope.wrap_root_for_device(
                 opened.root, wrapping_key=found.wrapping_key, owner_seed=opened.owner_seed
             )
-            return client.send("POST", f"/api/devices/{device}/admit", Admit(signed, root), Device)
+            admit = Admit(signed, root, root_id_of(opened.root))
+            return client.send("POST", f"/api/devices/{device}/admit", admit, Device)
 
     def devices(self) -> list[Device]:
         with self.client() as client:

@@ -34,6 +34,16 @@ class RemovalNotConfirmed(Refused):
         super().__init__(f"{name} was not removed, for nobody confirmed it", hint="pass `--yes` to confirm")
 
 
+def could_read(apps: list[str]) -> str:
+    """Return what to tell about a Device that is gone and had the account's root key."""
+    what = f"the volumes of {', '.join(apps)}" if apps else "every volume of the account, of which there is none yet"
+    return (
+        f"If it is in other hands than yours: it had the root key, and so could read {what}, in all their\n"
+        f"snapshots, and still can where it gets at a store. Passwords that those apps keep should be changed.\n"
+        "`mosaic keys renew` makes new keys, which it never had, and says what comes after that."
+    )
+
+
 def in_full(device: Device) -> str:
     """Return everything that `mosaic device show` tells a person."""
     lines = [f"{device.name}: {device.health.word}. {device.health.cause}"]

@@ -13,7 +13,7 @@ import click
 
 from mosaic.adapters.api_client import HiveClient
 from mosaic.core.errors import Conflict, MosaicError, Unavailable
-from mosaic.wire.api import Account, SetKeys
+from mosaic.wire.api import Account, RenewRoot, SetKeys
 
 
 class KeysUnsure(Unavailable):
@@ -28,21 +28,22 @@ class KeysUnsure(Unavailable):
         )
 
 
-def put_keys(hive: HiveClient, change: SetKeys) -> None:
-    """Have the Hive keep the new wrappings.
+def put_keys(hive: HiveClient, change: SetKeys | RenewRoot) -> None:
+    """Have the Hive keep the new wrappings, of the same root key or of another one.
 
     Raises:
         KeysUnsure: nobody knows whether it did.
         MosaicError: it did not, and nothing has changed.
     """
+    path = "/api/account/root" if isinstance(change, RenewRoot) else "/api/account/keys"
     try:
-        hive.send("PUT", "/api/account/keys", change, Account)
+        hive.send("PUT", path, change, Account)
     except (Unavailable, Conflict) as error:
         if not _is_taken(hive, change, error):
             raise
 
 
-def _is_taken(hive: HiveClient, change: SetKeys, error: MosaicError) -> bool:
+def _is_taken(hive: HiveClient, change: SetKeys | RenewRoot, error: MosaicError) -> bool:
     try:
         return hive.get("/api/account", Account).keys == change.new.keys
     except Unavailable:

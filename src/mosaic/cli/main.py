@@ -26,6 +26,7 @@ COMMANDS = {
     "logout": ("login", "logout", "Forget the login on this machine and at the Hive."),
     "whoami": ("login", "whoami", "Say which Hive and account this machine is logged in to."),
     "passphrase": ("passphrase", "passphrase", "Set or change the passphrase that unlocks the data."),
+    "keys": ("keys", "keys", "Renew the root key, after a Device was lost or stolen."),
     "recovery-kit": ("passphrase", "recovery_kit", "Print a new recovery code."),
     "catalog": ("catalog", "catalog", "List and show the apps that can be installed."),
     "install": ("install", "install", "Install an app from the catalog."),

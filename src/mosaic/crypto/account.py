@@ -2,7 +2,8 @@
 
 `make` draws the root key and the owner key, wraps them and returns what the
 Hive is sent. `rewrap` does the same for a new passphrase: 32 bytes change, no
-volume does. Opening them again is `mosaic.crypto.unwrap`'s.
+volume does. `renew_root` draws another root key for the same owner. Opening
+them again is `mosaic.crypto.unwrap`'s.
 """
 
 import secrets
@@ -14,6 +15,8 @@ from mosaic.crypto import envelope, passphrase, recovery
 from mosaic.crypto.passphrase import Derived
 from mosaic.crypto.secret import Secret
 from mosaic.wire.account import AccountKeys, KdfParameters, NewAccountKeys
+
+ROOT_ID_LABEL = b"mosaic root id v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,22 @@ def renew_recovery(keys: AccountKeys, opened: Opened, words: str) -> Made:
     return Made(new, recovery.write(code), opened)
 
 
+def renew_root(keys: AccountKeys, opened: Opened, words: str) -> Made:
+    """Draw another root key and a new recovery code for it, under the same passphrase and the same owner key.
+
+    What the older root key wrapped is the caller's to wrap again.
+    """
+    code = recovery.generate()
+    renewed = Opened(Secret(secrets.token_bytes(envelope.KEY_BYTES)), opened.owner_seed, opened.owner_key)
+    new = _wrap(renewed, words, version=keys.version + 1, recovery_root=_for_recovery(renewed, code))
+    return Made(new, recovery.write(code), renewed)
+
+
+def root_id_of(root: Secret) -> str:
+    """Return the name (hex) by which a root key is told from another. It says nothing of the key."""
+    return passphrase.expand(root.reveal(), ROOT_ID_LABEL).hex()
+
+
 def owner_key_of(seed: Secret) -> str:
     """Return the Ed25519 public key (hex) of a seed, an owner's or a volume's."""
     return Ed25519PrivateKey.from_private_bytes(seed.reveal()).public_key().public_bytes_raw().hex()
@@ -90,4 +109,5 @@ def _account_keys(
         wrapped_owner=envelope.wrap_owner_seed(opened.owner_seed, derived.kek, owner_key=opened.owner_key),
         recovery_root=recovery_root,
         owner_key=opened.owner_key,
+        root_id=root_id_of(opened.root),
     )

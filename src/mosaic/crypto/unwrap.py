@@ -132,6 +132,16 @@ def open_root_for_device(envelope: str, device_private: Secret, *, owner_key: st
         raise EnvelopeDamaged("the root key for this Device") from None
 
 
+def is_for_device(envelope: str, *, wrapping_key: str, owner_key: str) -> bool:
+    """Say whether the owner once wrapped a root key to this X25519 key (hex): then it is a Device of his."""
+    try:
+        raw = bytes.fromhex(envelope)
+        _check_owner(raw, bytes.fromhex(wrapping_key), bytes.fromhex(owner_key))
+    except (_Unopened, InvalidSignature, ValueError):
+        return False
+    return True
+
+
 def _owner_seed(keys: AccountKeys, kek: Secret) -> Secret:
     try:
         seed = _open(Kind.OWNER_UNDER_KEK, keys.wrapped_owner, kek, bytes.fromhex(keys.owner_key))
@@ -154,13 +164,18 @@ def _open(kind: Kind, envelope: str, wrapping: Secret, subject: bytes) -> Secret
     return Secret(opened)
 
 
-def _open_for_device(raw: bytes, device_private: Secret, owner_key: bytes) -> Secret:
+def _check_owner(raw: bytes, device: bytes, owner_key: bytes) -> None:
     if len(raw) != FOR_DEVICE_BYTES or raw[:2] != bytes([VERSION, Kind.ROOT_FOR_DEVICE]):
         raise _Unopened
-    private = X25519PrivateKey.from_private_bytes(device_private.reveal())
-    device = private.public_key().public_bytes_raw()
     body, signature = raw[:SEALED_FOR_DEVICE_BYTES], raw[SEALED_FOR_DEVICE_BYTES:]
     Ed25519PublicKey.from_public_bytes(owner_key).verify(signature, DEVICE_ROOT_CONTEXT + device + body)
+
+
+def _open_for_device(raw: bytes, device_private: Secret, owner_key: bytes) -> Secret:
+    private = X25519PrivateKey.from_private_bytes(device_private.reveal())
+    device = private.public_key().public_bytes_raw()
+    _check_owner(raw, device, owner_key)
+    body = raw[:SEALED_FOR_DEVICE_BYTES]
     ephemeral, sealed = body[2:34], body[34:]
     shared = private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
     key = device_envelope_key(shared, ephemeral, device)

@@ -123,7 +123,11 @@ class _Conversation:
         while True:
             match message := await self._channel.receive():
                 case Assignments():
+                    # First, for the seeds in the message are wrapped under it.
+                    taken = await self._speakers.link.take_root(message.root_id)
                     self._speakers.fleet.assign(message)
+                    if not taken:
+                        self._start(self._go_on_asking_for_root(message.root_id))
                     self._start(self._speakers.link.pass_envelopes(message))
                 case Ordered(command):
                     self._start(self._obey(command))
@@ -136,6 +140,15 @@ class _Conversation:
                     raise OutOfTurn(message)
                 case _ as unreachable:
                     assert_never(unreachable)
+
+    async def _go_on_asking_for_root(self, wanted: str) -> None:
+        """Take the root key as soon as it can be had; a later message that names another one asks for that itself."""
+        attempt = 1
+        while True:
+            await anyio.sleep(before_connecting(attempt, self._speakers.draw, same_machine=False))
+            if await self._speakers.link.take_root(wanted):
+                return self._speakers.fleet.hurry()
+            attempt += 1
 
     async def _obey(self, command: Command) -> None:
         result = await self._speakers.commands.carry_out(command, offset_ns=self._offset_ns)

@@ -12,6 +12,7 @@ from mosaic.adapters.hive_client import DeviceClient
 from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import MosaicError, Refused, Unavailable
 from mosaic.crypto import envelope, hashing, signing, unwrap, x25519
+from mosaic.crypto.account import root_id_of
 from mosaic.crypto.passphrase import derive
 from mosaic.crypto.secret import Secret
 from mosaic.device import identity as identities
@@ -119,13 +120,24 @@ def enrol(
 def with_root(found: Identity, seen: Enrolled) -> Identity | None:
     """Return the identity with the root key that the owner has wrapped to us since; None when there is none yet.
 
-    Raises EnvelopeDamaged when it is not signed by the owner that was pinned.
+    One that was renewed since is not taken, though the owner signed it once:
+    a Hive that hands it out again came back from an older copy, or is not to
+    be trusted.
+
+    Raises EnvelopeDamaged when it is not signed by the owner that was pinned,
+    or is not the root key that the Hive names.
     """
     if seen.root_for_device is None:
         return None
     private = Secret(bytes.fromhex(found.wrapping_private))
     root = unwrap.open_root_for_device(seen.root_for_device, private, owner_key=found.owner_key)
-    return msgspec.structs.replace(found, root_key=root.reveal().hex())
+    if seen.keys.root_id not in ("", root_id_of(root)):
+        raise unwrap.EnvelopeDamaged("the root key for this Device")
+    key = root.reveal().hex()
+    if key in found.former_roots:
+        return None
+    before = [found.root_key] if found.root_key is not None and found.root_key != key else []
+    return msgspec.structs.replace(found, root_key=key, former_roots=[*before, *found.former_roots])
 
 
 def _pinned(token: JoinToken) -> HiveIdentity:

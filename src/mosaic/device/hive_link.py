@@ -12,6 +12,7 @@ from mosaic.adapters.hive_client import DeviceClient
 from mosaic.adapters.machine import machine_name
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import SessionId
+from mosaic.crypto.account import root_id_of
 from mosaic.crypto.secret import Secret
 from mosaic.device import identity as identities
 from mosaic.device.bell import Bell
@@ -24,7 +25,7 @@ from mosaic.wire.storage import Envelope, Upstream
 
 
 class HiveLink:
-    """The Device's side of its Hive. `identity` gains the root key when the owner has given it."""
+    """The Device's side of its Hive. `identity` gains the root key when the owner has given it, or another one."""
 
     def __init__(self, identity: Identity, session: SessionId, storage: Storage, path: Path) -> None:
         self.identity = identity
@@ -49,6 +50,10 @@ class HiveLink:
         if root is None:
             raise RootKeyMissing
         return root
+
+    def formers(self) -> list[Secret]:
+        """Return the root keys that were renewed since, the newest first."""
+        return self.identity.formers
 
     def changed(self) -> None:
         """Something should be reported."""
@@ -77,6 +82,17 @@ class HiveLink:
         if self._hive is not None:
             self._hive.close()
         self._hive = None
+
+    async def take_root(self, wanted: str) -> bool:
+        """Fetch the account's present root key, where it is another than ours. False when that is to be tried again."""
+        own, hive = self.identity.root, self._hive
+        if not wanted or hive is None or (own is not None and root_id_of(own) == wanted):
+            return True
+        if any(root_id_of(each) == wanted for each in self.identity.formers):
+            log.warning("hive_has_former_root_key", hint="the Hive is an older copy: run `mosaic keys renew` again")
+            return True
+        await self._fetch_root(hive)
+        return self.identity.root is not None and root_id_of(self.identity.root) == wanted
 
     async def tell_storage(self) -> None:
         """Tell the storage daemon where data goes; again and again until it has answered."""
@@ -114,7 +130,8 @@ class HiveLink:
         except MosaicError as error:
             log.warning("root_key_not_fetched", code=error.code, reason=error.message)
             return
-        if found is not None:
-            self.identity = found
+        if found is not None and found != self.identity:
+            # Stored first: what is wrapped under it from now on must open after a kill.
             await ask(identities.store, self._path, found)
+            self.identity = found
             log.info("root_key_received")

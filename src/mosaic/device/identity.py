@@ -38,7 +38,12 @@ class IdentityUnreadable(Corrupt):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Keys are hex. `ca_pem` is what to trust for https. `root_key` is None until the Device has it."""
+    """Keys are hex. `ca_pem` is what to trust for https. `root_key` is None until the Device has it.
+
+    `former_roots` were the account's root key before it was renewed. They open
+    what a Hive that came back from an older copy still has; nothing is ever
+    wrapped under them again, whatever the Hive says.
+    """
 
     device: str
     name: str
@@ -50,6 +55,7 @@ class Identity(msgspec.Struct, frozen=True):
     signing_seed: str
     wrapping_private: str
     root_key: str | None = None
+    former_roots: list[str] = []
 
     def __repr__(self) -> str:
         return f"Identity({self.name!r}, …)"
@@ -58,6 +64,11 @@ class Identity(msgspec.Struct, frozen=True):
     def root(self) -> Secret | None:
         """The account's root key; None until the Device has it."""
         return Secret(bytes.fromhex(self.root_key)) if self.root_key else None
+
+    @property
+    def formers(self) -> list[Secret]:
+        """The root keys that were renewed since, the newest first."""
+        return [Secret(bytes.fromhex(each)) for each in self.former_roots]
 
 
 def load(path: Path) -> Identity:

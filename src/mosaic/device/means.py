@@ -50,6 +50,7 @@ class Owner:
 class Means:
     """`hive` and `root` raise HiveAway and RootKeyMissing while there is none.
 
+    `formers` are the root keys that were renewed since; they open, and wrap nothing.
     `is_confirmed` says whether the Hive has said since this start what belongs here.
     """
 
@@ -65,4 +66,5 @@ class Means:
     root: Callable[[], Secret]
     is_confirmed: Callable[[], bool]
     draw: Callable[[], float]
+    formers: Callable[[], list[Secret]] = list
     choosing_ports: anyio.Lock = field(default_factory=anyio.Lock)

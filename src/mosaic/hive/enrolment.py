@@ -118,6 +118,9 @@ async def enrol(hive: Hive, wish: Enrol) -> Enrolled:
 
     def change(tx: Tx) -> Enrolled:
         found = _open(tx, wish.secret, now_ns)
+        if proved and found.account.auth_verifier != proved:
+            # What it derived opened keys that were changed a moment ago.
+            raise PassphraseDiffers
         new_id = device_id(bytes.fromhex(wish.signing_key))
         existing = devices.get(tx, new_id)
         if found.token.used_by is not None:
@@ -137,7 +140,7 @@ async def enrol(hive: Hive, wish: Enrol) -> Enrolled:
             version=wish.version,
             admission=_admission(wish, found, new_id),
             root_for_device=None,
-            proved_passphrase=proved,
+            proved_passphrase=bool(proved),
             created_ns=now_ns,
         )
         devices.add(tx, device)
@@ -161,22 +164,23 @@ def enrolled(device: Device, keys: AccountKeys) -> Enrolled:
     )
 
 
-async def _proved(hive: Hive, wish: Enrol, now_ns: int) -> bool:
-    """Tell whether the Device has the passphrase. Raises PassphraseDiffers when it has another one."""
+async def _proved(hive: Hive, wish: Enrol, now_ns: int) -> str:
+    """Return the verifier that the Device's passphrase fits, "" without one. Raises PassphraseDiffers for another."""
     auth_key = wish.auth_key
     if auth_key is None:
-        return False
+        return ""
     found = await hive.write(lambda tx: _open(tx, wish.secret, now_ns))
     verifier = found.account.auth_verifier or ""
     if not _KEY.fullmatch(auth_key) or not await hive.costly(lambda: check_password(auth_key, verifier)):
         raise PassphraseDiffers
-    return True
+    return verifier
 
 
 def _open(tx: Tx, secret: str, now_ns: int) -> _Joining:
     token = join_tokens.lock(tx, hash_token(secret))
     if token is None:
         raise JoinTokenUnknown
+    accounts.lock(tx, token.account)
     account = accounts.get(tx, token.account)
     if account is None or account.keys is None:
         raise PassphraseMissing

@@ -46,12 +46,33 @@ class PassphraseMissing(Refused):
 
 
 def check_new_keys(new: NewAccountKeys, *, previous: AccountKeys | None) -> None:
-    """Return when the Hive can keep them. Raises KeysUnusable."""
+    """Return when the Hive can keep them, as the first ones or as other wrappings. Raises KeysUnusable."""
+    _check_form(new)
+    if previous is None:
+        if new.keys.version != 1:
+            raise KeysUnusable("the first version is 1")
+        return
+    _check_owner(new.keys, previous)
+    if previous.root_id not in ("", new.keys.root_id):
+        raise KeysUnusable("they are not of the same root key, and volumes are under the present one")
+
+
+def check_new_root(new: NewAccountKeys, *, previous: AccountKeys) -> None:
+    """Return when the Hive can keep them in place of another root key's. Raises KeysUnusable."""
+    _check_form(new)
+    _check_owner(new.keys, previous)
+    if new.keys.root_id in ("", previous.root_id):
+        raise KeysUnusable("they do not name another root key")
+
+
+def _check_form(new: NewAccountKeys) -> None:
     keys = new.keys
     if not _KEY.fullmatch(new.auth_key):
         raise KeysUnusable("the authentication key is not 64 hex characters")
     if not _KEY.fullmatch(keys.owner_key):
         raise KeysUnusable("the owner's public key is not 64 hex characters")
+    if keys.root_id and not _KEY.fullmatch(keys.root_id):
+        raise KeysUnusable("the root key's name is not 64 hex characters")
     for envelope in (keys.wrapped_root, keys.wrapped_owner, keys.recovery_root, keys.kdf.salt):
         if not _HEX.fullmatch(envelope) or len(envelope) > _LONGEST_ENVELOPE:
             raise KeysUnusable("a wrapped key or the salt is not hex")
@@ -60,8 +81,8 @@ def check_new_keys(new: NewAccountKeys, *, previous: AccountKeys | None) -> None
         raise KeysUnusable("its Argon2id parameters are below 64 MiB and 4 passes with a 16-byte salt")
     if kdf.memory_kib > 2**22 or kdf.passes > 64 or not 1 <= kdf.lanes <= 16:
         raise KeysUnusable("no client could derive keys with these Argon2id parameters")
-    if previous is None:
-        if keys.version != 1:
-            raise KeysUnusable("the first version is 1")
-    elif keys.owner_key != previous.owner_key:
+
+
+def _check_owner(keys: AccountKeys, previous: AccountKeys) -> None:
+    if keys.owner_key != previous.owner_key:
         raise KeysUnusable("the owner's key differs, and Devices have pinned it")

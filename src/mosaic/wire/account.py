@@ -19,7 +19,8 @@ class KdfParameters(msgspec.Struct, frozen=True):
 class AccountKeys(msgspec.Struct, frozen=True):
     """`wrapped_root` and `wrapped_owner` are under the KEK, `recovery_root` under the recovery code.
 
-    `version` grows with every change of the passphrase.
+    `version` grows with every change of a wrapping. `root_id` tells one root key
+    from another without saying anything of it; "" where none was ever noted.
     """
 
     version: int
@@ -28,6 +29,7 @@ class AccountKeys(msgspec.Struct, frozen=True):
     wrapped_owner: str
     recovery_root: str
     owner_key: str
+    root_id: str = ""
 
 
 class NewAccountKeys(msgspec.Struct, frozen=True):

@@ -16,6 +16,8 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/logout | | 204 |
 | GET /api/account | | Account |
 | PUT /api/account/keys | SetKeys | Account |
+| GET /api/account/root | | RootReach |
+| PUT /api/account/root | RenewRoot | Account; 409 `keys-changed` when any of it has changed since it was read |
 | GET /api/devices | | list of Device |
 | POST /api/devices/join-tokens | NewJoinToken | 201 |
 | GET /api/devices/{id or name} | | Device |
@@ -106,6 +108,43 @@ class SetKeys(msgspec.Struct, frozen=True):
     previous_auth_key: str | None = None
 
 
+class WrappedSeed(msgspec.Struct, frozen=True):
+    """A volume's seed, wrapped (hex) under the account's root key. `name` is its app's."""
+
+    volume: str
+    wrapped_seed: str
+    name: str = ""
+
+
+class DeviceRoot(msgspec.Struct, frozen=True):
+    """An admitted Device, and the root key wrapped to it (hex); None when it took it by the passphrase."""
+
+    device: str
+    name: str
+    wrapping_key: str
+    root_for_device: str | None
+
+
+class RootReach(msgspec.Struct, frozen=True):
+    """All that hangs on the account's root key, at one moment. `keys` is None until a passphrase was set."""
+
+    keys: AccountKeys | None
+    seeds: list[WrappedSeed]
+    devices: list[DeviceRoot]
+
+
+class RenewRoot(msgspec.Struct, frozen=True):
+    """Another root key: its wrappings, every volume's seed and every admitted Device, all of them or nothing.
+
+    `seeds` and `devices` (by id, hex) name exactly what `RootReach` did.
+    """
+
+    new: NewAccountKeys
+    previous_auth_key: str
+    seeds: dict[str, str]
+    devices: dict[str, str]
+
+
 class NewJoinToken(msgspec.Struct, frozen=True):
     """`secret_hash` is SHA-256 (hex) of a secret that the Hive never sees. `admission` by the owner, if given."""
 
@@ -115,10 +154,11 @@ class NewJoinToken(msgspec.Struct, frozen=True):
 
 
 class Admit(msgspec.Struct, frozen=True):
-    """The owner lets a Device in. `root_for_device` (hex) is the root key wrapped to its X25519 key."""
+    """The owner lets a Device in. `root_for_device` (hex) is the root key `root_id`, wrapped to its X25519 key."""
 
     admission: OwnerAdmission
     root_for_device: str | None = None
+    root_id: str = ""
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -96,10 +96,15 @@ class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
 
 
 class Assignments(msgspec.Struct, frozen=True, tag="assignments"):
-    """Everything that this Device should hold. An installation that is missing is not this Device's (any more)."""
+    """Everything that this Device should hold. An installation that is missing is not this Device's (any more).
+
+    `root_id` names the account's present root key, which the wrapped seeds are
+    under: a Device that has another one fetches it first. "" when none is noted.
+    """
 
     revision: int
     items: list[Assignment]
+    root_id: str = ""
 
 
 class Reported(msgspec.Struct, frozen=True, tag="report"):

@@ -16,7 +16,7 @@ With the bearer token of its session a Device also uses:
 | request | answer |
 |---|---|
 | GET /api/device | Enrolled, as it is now: `root_for_device` is there once the owner has admitted the Device |
-| PUT /api/device/installations/{id}/volumes/{kind}: NewVolume | VolumeAssignment that counts (the first one registered wins) |
+| PUT /api/device/installations/{id}/volumes/{kind}: NewVolume | VolumeAssignment that counts (the first one registered wins); 409 `root-key-renewed` |
 | GET /api/device/bundles/{digest} | the app's bundle, an uncompressed reproducible tar |
 | POST /api/device/recollection: recollection.Recollection | 204; asked for by `Welcome.recovering` |
 """
@@ -122,7 +122,11 @@ class Enrolled(msgspec.Struct, frozen=True):
 
 
 class NewVolume(msgspec.Struct, frozen=True):
-    """A key pair that a Device made: the public key, and the seed's envelope under the root key (hex)."""
+    """A key pair that a Device made: the public key, and the seed's envelope under the root key (hex).
+
+    `root_id` names that root key: one under a key that was renewed since is refused.
+    """
 
     volume: str
     wrapped_seed: str
+    root_id: str = ""

@@ -59,6 +59,11 @@ def only(tx: Tx) -> Account | None:
     return _one(tx, true()) if count(tx) == 1 else None
 
 
+def lock(tx: Tx, account: AccountId) -> None:
+    """Keep anybody else from changing the account until the transaction's end."""
+    tx.execute(select(_accounts.id).where(_accounts.id == account).with_for_update())
+
+
 def set_password(tx: Tx, account: AccountId, verifier: str) -> None:
     """Replace the password's verifier."""
     tx.execute(update(schema.accounts).where(_accounts.id == account).values(password=verifier))

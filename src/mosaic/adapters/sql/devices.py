@@ -1,5 +1,6 @@
 """Devices: public keys, admission, and the newest report of each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -86,6 +87,14 @@ def admit(tx: Tx, device: DeviceId, admission: OwnerAdmission, root_for_device: 
     if root_for_device is not None:
         values["root_for_device"] = root_for_device
     tx.execute(update(schema.devices).where(_devices.id == device).values(values))
+
+
+def give_root(tx: Tx, account: AccountId, roots: Mapping[DeviceId, str]) -> None:
+    """Write another root key as it is wrapped to these Devices. No other of the account's has it, however it joined."""
+    of_account = update(schema.devices).where(_devices.account == account)
+    tx.execute(of_account.values(root_for_device=None, proved_passphrase=False))
+    for device, root in roots.items():
+        tx.execute(of_account.where(_devices.id == device).values(root_for_device=root))
 
 
 def remove(tx: Tx, device: DeviceId, *, now_ns: int) -> None:

@@ -1,8 +1,9 @@
 """Volumes: which installation each belongs to, and its seed as ciphertext."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from mosaic.adapters.sql import schema
 from mosaic.adapters.sql.engine import Tx
@@ -34,6 +35,12 @@ def add(tx: Tx, volume: Volume, *, now_ns: int) -> None:
             created_ns=now_ns,
         )
     )
+
+
+def wrap_again(tx: Tx, seeds: Mapping[VolumeId, str]) -> None:
+    """Replace the envelopes of these volumes' seeds: another root key opens them from now on."""
+    for volume, wrapped_seed in seeds.items():
+        tx.execute(update(schema.volumes).where(_volumes.id == volume).values(wrapped_seed=wrapped_seed))
 
 
 def get(tx: Tx, volume: VolumeId) -> Volume | None:

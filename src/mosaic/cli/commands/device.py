@@ -117,17 +117,22 @@ def show(out: Output, name: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def remove(out: Output, name: str, yes: bool) -> None:
-    """Remove a Device that no app belongs on."""
+    """Remove a Device that no app belongs on. Of one that was lost or stolen, it says what to do next."""
     from mosaic.cli import asking
     from mosaic.cli.connection import connected
-    from mosaic.cli.devices import RemovalNotConfirmed, find
+    from mosaic.cli.devices import RemovalNotConfirmed, could_read, find
+    from mosaic.wire.api import Volume
 
     with connected() as hive:
         found = find(hive, name)
         if not asking.agree(f"Remove the Device {found.name}?", yes=yes):
             raise RemovalNotConfirmed(found.name)
+        readable = sorted({one.name for one in hive.get("/api/volumes", list[Volume])}) if found.has_root_key else []
         hive.order("DELETE", f"/api/devices/{found.device}")
-    out.result({"device": found.device, "name": found.name}, f"{found.name} is no longer a Device of this account.")
+    following = ["mosaic keys renew"] if found.has_root_key else []
+    value = {"device": found.device, "name": found.name, "could_read": readable, "if_stolen": following}
+    told = f"{found.name} is no longer a Device of this account."
+    out.result(value, f"{told}\n{could_read(readable)}" if following else told)
 
 
 @device.command()
@@ -141,6 +146,7 @@ def admit(out: Output, name: str, passphrase_file: Path | None) -> None:
     from mosaic.cli.devices import find
     from mosaic.cli.unlocking import unlock
     from mosaic.crypto import admission
+    from mosaic.crypto.account import root_id_of
     from mosaic.crypto.envelope import wrap_root_for_device
     from mosaic.wire.api import Admit, Device
 
@@ -151,5 +157,6 @@ def admit(out: Output, name: str, passphrase_file: Path | None) -> None:
         root = None
         if not found.has_root_key:
             root = wrap_root_for_device(opened.root, wrapping_key=found.wrapping_key, owner_seed=opened.owner_seed)
-        let_in = hive.send("POST", f"/api/devices/{found.device}/admit", Admit(signed, root), Device)
+        admit = Admit(signed, root, root_id_of(opened.root) if root else "")
+        let_in = hive.send("POST", f"/api/devices/{found.device}/admit", admit, Device)
     out.result(let_in, f"{let_in.name} is admitted and can run apps.")

@@ -14,6 +14,7 @@ from mosaic.hive.actions.keeping import read_keeping, set_keeping
 from mosaic.hive.actions.logs import read_logs
 from mosaic.hive.actions.people import log_in, log_out, set_keys, set_up
 from mosaic.hive.actions.policy import read_policy, set_policy
+from mosaic.hive.actions.root_key import renew_root, root_reach
 from mosaic.hive.actions.whereabouts import cancel_move, move, restore_from_trash, uninstall
 
 __all__ = [
@@ -30,8 +31,10 @@ __all__ = [
     "read_logs",
     "read_policy",
     "remove_device",
+    "renew_root",
     "restart",
     "restore_from_trash",
+    "root_reach",
     "set_keeping",
     "set_keys",
     "set_open",

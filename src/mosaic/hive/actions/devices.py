@@ -12,6 +12,7 @@ from mosaic.core.placement import Phase
 from mosaic.crypto import admission
 from mosaic.crypto.admission import AdmissionWrong
 from mosaic.hive import names, roll_call
+from mosaic.hive.actions.root_key import require_present_root
 from mosaic.hive.finding import find_device
 from mosaic.hive.keys_check import PassphraseMissing
 from mosaic.hive.present import sight
@@ -82,6 +83,8 @@ async def admit(hive: Hive, who: AccountId, device: str, admit: api.Admit) -> ap
         admission.check(admit.admission, owner_key=_owner_key(tx, who), account=who)
         if admit.admission.subject != found.id:
             raise AdmissionWrong
+        if admit.root_for_device is not None:
+            require_present_root(tx, who, admit.root_id)
         devices.admit(tx, found.id, admit.admission, admit.root_for_device)
         happened = Happened(who, "device-admitted", found.id, f"{found.name} was admitted.")
         events.add(tx, happened, now_ns=seen.now_ns)

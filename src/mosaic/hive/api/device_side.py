@@ -15,6 +15,7 @@ from mosaic.core.errors import Refused
 from mosaic.core.ids import AppDigest, InstallationId, VolumeId
 from mosaic.core.lease import register_volume
 from mosaic.hive import enrolment, roll_call
+from mosaic.hive.actions.root_key import require_present_root
 from mosaic.hive.bundles import BundleMissing
 from mosaic.hive.channel.assigning import volume_assignment
 from mosaic.hive.finding import InstallationUnknown
@@ -101,6 +102,7 @@ def _register(
     for existing in volumes.of_installation(tx, installation):
         if existing.kind == kind:
             return existing
+    require_present_root(tx, session.account, new.root_id)
     volume = VolumeId(new.volume)
     if volumes.get(tx, volume) is not None:
         raise VolumeMalformed("its key is another volume's")

@@ -58,4 +58,16 @@ async def set_keys(data: JSONBody[api.SetKeys], hive: TheHive, who: Owner) -> ap
     return await actions.set_keys(hive, who.account, data)
 
 
-handlers = [identity, setup_state, set_up, log_in, log_out, account, set_keys]
+@get("/api/account/root", dependencies=_WHO)
+async def root_reach(hive: TheHive, who: Owner) -> api.RootReach:
+    """Return all that hangs on the root key."""
+    return await actions.root_reach(hive, who.account)
+
+
+@put("/api/account/root", dependencies=_WHO)
+async def renew_root(data: JSONBody[api.RenewRoot], hive: TheHive, who: Owner) -> api.Account:
+    """Replace the root key and all that hangs on it, after the passphrase was proved."""
+    return await actions.renew_root(hive, who.account, data)
+
+
+handlers = [identity, setup_state, set_up, log_in, log_out, account, set_keys, root_reach, renew_root]

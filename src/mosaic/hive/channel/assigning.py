@@ -25,10 +25,11 @@ from mosaic.wire.assignment import Assignment, Origin, VolumeAssignment
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a Device should be told. `revisions` are the placements' own; None for a Device that gets no work."""
+    """What a Device should be told. `revisions` are the placements' own; `root_id` names the account's root key."""
 
     items: list[Assignment]
     revisions: Mapping[InstallationId, int]
+    root_id: str = ""
 
 
 def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKey, *, now_ns: int) -> Told | None:
@@ -70,7 +71,7 @@ def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKe
                 )
             )
             revisions[installation_id] = placement.revision
-    return Told(items, revisions)
+    return Told(items, revisions, keys.root_id if keys else "")
 
 
 def sights(

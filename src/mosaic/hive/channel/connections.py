@@ -36,26 +36,29 @@ class Connection:
     _told: dict[int, Mapping[InstallationId, int]] = field(default_factory=dict)
     _items: list[Assignment] | None = None
     _revisions: Mapping[InstallationId, int] | None = None
+    _root_id: str = ""
 
     @property
     def holder(self) -> Holder:
         """Who speaks on this channel."""
         return Holder(self.device, self.session)
 
-    def tell(self, items: list[Assignment], revisions: Mapping[InstallationId, int], now_ns: int) -> Assignments | None:
+    def tell(
+        self, items: list[Assignment], revisions: Mapping[InstallationId, int], now_ns: int, *, root_id: str = ""
+    ) -> Assignments | None:
         """Return the message to send, None when the Device was told just this already.
 
         Revisions begin at the time, so that an answer to what an earlier run
         of the Hive said is never taken for an answer to this one.
         """
-        if items == self._items and revisions == self._revisions:
+        if (items, revisions, root_id) == (self._items, self._revisions, self._root_id):
             return None
-        self._items, self._revisions = items, dict(revisions)
+        self._items, self._revisions, self._root_id = items, dict(revisions), root_id
         self._revision = max(self._revision + 1, now_ns // 1000)
         self._told[self._revision] = self._revisions
         for old in sorted(self._told)[:-_REVISIONS_KEPT]:
             del self._told[old]
-        return Assignments(self._revision, items)
+        return Assignments(self._revision, items, root_id)
 
     def catch_up(self, revision: int) -> bool:
         """Hear which revision the Device has; return whether it must be told again.

@@ -108,7 +108,8 @@ async def _speak(socket: Socket, hive: Hive, connection: Connection, *, admitted
             admitted = True
             await _send(socket, handshake.welcome_message(hive, connection, admitted=True, recovering=False))
         if told is not None:
-            message = connection.tell(told.items, told.revisions, hive.clock.wall_ns())
+            now_ns = hive.clock.wall_ns()
+            message = connection.tell(told.items, told.revisions, now_ns, root_id=told.root_id)
             if message is not None:
                 await _send(socket, message)
         for command in connection.take_orders():

@@ -164,6 +164,11 @@ function base32(bytes) {
   return bits ? written + BASE32[(held << (5 - bits)) & 31] : written;
 }
 
+/** The name of a root key: it tells one from another, and says nothing of it. */
+export async function rootId(root) {
+  return hex(await expand(root, "mosaic root id v1"));
+}
+
 /** Make a whole account's keys. Returns what the Hive is sent, and the recovery code to show once. */
 export async function make(passphrase, argon2id) {
   const root = random(32), ownerSeed = random(32), code = random(20);
@@ -177,6 +182,7 @@ export async function make(passphrase, argon2id) {
     wrapped_owner: hex(await seal(KIND.OWNER_UNDER_KEK, ownerSeed, kek, owner)),
     recovery_root: hex(await seal(KIND.ROOT_UNDER_RECOVERY, root, code, owner)),
     owner_key: hex(owner),
+    root_id: await rootId(root),
   };
   const made = { new: { keys, auth_key: hex(authKey) }, recoveryCode: await writeRecovery(code) };
   for (const secret of [root, ownerSeed, code, authKey, kek]) secret.fill(0);

@@ -15,8 +15,9 @@ const jobs = {
     const opened = await keys.unlock(accountKeys, passphrase, argon2id);
     const admission = await keys.admission(opened.ownerSeed, account, device);
     const wrapped = await keys.sealForDevice(opened.root, keys.unhex(wrappingKey), opened.ownerSeed);
+    const rootId = await keys.rootId(opened.root);
     forget(opened);
-    return { admission, root_for_device: keys.hex(wrapped) };
+    return { admission, root_for_device: keys.hex(wrapped), root_id: rootId };
   },
 
   async admitToken({ passphrase, accountKeys, account, secretHash }) {

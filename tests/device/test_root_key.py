@@ -1,0 +1,160 @@
+"""The account's root key was renewed: a Device takes the new one when it hears of it, and wraps by no older one."""
+
+import contextlib
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mosaic.core.ids import VolumeId
+from mosaic.crypto import envelope, unwrap, x25519
+from mosaic.crypto.account import Made, root_id_of
+from mosaic.crypto.secret import Secret
+from mosaic.device import identity as identities
+from mosaic.device.enrol import enrol, with_root
+from mosaic.device.identity import Identity
+from mosaic.device.means import HiveAway
+from mosaic.device.records import Records
+from mosaic.wire.api import RootReach
+from mosaic.wire.assignment import VolumeAssignment
+from mosaic.wire.enrol import Enrolled, NewVolume
+from mosaic.wire.storage import StateRequest
+from support.device_world import NOTES, World, assignment, wants
+from support.renewing import renew
+from support.running_device import running_device
+from support.running_hive import PASSPHRASE, Owner, made_keys
+from support.waiting import eventually
+
+
+@pytest.fixture
+def identity(owner: Owner, tmp_path: Path) -> Identity:
+    return enrol(tmp_path / "attic", owner.join_token(), "attic", passphrase=PASSPHRASE)
+
+
+def renewed(owner: Owner) -> Made:
+    with owner.client() as client:
+        return renew(client)
+
+
+def phase_of(owner: Owner, device: str) -> str:
+    report = owner.installation().reports.get(device)
+    return report.phase if report else ""
+
+
+def stored(folder: Path) -> Identity:
+    path = folder / "attic" / "identity.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    return identities.load(path)
+
+
+def all_open(owner: Owner, root: Secret) -> int:
+    """Open every volume that the Hive knows, and return how many there are."""
+    with owner.client() as client:
+        seeds = client.get("/api/account/root", RootReach).seeds
+    for each in seeds:
+        unwrap.open_volume_seed(each.wrapped_seed, root, volume=VolumeId(each.volume))
+    return len(seeds)
+
+
+@pytest.mark.long
+def test_a_connected_device_takes_the_new_root_key_and_makes_keys_under_it(
+    owner: Owner, identity: Identity, tmp_path: Path
+) -> None:
+    with running_device(tmp_path / "attic", identity):
+        eventually(lambda: owner.devices()[0].connected)
+        made = renewed(owner)
+        eventually(lambda: stored(tmp_path).root == made.opened.root)
+        owner.install()
+        eventually(lambda: phase_of(owner, identity.device) == "running")
+
+        assert all_open(owner, made.opened.root) == 1
+
+
+@pytest.mark.long
+def test_a_device_that_was_away_takes_the_new_root_key_when_it_comes_back(
+    owner: Owner, identity: Identity, tmp_path: Path
+) -> None:
+    with running_device(tmp_path / "attic", identity) as first:
+        eventually(lambda: owner.devices()[0].connected)
+        owner.install()
+        eventually(lambda: phase_of(owner, identity.device) == "running")
+    made = renewed(owner)
+
+    with running_device(tmp_path / "attic", identity, session="attic-after-a-while", before=first):
+        eventually(lambda: stored(tmp_path).root == made.opened.root)
+        eventually(lambda: phase_of(owner, identity.device) == "running")
+        eventually(lambda: owner.installation().reports[identity.device].problem is None)
+
+
+def seen(found: Identity, root: Secret, *, named: Secret | None = None) -> Enrolled:
+    """Return what a Hive says that hands out this root key, and names that one."""
+    opened = made_keys().opened
+    public = x25519.of(Secret(bytes.fromhex(found.wrapping_private))).public
+    sealed = envelope.wrap_root_for_device(root, wrapping_key=public, owner_seed=opened.owner_seed)
+    said = msgspec.structs.replace(made_keys().new.keys, root_id=root_id_of(named or root))
+    return Enrolled(found.device, found.account, found.name, found.owner_key, True, said, sealed)
+
+
+def test_the_former_root_key_is_kept_to_open_what_it_wrapped_and_is_never_the_present_one_again(
+    identity: Identity,
+) -> None:
+    former, present = made_keys().opened.root, Secret(b"n" * 32)
+
+    after = with_root(identity, seen(identity, present))
+
+    assert after is not None
+    assert (after.root, after.formers) == (present, [former])
+    assert with_root(after, seen(after, present)) == after, "the same one again changes nothing"
+    assert with_root(after, seen(after, former)) is None, "though the owner signed it once"
+    assert former.reveal().hex() not in repr(after)
+
+
+def test_a_root_key_that_is_not_the_one_that_the_hive_names_is_not_taken(identity: Identity) -> None:
+    with pytest.raises(unwrap.EnvelopeDamaged):
+        with_root(identity, seen(identity, Secret(b"n" * 32), named=Secret(b"m" * 32)))
+
+
+def test_keys_that_wait_to_be_registered_are_wrapped_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path)
+    wanted = wants(assignment(world.publish(), "run"))
+
+    def away(*_: object) -> VolumeAssignment:
+        raise HiveAway
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.hive, "register_volume", away)
+        before = world.run(wanted)
+    (volume, former) = noted(world), world.root
+    world.formers, world.root = [former], Secret(b"n" * 32)
+
+    world.run(wanted)
+
+    (registered,) = world.hive.registered.values()
+    assert before.report().problem is not None
+    assert (registered.volume, noted(world).root_id) == (volume.volume, root_id_of(world.root))
+    name = VolumeId(registered.volume)
+    assert unwrap.open_volume_seed(registered.wrapped_seed, world.root, volume=name)
+    with pytest.raises(unwrap.EnvelopeDamaged):
+        unwrap.open_volume_seed(registered.wrapped_seed, former, volume=name)
+
+
+def noted(world: World) -> NewVolume:
+    """Return the key pair of the data that is in the ledger."""
+    records = Records(world.config.ledger)
+    with contextlib.closing(records):
+        return records.notes_of(NOTES).keys["data"]
+
+
+def test_a_hive_that_came_back_from_an_older_copy_keeps_its_apps_running(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    digest = world.publish()
+    world.run(wants(assignment(digest, "run")))
+    (made,) = world.hive.registered.values()
+    (here,) = world.storage.state(StateRequest()).volumes
+    volume = msgspec.structs.replace(made, base=here.local_head, newest=here.local_head)
+    world.formers, world.root = [world.root], Secret(b"n" * 32)
+
+    again = world.run(wants(assignment(digest, "run", "1.2", volumes=[volume]), revision=2))
+
+    assert (again.report().phase, again.report().problem) == ("running", None)
