@@ -23,6 +23,7 @@
 | policy-changed | installation | its owner granted it something beyond policy, or took it back |
 | keeping-changed | installation | its owner chose what is kept of its snapshots |
 | keys-set | account | the passphrase was set or changed |
+| root-key-renewed | account | another root key wraps all of its volumes |
 | login | account | somebody logged in |
 """
 
@@ -35,7 +36,7 @@ KINDS = frozenset({
     "installed", "started", "stopped", "move-preparing", "move-draining", "move-arriving", "move-confirming", "settled",
     "move-failed", "holder-changed", "uninstalled", "restored", "conflict", "device-joined", "device-admitted",
     "device-removed", "device-connected", "device-disconnected", "device-reported", "head-accepted", "volumes-made",
-    "opened", "closed", "restarting", "policy-changed", "keys-set", "login",
+    "opened", "closed", "restarting", "policy-changed", "keys-set", "root-key-renewed", "login",
     "keeping-changed", "forked", "going-back", "went-back", "restore-failed",
 })  # fmt: skip
 
