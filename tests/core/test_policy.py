@@ -24,6 +24,8 @@ REFUSED: list[tuple[str, Json]] = [
     ("privileged", "anything"),
     ("network_mode", "host"),
     ("network_mode", "container:other"),
+    ("network_mode", "bridge"),
+    ("network_mode", "default"),
     ("pid", "host"),
     ("ipc", "host"),
     ("uts", "host"),

@@ -72,6 +72,15 @@ def _namespace(key: str, *allowed: str, within_app: bool = True) -> Check:
     return check
 
 
+def _network_mode(service: str, value: Json) -> Iterable[Finding]:
+    if as_text(value, f"network_mode of service {service}").strip() in ("bridge", "default"):
+        # Both mean the engine's own bridge, where every container that names no network is: not the app's default.
+        reason = "joins the engine's own network, together with containers that are not of this app"
+        yield Finding(service, "network_mode", reason, "bridge-network")
+    else:
+        yield from _namespace("network_mode", "none")(service, value)
+
+
 _SHARED = {
     "network_mode": "network, past every port that Mosaic opens or keeps closed",
     "pid": "processes",
@@ -151,7 +160,7 @@ def _external_links(service: str, value: Json) -> Iterable[Finding]:
 _CHECKS: dict[str, Check] = {
     "privileged": _flag("privileged", "asks for the whole machine; ask for the capabilities it needs", "privileged"),
     "oom_kill_disable": _flag("oom_kill_disable", "could take all of the host's memory", "oom-kill-disable"),
-    "network_mode": _namespace("network_mode", "bridge", "none", "default"),
+    "network_mode": _network_mode,
     "pid": _namespace("pid"),
     "ipc": _namespace("ipc", "private", "shareable", "none"),
     "uts": _namespace("uts", within_app=False),

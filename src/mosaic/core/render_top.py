@@ -3,7 +3,7 @@
 from collections.abc import Set
 from posixpath import join, normpath
 
-from mosaic.core.compose_document import ComposeInvalid, Json, Section, as_text
+from mosaic.core.compose_document import ComposeInvalid, Json, Section, as_text, is_true
 
 
 def render_networks(networks: Section) -> dict[str, Json]:
@@ -16,7 +16,8 @@ def render_networks(networks: Section) -> dict[str, Json]:
 
 def _network(entry: dict[str, Json]) -> Json:
     kept = {key: value for key, value in entry.items() if not key.startswith("x-")}
-    if not kept.get("external"):
+    # Read as policy reads it: text such as "false" asks for nothing, so no grant stands behind the name beside it.
+    if not is_true(kept.get("external")):
         kept.pop("name", None)
         kept.pop("external", None)
     return kept
