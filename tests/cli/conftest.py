@@ -29,6 +29,7 @@ class FakeHive:
 
     url: str = ""
     seed: bytes = SEED
+    public_url: str | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, Json]] = field(default_factory=list)
 
@@ -54,7 +55,8 @@ class FakeHive:
 
     def _identity(self, nonce: str) -> bytes:
         signature = signing.sign(self.seed, IDENTITY_CONTEXT, f"{nonce}\n".encode()).hex()
-        return msgspec.json.encode(HiveIdentity(signing.public_key(SEED), nonce, None, signature, "0.1.0"))
+        identity = HiveIdentity(signing.public_key(SEED), nonce, None, signature, "0.1.0", self.public_url)
+        return msgspec.json.encode(identity)
 
 
 def problem(code: str, detail: str, hint: str) -> dict[str, object]:

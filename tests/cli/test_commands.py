@@ -297,6 +297,23 @@ def test_device_add_prints_a_command_whose_token_the_owner_signed(
     assert shown["command"].startswith("MOSAIC_JOIN=")
 
 
+def test_the_line_for_another_machine_names_the_address_at_which_others_reach_the_hive(
+    mosaic: Mosaic, with_keys: FakeHive
+) -> None:
+    with_keys.answers["POST /api/devices/join-tokens"] = (201, None)
+    with_keys.public_url = "https://hive.example:8930"
+    ran = mosaic("device", "add", "--name", "attic", "--wait-for-admission")
+    assert enrol.read(ran.stdout.split("MOSAIC_JOIN=")[1].split()[0]).url == "https://hive.example:8930"
+    assert "Only this machine" not in ran.stdout
+
+
+def test_a_line_that_only_this_machine_can_use_says_so_and_what_to_type(mosaic: Mosaic, with_keys: FakeHive) -> None:
+    with_keys.answers["POST /api/devices/join-tokens"] = (201, None)
+    ran = mosaic("device", "add", "--name", "attic", "--wait-for-admission")
+    assert "Only this machine reaches the Hive at http://127.0.0.1" in ran.stdout
+    assert "`mosaic up --listen 0.0.0.0 --url https://NAME:8930`" in ran.stdout
+
+
 def test_an_admitted_device_gets_the_root_key_wrapped_to_it_alone(
     mosaic: Mosaic, with_keys: FakeHive, made: account.Made, words_file: str
 ) -> None:

@@ -162,6 +162,18 @@ def test_a_lost_reply_is_found_out_by_reading(mosaic: Mosaic, kept: Kept, presen
     assert kept.opens_with(ran.value["passphrase"])
 
 
+@pytest.mark.long
+def test_with_json_too_a_rotation_that_is_killed_leaves_a_passphrase_that_its_owner_has(
+    mosaic: Mosaic, kept: Kept, present: str, killed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Killed):
+        mosaic("passphrase", "rotate", "--passphrase-file", present, "--json")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    new = shown(printed.err, "New passphrase")
+    assert [kept.opens_with(PASSPHRASE), kept.opens_with(new)] == [killed == "before", killed == "after"]
+
+
 def test_a_change_that_somebody_else_made_first_is_refused_and_nothing_is_lost(
     mosaic: Mosaic, kept: Kept, present: str, tmp_path: Path
 ) -> None:

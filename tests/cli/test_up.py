@@ -18,6 +18,7 @@ from mosaic.cli.up.services import Service, last_words
 from mosaic.cli.up.settings import Settings
 from mosaic.cli.up.supervise import ServiceFailed, Stopping, Supervisor
 from mosaic.cli.up.uninstall import DataUndecided, NothingInstalled, uninstall
+from mosaic.core.engine_floor import ComposeMissing, ComposeTooOld, EngineTooOld
 from support.waiting import eventually
 
 
@@ -88,9 +89,26 @@ def test_an_engine_that_is_too_old_or_none_is_refused(tmp_path: Path, body: str)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises((preflight.EngineTooOld, preflight.EngineMissing)):
+        with pytest.raises((EngineTooOld, preflight.EngineMissing)):
             preflight.check_engine(path)
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "said"),
+    [("exit 1", ComposeMissing), ("echo 2.19.9", ComposeTooOld), ("echo nonsense", ComposeTooOld)],
+)
+def test_a_compose_plugin_that_is_missing_or_too_old_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin: str, said: type[Exception]
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\n{plugin}\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(said):
+        preflight.check_compose()
+    docker.write_text("#!/bin/sh\necho v2.20.0\n")
+    assert preflight.check_compose() == "v2.20.0"
 
 
 def test_a_full_disk_is_refused_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,15 @@ def test_a_stopped_app_is_stopped_when_its_device_says_so() -> None:
     assert verdict.stopped(installation(wanted="stop", reports={DEVICE: report("stopped")})).state == "done"
 
 
+def test_a_stopped_app_that_was_moved_or_stays_after_all_is_where_it_should_be() -> None:
+    there = installation(wanted="stop", device=ATTIC, reports={ATTIC: report("stopped", healthy=False)})
+    assert verdict.arrived(there, ATTIC).state == "done"
+    here = installation(wanted="stop", reports={DEVICE: report("stopped", healthy=False)})
+    assert verdict.called_off(here).state == "done"
+    assert verdict.called_off(installation(reports={DEVICE: report()})).state == "done"
+    assert verdict.called_off(installation(reports={DEVICE: report("starting", healthy=False)})).state == "working"
+
+
 @pytest.mark.parametrize(
     ("wanted", "now"),
     [("run", "It runs where it was before"), ("stop", "It is stopped where it was before")],

@@ -135,6 +135,20 @@ def test_stop_start_and_restart_reach_the_device(owner: Owner, joined: Join) -> 
     eventually(lambda: (item := attic.assigned("notes")) is not None and item.restart_count == 1)
 
 
+def test_a_stopped_app_is_not_restarted_but_says_how_it_is_started(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    owner.do("stop")
+    eventually(lambda: attic.local[made.installation].phase == "stopped")
+
+    with pytest.raises(MosaicError) as refused:
+        owner.do("restart")
+
+    assert (refused.value.code, refused.value.hint) == ("installation-stopped", "`mosaic start notes` starts it")
+    assert (item := attic.assigned("notes")) is not None and item.restart_count == 0
+
+
 def test_an_uninstalled_app_comes_back_from_the_trash_with_its_data(owner: Owner, joined: Join) -> None:
     attic, cellar = joined("attic"), joined("cellar")
     made = owner.install(device="attic")

@@ -146,11 +146,19 @@ def segment(name: str) -> str:
 
 def check_address(url: str) -> None:
     """Refuse what is not an address, and plain HTTP beyond this machine."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise HiveUnreadable(url, f"it is no address: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise HiveUnreadable(url, "a Hive's address begins with https:// or http://")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise HiveInTheClear(url)
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether an address leads to the machine that asks, whichever that is."""
+    return urlsplit(url).hostname in _LOOPBACK
 
 
 def read_untrusted_identity(url: str) -> HiveIdentity:

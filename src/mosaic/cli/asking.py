@@ -24,10 +24,22 @@ class NothingToAskOn(Refused):
         )
 
 
+class FileIsNotText(Refused):
+    """A file that should hold a password or a passphrase holds something else."""
+
+    code = "file-is-not-text"
+
+    def __init__(self, what: str, file: Path) -> None:
+        super().__init__(f"{file} is not text, so it holds no {what}", hint="save it as UTF-8, the secret alone in it")
+
+
 def secret(what: str, *, file: Path | None, option: str, twice: bool = False) -> str:
     """Return a secret from `file`, or ask for it on the terminal."""
     if file is not None:
-        return file.read_text().strip("\r\n")
+        try:
+            return file.read_text("utf-8").strip("\r\n")
+        except UnicodeDecodeError:
+            raise FileIsNotText(what, file) from None
     if not sys.stdin.isatty():
         raise NothingToAskOn(what, option)
     answer: str = click.prompt(what.capitalize(), hide_input=True, confirmation_prompt=twice, err=True)

@@ -30,7 +30,7 @@ class CredentialsDamaged(Refused):
     code = "credentials-damaged"
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} cannot be read", hint="run `mosaic logout` and `mosaic login URL` again")
+        super().__init__(f"{path} cannot be read", hint="`mosaic login URL` writes it anew")
 
 
 class Credentials(msgspec.Struct, frozen=True):

@@ -50,13 +50,16 @@ def _is_taken(hive: HiveClient, change: SetKeys | RenewRoot, error: MosaicError)
         raise KeysUnsure(error.message) from error
 
 
-def show(text: str) -> None:
-    """Show a secret on the terminal, past any redirection into a log; on stdout where there is no terminal."""
+def show(text: str, *, as_json: bool = False) -> None:
+    """Show a secret on the terminal, past any redirection into a log; where there is none, on stdout.
+
+    With `as_json` stdout is the result's alone, and the result comes too late: a terminal or stderr has it first.
+    """
     from mosaic.cli.up.run import terminal_path
 
-    terminal = None if sys.stdout.isatty() else terminal_path()
+    terminal = None if sys.stdout.isatty() and not as_json else terminal_path()
     if terminal is None:
-        click.echo(text)
+        click.echo(text, err=as_json)
         return
     with Path(terminal).open("w") as screen:
         screen.write(text + "\n")

@@ -27,7 +27,7 @@ COMMANDS = {
     "whoami": ("login", "whoami", "Say which Hive and account this machine is logged in to."),
     "passphrase": ("passphrase", "passphrase", "Set or change the passphrase that unlocks the data."),
     "keys": ("keys", "keys", "Renew the root key, after a Device was lost or stolen."),
-    "recovery-kit": ("passphrase", "recovery_kit", "Print a new recovery code."),
+    "recovery-kit": ("passphrase", "recovery_kit", "Show the recovery kit, to print and to keep."),
     "catalog": ("catalog", "catalog", "List and show the apps that can be installed."),
     "install": ("install", "install", "Install an app from the catalog."),
     "apps": ("apps", "apps", "List the installed apps."),
@@ -82,7 +82,7 @@ class Commands(click.Group):
 def mosaic() -> None:
     """Self-hosted apps that survive the death of their machine.
 
-    Begin with `mosaic up --demo`. Every command takes --json.
+    Begin with `mosaic up --demo`. Every command that answers takes --json.
     """
 
 

@@ -26,14 +26,21 @@ class Verdict:
 
 
 def arrived(installation: Installation, device: str) -> Verdict:
-    """Judge whether the app runs on `device` (an id) and nothing is left to do."""
+    """Judge whether the app is on `device` (an id) as it is wanted, running or stopped, and nothing is left to do."""
     if installation.device == device and installation.phase == SETTLED:
-        return _running(installation)
+        return _as_wanted(installation)
     if installation.phase == SETTLED and installation.device != device:
         why = installation.problem or "the other Device could not take it"
         now = "It runs where it was before" if installation.wanted == "run" else "It is stopped where it was before"
         return Verdict("failed", f"{why.rstrip('.')}. {now}", f"`mosaic show {installation.name}` says how it stands")
     return _under_way(installation)
+
+
+def called_off(installation: Installation) -> Verdict:
+    """Judge whether the app is as it was before its move, running or stopped."""
+    if installation.phase != SETTLED:
+        return _under_way(installation)
+    return _as_wanted(installation)
 
 
 def running(installation: Installation) -> Verdict:
@@ -64,7 +71,7 @@ def went_back(installation: Installation, wish: str) -> Verdict:
         return _stuck(report) if report is not None and report.phase == "failed" else Verdict("working")
     if back.failure is not None:
         return Verdict("failed", f"it did not go back and is as it was: {back.failure}", _OTHERS)
-    return stopped(installation) if installation.wanted == "stop" else _running(installation)
+    return _as_wanted(installation)
 
 
 def left(entry: TrashEntry) -> Verdict:
@@ -95,6 +102,10 @@ def address(report: InstallationReport) -> list[str]:
     """Return the addresses that people open: the plain port first, then the name."""
     plain = [f"http://{_host(port.host_ip)}:{port.host_port}" for port in report.ports if port.protocol == "tcp"]
     return [*plain, *([report.url] if report.url else [])]
+
+
+def _as_wanted(installation: Installation) -> Verdict:
+    return stopped(installation) if installation.wanted == "stop" else _running(installation)
 
 
 def _running(installation: Installation) -> Verdict:

@@ -1,6 +1,5 @@
 """What must be so before a Device can work, each with its remedy. Looks only; changes nothing."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -8,52 +7,13 @@ import anyio
 
 from mosaic.adapters import caddy, process
 from mosaic.adapters.process import CommandFailed
+from mosaic.core.engine_floor import ComposeMissing, require_compose, require_engine
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.device.config import DeviceConfig
 from mosaic.device.outside import Engine, Storage, ask
 from mosaic.wire.storage import PoolState, StateRequest
 
-API_FLOOR = (1, 41)
-COMPOSE_FLOOR = (2, 20)
 STORAGE_WAIT_SECONDS = 60.0
-
-_NUMBERS = re.compile(r"(\d+)\.(\d+)")
-
-
-class EngineTooOld(Refused):
-    """The engine speaks an older API than the Device needs."""
-
-    code = "engine-too-old"
-
-    def __init__(self, version: str) -> None:
-        super().__init__(
-            f"the Docker engine is {version}, and 20.10 (API 1.41) is the oldest that works",
-            hint="update Docker; `script/setup` installs a current one",
-        )
-
-
-class ComposeMissing(Refused):
-    """There is no compose plugin."""
-
-    code = "compose-missing"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "`docker compose` does not work here",
-            hint="install the compose plugin 2.20 or newer; `script/setup` does",
-        )
-
-
-class ComposeTooOld(Refused):
-    """The compose plugin is older than what the Device needs."""
-
-    code = "compose-too-old"
-
-    def __init__(self, version: str) -> None:
-        super().__init__(
-            f"`docker compose` is {version}, and 2.20 is the oldest that works",
-            hint="update the compose plugin; `script/setup` does",
-        )
 
 
 class DriverDiffers(Refused):
@@ -103,8 +63,7 @@ async def require(config: DeviceConfig, engine: Engine, storage: Storage) -> Fou
 async def check_engine(engine: Engine) -> str:
     """Return the engine's version. Raises EngineSilent, EngineTooOld."""
     found = await engine.version()
-    if found.api < API_FLOOR:
-        raise EngineTooOld(found.version)
+    require_engine(found.version, found.api)
     return found.version
 
 
@@ -114,9 +73,7 @@ async def check_compose(engine: Engine) -> str:
         version = await engine.compose_version()
     except CommandFailed as error:
         raise ComposeMissing from error
-    numbers = _NUMBERS.search(version)
-    if numbers is None or (int(numbers[1]), int(numbers[2])) < COMPOSE_FLOOR:
-        raise ComposeTooOld(version)
+    require_compose(version)
     return version
 
 

@@ -42,7 +42,7 @@ class NoFrontPort(Refused):
     def __init__(self) -> None:
         super().__init__(
             f"no port from {FIRST_PORT} to {LAST_PORT} is free for the LAN front",
-            hint="name one with `--front-port`, or switch the front off",
+            hint="stop what listens there: `ss -ltnp` lists it",
         )
 
 

@@ -21,7 +21,7 @@ class NotEnrolled(Refused):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path.parent} belongs to no Device yet",
-            hint="run `mosaic device run --join TOKEN`; `mosaic device add` on the Hive's machine prints the token",
+            hint="`mosaic device add` on the Hive's machine prints the line to run here",
         )
 
 

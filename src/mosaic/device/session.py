@@ -2,7 +2,7 @@
 
 The Hive must prove that it has the key that was pinned at enrolment before it
 is believed; the Device proves its own. Connecting again, and what to do with
-what arrives, is `mosaic.device.link_up`'s.
+what arrives, is `mosaic.device.conversation`'s.
 """
 
 import secrets

@@ -46,7 +46,7 @@ class PortTaken(Refused):
     def __init__(self, listen: str, port: int, reason: str) -> None:
         super().__init__(
             f"{listen}:{port} cannot be listened on: {reason}",
-            hint="another Hive may be running; stop it, or choose another address with `--listen ADDRESS:PORT`",
+            hint="another Hive may be running; stop it, or choose another place with `--listen` and `--port`",
         )
 
 

@@ -77,13 +77,18 @@ def read(line: str) -> JoinToken:
 
 
 class HiveIdentity(msgspec.Struct, frozen=True):
-    """`key` is the Hive's Ed25519 public key (hex); `ca_pem` what to trust for https; `signature` by `key`."""
+    """`key` is the Hive's Ed25519 public key (hex); `ca_pem` what to trust for https; `signature` by `key`.
+
+    `public_url` is where other machines reach it, None when it was not told. It is not signed: whoever uses it
+    compares the key again.
+    """
 
     key: str
     nonce: str
     ca_pem: str | None
     signature: str
     version: str
+    public_url: str | None = None
 
 
 class JoinSecret(msgspec.Struct, frozen=True):

@@ -26,7 +26,11 @@ def device() -> None:
 @click.option("--passphrase-file", type=_FILE, help="Read the account's passphrase from a file.")
 @click.option("--new-identity", is_flag=True, help="For a cloned machine: join anew, as a Device of its own.")
 @click.option("--driver", help="The volume driver's name on this engine; made from the Device's name if not given.")
-@click.option("--pool", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
+@click.option(
+    "--pool",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="A folder on btrfs to keep volumes in; an image if not given.",
+)
 @click.option("--storage-socket", type=_FOLDER, help="Use the storage daemon that runs there, and start none.")
 @click.option("--parent", type=int, hidden=True)
 def run(

@@ -16,7 +16,6 @@ from mosaic.cli.up.layout import Layout, state_folder
 from mosaic.core.errors import MosaicError
 from mosaic.wire.api import Account, Device
 
-_OLDEST_COMPOSE = (2, 20)
 _SECONDS = 20.0
 
 
@@ -46,7 +45,7 @@ def doctor(out: Output, state: Path | None) -> None:
     layout = Layout(state_folder(state))
     looks: list[tuple[str, Callable[[], str]]] = [
         ("Docker engine", _engine),
-        ("docker compose", _compose),
+        ("docker compose", preflight.check_compose),
         ("btrfs", _btrfs),
         ("disk space", lambda: _room(layout)),
         ("storage daemon", lambda: _storage(layout)),
@@ -76,16 +75,6 @@ def _checked(name: str, look: Callable[[], str]) -> Check:
 def _engine() -> str:
     preflight.check_engine(preflight.ENGINE_SOCKET)
     return f"answers at {preflight.ENGINE_SOCKET}"
-
-
-def _compose() -> str:
-    if shutil.which("docker") is None:
-        raise preflight.ComposeMissing
-    found = process.run(["docker", "compose", "version", "--short"], deadline_seconds=_SECONDS).text.strip()
-    numbers = found.removeprefix("v").split(".")
-    if tuple(int(part) for part in numbers[:2] if part.isdigit()) < _OLDEST_COMPOSE:
-        raise preflight.ComposeMissing
-    return found
 
 
 def _btrfs() -> str:

@@ -11,7 +11,9 @@ from mosaic.wire.api import Logs
 @click.command()
 @click.argument("name")
 @click.option("--service", help="One service only.")
-@click.option("--lines", type=click.IntRange(1, 2000), default=200, show_default=True)
+@click.option(
+    "--lines", type=click.IntRange(1, 2000), default=200, show_default=True, help="How many of the last lines to show."
+)
 @json_option
 def logs(out: Output, name: str, service: str | None, lines: int) -> None:
     """Show the last lines of NAME. They pass through the Hive and are not kept there."""

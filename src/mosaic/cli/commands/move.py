@@ -41,7 +41,7 @@ def move(out: Output, name: str, target: str | None, cancel: bool, force: bool, 
     with connected() as hive:
         if target is None:
             path = f"/api/installations/{segment(name)}/cancel-move"
-            called_off = follow(hive, hive.send("POST", path, None, Installation).installation, verdict.running)
+            called_off = follow(hive, hive.send("POST", path, None, Installation).installation, verdict.called_off)
             out.result(called_off, f"The move is off. {describe(called_off)}")
             return
         device = find(hive, target)

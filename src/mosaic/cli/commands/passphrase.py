@@ -62,11 +62,11 @@ def set_(out: Output, own: bool, passphrase_file: Path | None) -> None:
         chosen, generated = _choose(own, passphrase_file)
         made = keys.make(chosen)
         words_line = f"Passphrase:     {chosen}\n" if generated else ""
-        if not out.as_json:
-            show(
-                f"{words_line}Recovery code:  {made.recovery_code}\n"
-                "Write them down now: they are shown once, and without them nobody can read the data, you included."
-            )
+        show(
+            f"{words_line}Recovery code:  {made.recovery_code}\n"
+            "Write them down now: they are shown once, and without them nobody can read the data, you included.",
+            as_json=out.as_json,
+        )
         put_keys(hive, SetKeys(made.new))
     value = {"recovery_code": made.recovery_code, **({"passphrase": chosen} if generated else {})}
     out.result(value, "They count from now on.")
@@ -85,10 +85,11 @@ def rotate(out: Output, own: bool, passphrase_file: Path | None, new_passphrase_
         opened = unwrap.unlock(present, old)
         chosen, generated = _choose(own, new_passphrase_file)
         change = SetKeys(keys.rewrap(present, opened, chosen), previous_auth_key=_proof(present, old))
-        if generated and not out.as_json:
+        if generated:
             show(
                 f"New passphrase:  {chosen}\n"
-                "Write it down now: it is shown once. Until this command says so, the old one counts."
+                "Write it down now: it is shown once. Until this command says so, the old one counts.",
+                as_json=out.as_json,
             )
         put_keys(hive, change)
     value = {"version": present.version + 1, **({"passphrase": chosen} if generated else {})}
@@ -127,8 +128,8 @@ def recovery_kit(
         kit = Kit(f"{account.name} ({account.account})", hive.url, code, of_hive.backup_code, of_hive.to)
         if file is not None:
             write_kit(file, kit)
-        elif not out.as_json:
-            show(kit.text())
+        elif made is not None or not out.as_json:
+            show(kit.text(), as_json=out.as_json)
         if made is not None:
             try:
                 put_keys(hive, SetKeys(made.new, previous_auth_key=proof))

@@ -102,11 +102,12 @@ def volumes(out: Output, state: Path | None) -> None:
 @storage.command()
 @click.argument("name")
 @_state
-def recovery(name: str, state: Path | None) -> None:
+@json_option
+def recovery(out: Output, name: str, state: Path | None) -> None:
     """Print the recovery code of the volume NAME. It is shown once."""
     client = _client(state)
     code = client.recovery(name).code
-    click.echo(code)
+    out.result({"volume": name, "recovery_code": code}, code)
     sys.stdout.flush()
     # Only now: a code that nobody saw must not be gone.
     client.recovery_shown(name)
@@ -119,7 +120,10 @@ def recovery(name: str, state: Path | None) -> None:
 @click.option("--credentials", type=_FILE, help="The file with the store's key.")
 @click.option("--code-file", type=_FILE, help="A file with the recovery code; asked for when left out.")
 @_state
-def key_file(address: str, to: Path, credentials: Path | None, code_file: Path | None, state: Path | None) -> None:
+@json_option
+def key_file(
+    out: Output, address: str, to: Path, credentials: Path | None, code_file: Path | None, state: Path | None
+) -> None:
     """Get a volume's key file back with its recovery code."""
     from mosaic.cli import asking
     from mosaic.storage.hiveless.address import parse_address
@@ -131,9 +135,10 @@ def key_file(address: str, to: Path, credentials: Path | None, code_file: Path |
     named = str(credentials.absolute()) if credentials else None
     volume, seed = find_seed(Stores(_folder(state)), parse_address(address), named, code)
     write_key(to.absolute(), seed)
-    click.echo(f"The key of volume {volume[:12]} is in {to}. To restore the volume here:")
-    click.echo(
-        f"  docker volume create -d mosaic -o store='{address}' -o key-file={to.absolute()} -o take-over=yes NAME"
+    out.result(
+        {"volume": volume, "key_file": str(to.absolute())},
+        f"The key of volume {volume[:12]} is in {to}. To restore the volume here:\n"
+        f"  docker volume create -d mosaic -o store='{address}' -o key-file={to.absolute()} -o take-over=yes NAME",
     )
 
 

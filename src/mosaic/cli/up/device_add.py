@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from mosaic.adapters import api_client
 from mosaic.cli import credentials
 from mosaic.cli.connection import connected
 from mosaic.cli.joining import new_join_token
@@ -18,12 +19,19 @@ def add(out: Output, name: str, *, url: str | None, admitted: bool, passphrase_f
     """Print a command line for another machine. With `admitted` the owner's admission is given now."""
     with connected() as hive:
         opened = unlock(hive, passphrase_file)[0] if admitted else None
-        token, _ = new_join_token(hive, credentials.load(), opened, name=name, url=url)
+        known = credentials.load()
+        where = url or api_client.read_untrusted_identity(known.url).public_url or known.url
+        token, _ = new_join_token(hive, known, opened, name=name, url=where)
     line = join_tokens.write(token)
     words = ["mosaic", "device", "run", *(["--name", name] if name else [])]
     # In the environment and not in argv, which everybody on that machine can read.
     command = f"MOSAIC_JOIN={shlex.quote(line)} {shlex.join(words)}"
     then = "" if admitted else "\nThen let it in: `mosaic device admit NAME`."
+    if api_client.is_loopback(where):
+        then += (
+            f"\nOnly this machine reaches the Hive at {where}. For another one, serve it on the network first: "
+            "`mosaic up --listen 0.0.0.0 --url https://NAME:8930`."
+        )
     out.result(
         {"join_token": line, "command": command, "seconds": 900},
         f"Run this on the new machine, as root, within 15 minutes. It works once:\n\n  {command}\n{then}",

@@ -6,14 +6,14 @@ asked by one plain request over its socket.
 
 import json
 import os
-import shutil
 import socket
 from pathlib import Path
 
+from mosaic.adapters import process
+from mosaic.core.engine_floor import ComposeMissing, require_compose, require_engine
 from mosaic.core.errors import Refused, Unavailable
 
 ENGINE_SOCKET = Path("/var/run/docker.sock")
-OLDEST_API = (1, 41)
 LEAST_FREE_BYTES = 2 * 1024**3
 _SECONDS = 10.0
 
@@ -42,30 +42,6 @@ class EngineMissing(Unavailable):
         )
 
 
-class EngineTooOld(Refused):
-    """The engine lacks what Mosaic needs."""
-
-    code = "engine-too-old"
-
-    def __init__(self, version: str, api: str) -> None:
-        super().__init__(
-            f"the Docker engine {version} speaks API {api}, and Mosaic needs 1.41 or newer (engine 20.10)",
-            hint="upgrade the Docker engine, then run the command again",
-        )
-
-
-class ComposeMissing(Refused):
-    """There is no `docker compose`."""
-
-    code = "compose-missing"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the Docker command line is missing, and apps are started by its compose plugin",
-            hint="run `script/setup`, or install docker and its compose plugin 2.20 or newer",
-        )
-
-
 class DiskFull(Refused):
     """Too little room for a pool."""
 
@@ -83,8 +59,7 @@ def check(state: Path) -> None:
     if os.geteuid() != 0:
         raise NotRoot
     check_engine(ENGINE_SOCKET)
-    if shutil.which("docker") is None:
-        raise ComposeMissing
+    check_compose()
     if not (state / "up.json").exists():
         # Only at the first start: later the room is the storage daemon's to watch, and it says more.
         check_room(state)
@@ -100,8 +75,17 @@ def check_engine(path: Path) -> None:
         raise EngineMissing(error.strerror or str(error)) from None
     except (ValueError, KeyError, TypeError):
         raise EngineMissing("something else answers there") from None
-    if spoken < OLDEST_API:
-        raise EngineTooOld(version, api)
+    require_engine(version, spoken)
+
+
+def check_compose() -> str:
+    """Return the compose plugin's version. Raises ComposeMissing, ComposeTooOld."""
+    try:
+        printed = process.run(["docker", "compose", "version", "--short"], deadline_seconds=_SECONDS).text.strip()
+    except (process.ProgramMissing, process.CommandFailed) as error:
+        raise ComposeMissing from error
+    require_compose(printed)
+    return printed
 
 
 def check_room(state: Path) -> None:

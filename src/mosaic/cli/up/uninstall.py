@@ -53,6 +53,8 @@ def uninstall(layout: Layout, *, keep_data: bool | None, as_json: bool) -> None:
         raise NothingInstalled(layout.state)
     keep = _answer(layout.state, keep_data) if has_state else True
     pool = load(layout.settings).own_pool if has_state else None
+    # Read while the Hive may run: one that ends in order takes the file with it.
+    url = layout.address.read_text().strip() if layout.address.exists() else None
     if has_units and has_systemd():
         stop()
     if has_state:
@@ -60,7 +62,7 @@ def uninstall(layout: Layout, *, keep_data: bool | None, as_json: bool) -> None:
         _end_everything(layout)
     removed = remove()
     if not keep:
-        _delete(layout, pool)
+        _delete(layout, pool, url)
     value = {"units_removed": [str(file) for file in removed], "data": "kept" if keep else "deleted"}
     places = f"{layout.state} and {pool}" if pool is not None else str(layout.state)
     kept = f"The data is still in {places}." if has_state and keep else f"{places}: the data was deleted."
@@ -97,8 +99,7 @@ def _end(layout: Layout, service: str) -> None:
         end(left, _GRACE_SECONDS)
 
 
-def _delete(layout: Layout, pool: Path | None) -> None:
-    url = layout.address.read_text().strip() if layout.address.exists() else None
+def _delete(layout: Layout, pool: Path | None, url: str | None) -> None:
     if pool is not None:
         from mosaic.cli.up.removing import delete_pool
 

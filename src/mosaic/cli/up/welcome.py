@@ -110,8 +110,7 @@ def _make_account(layout: Layout, url: str, wish: Wish) -> Secrets:
     made = keys.make(secrets.passphrase)
     secrets = Secrets(secrets.password, secrets.passphrase, made.recovery_code)
     # Shown before the Hive is told: a kill in between costs nothing, the other way round it would cost the account.
-    if not wish.as_json:
-        show_secrets(secrets, wish)
+    show_secrets(secrets, wish)
     setup = Setup(layout.setup_code.read_text().strip(), ACCOUNT, secrets.password, made.new)
     with HiveClient(url, ca_pem=identity.ca_pem) as hive:
         logged_in = hive.send("POST", "/api/setup", setup, LoggedIn)
@@ -138,7 +137,10 @@ def _secrets(wish: Wish) -> Secrets:
 
 
 def show_secrets(secrets: Secrets, wish: Wish) -> None:
-    """Show the secrets on the terminal, past any redirection into a log; on stdout when there is no terminal."""
+    """Show the secrets on the terminal, past any redirection into a log.
+
+    Where there is none, on stdout; with `--json`, whose result comes too late, on stderr.
+    """
     notice = secrets_notice(
         ACCOUNT,
         password=secrets.password if wish.password_file is None else None,
@@ -146,7 +148,7 @@ def show_secrets(secrets: Secrets, wish: Wish) -> None:
         recovery_code=secrets.recovery_code,
     )
     if wish.terminal is None:
-        click.echo(notice)
+        click.echo(notice, err=wish.as_json)
         return
     with Path(wish.terminal).open("w") as terminal:
         terminal.write(notice + "\n")

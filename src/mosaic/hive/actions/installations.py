@@ -41,6 +41,15 @@ class InstallationNameTaken(Conflict):
         )
 
 
+class InstallationStopped(Conflict):
+    """Only what runs can be restarted."""
+
+    code = "installation-stopped"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is stopped", hint=f"`mosaic start {name}` starts it")
+
+
 class ConfigUnusable(Refused):
     """A config value cannot be a variable of a compose file."""
 
@@ -120,9 +129,12 @@ async def stop(hive: Hive, who: AccountId, installation: str) -> api.Installatio
 
 
 async def restart(hive: Hive, who: AccountId, installation: str) -> api.Installation:
-    """Stop and start it once."""
+    """Stop and start it once. Raises InstallationStopped: a count that no Device acts on would be no restart."""
 
     def change(tx: Tx, found: Installation) -> tuple[str, str]:
+        before = placements.get(tx, found.id)
+        if before is not None and before.wish is Wish.STOP:
+            raise InstallationStopped(found.name)
         installations.count_restart(tx, found.id)
         return "restarting", f"{found.name} is restarted."
 

@@ -19,7 +19,9 @@ async def identity(hive: TheHive, nonce: FromQuery[str] = "") -> HiveIdentity:
     """Say who this Hive is, signed over the asker's nonce."""
     nonce = nonce[:128]
     ca_pem = hive.address.ca_pem
-    return HiveIdentity(hive.key.public, nonce, ca_pem, hive.key.sign_identity(nonce, ca_pem), __version__)
+    signature = hive.key.sign_identity(nonce, ca_pem)
+    public_url = hive.address.url if hive.config.url else None
+    return HiveIdentity(hive.key.public, nonce, ca_pem, signature, __version__, public_url)
 
 
 @get("/api/setup")

@@ -24,9 +24,10 @@ async function admission(secretHash) {
   return answer.admission;
 }
 
-async function fingerprint() {
+/* Who the Hive is, and where other machines reach it: a browser on its own machine may have it open at a loopback address. */
+async function theHive() {
   const identity = await (await fetch(`/api/hive?nonce=${hex(random(16))}`)).json();
-  return hex(await sha256(unhex(identity.key)));
+  return { url: identity.public_url ?? location.origin, hive_fingerprint: hex(await sha256(unhex(identity.key))) };
 }
 
 async function register(token) {
@@ -49,7 +50,7 @@ form.addEventListener("submit", async (event) => {
     const secret = hex(random(32)), name = form.querySelector("#name").value.trim();
     const secretHash = await hashOf(secret);
     await register({ secret_hash: secretHash, name, admission: await admission(secretHash) });
-    await show({ url: location.origin, hive_fingerprint: await fingerprint(), secret, name });
+    await show({ ...(await theHive()), secret, name });
   } catch (refusal) {
     tell(box, { message: refusal.message, hint: refusal.hint ?? "Reload the page and try again." });
   }
@@ -62,7 +63,8 @@ const hashOf = async (secret) => hex(await sha256(new TextEncoder().encode(secre
 async function show(token) {
   const written = "mosaic-join-1." + base64url(new TextEncoder().encode(JSON.stringify(token)));
   const named = token.name ? ` --name ${token.name}` : "";
-  line.querySelector("code").textContent = `mosaic device run --join ${written}${named}`;
+  // In the environment and not in argv, which everybody on that machine can read.
+  line.querySelector("code").textContent = `MOSAIC_JOIN=${written} mosaic device run${named}`;
   const until = new Date(Date.now() + MINUTES * 60_000);
   line.querySelector("[data-until]").textContent = until.toLocaleTimeString("en-GB");
   line.hidden = false;
