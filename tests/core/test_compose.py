@@ -53,6 +53,8 @@ def rendered(document: object, *grants: str) -> Rendered:
         ({"services": {"web": {"image": " "}}}, "web has no image"),
         ({"services": {"web": {"build": "."}}}, "built from source"),
         ({"services": {"web": {"image": "web", "profiles": ["x"]}}}, "behind a profile"),
+        (web(scale=0), "has `scale: 0`"),
+        (web(deploy={"replicas": "0"}), "has `scale: 0`"),
         (web(depends_on=["db"]), "names db"),
         (web(networks={"other": None}), "names other"),
         (web(secrets=[{"source": "key"}]), "names key"),

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic.core.compose_document import ComposeInvalid, Json
+from mosaic.core import compose_ports
+from mosaic.core.compose_document import Compose, ComposeInvalid, Json, read_compose
 from mosaic.core.compose_ports import read_ports
 from mosaic.core.ids import ServiceName
 from mosaic.core.ports import Assigned, NoPortFree, PortKey, Wanted, allocate
+from mosaic.core.rendering import wanted_ports
 
 WEB = PortKey("web", 80, "tcp")
 keys = st.builds(PortKey, st.sampled_from(["web", "db"]), st.integers(80, 82), st.sampled_from(["tcp", "udp"]))
@@ -82,3 +84,32 @@ def test_what_is_no_port_is_refused_with_a_hint(entry: Json) -> None:
     with pytest.raises(ComposeInvalid) as refused:
         read_ports(ServiceName("web"), [entry])
     assert refused.value.hint
+
+
+def publishing(**services: list[Json]) -> Compose:
+    return read_compose({"services": {name: {"image": name, "ports": ports} for name, ports in services.items()}})
+
+
+@pytest.mark.parametrize(
+    "compose",
+    [
+        publishing(a=["1-65535"] * 40),
+        publishing(a=["1-4096"], b=["1"]),
+        publishing(a=[{"target": "1-2049"}], b=["20001-22048:1-2048/udp"]),
+    ],
+    ids=["one-service", "one-more", "two-halves"],
+)
+def test_an_app_that_publishes_more_ports_than_an_app_may_is_refused_before_they_are_written_out(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(compose_ports, "Wanted", lambda *_: made.append(1))
+    with pytest.raises(ComposeInvalid, match="more than 4096 ports") as refused:
+        wanted_ports(compose)
+    assert refused.value.hint
+    assert len(made) <= 4096
+
+
+def test_as_many_ports_as_an_app_may_publish_are_each_given_a_host_port() -> None:
+    wanted = wanted_ports(publishing(a=["1-2048"], b=["1-2048"]))
+    assert len({one.host_port for one in allocate(wanted, {("tcp", 20001)}, {})}) == 4096

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mosaic.device.doing.checking import LEAST_FREE_BYTES
 from mosaic.wire.assignment import PortWish
 from support.device_world import COMPOSE, NOTES, Running, World, assignment, wants
 from support.fake_engine import FakeEngine
@@ -60,6 +61,39 @@ def test_an_app_that_asks_for_too_much_is_refused_and_nothing_is_made(world: Wor
     assert after.phase == "failed"
     assert after.problem is not None and after.problem.code == "policy-refused"
     assert not world.hive.registered and not world.engine.docker_volumes and not world.engine.running
+
+
+def test_a_service_that_is_to_have_no_container_is_not_waited_for(world: World) -> None:
+    compose = COMPOSE.replace("  web:\n", "  worker:\n    image: web:1\n    scale: 0\n  web:\n")
+
+    after = world.run(wants(assignment(world.publish(compose), "run"))).report()
+
+    assert (after.phase, after.healthy) == ("running", True)
+    assert [seen.service for seen in after.services] == ["front", "web"]
+
+
+def test_a_full_pool_is_said_to_an_app_whose_data_is_not_here_whatever_others_have_here(world: World) -> None:
+    first = assignment(world.publish(), "run")
+    world.run(wants(first))
+    world.storage.free_bytes = LEAST_FREE_BYTES - 1
+    second = assignment(first.app_digest, "run", installation="secondsecond", name="second")
+
+    after = world.run(wants(first, second, revision=2)).reports
+
+    refused = after["secondsecond"].problem
+    assert refused is not None and refused.code == "pool-full"
+    assert "secondsecond" not in {installation for installation, _ in world.hive.registered}
+    assert after[NOTES].phase == "running"
+
+
+def test_an_app_whose_data_is_here_is_updated_on_a_full_pool(world: World) -> None:
+    digest = world.publish()
+    world.run(wants(assignment(digest, "run")))
+    world.storage.free_bytes = LEAST_FREE_BYTES - 1
+
+    after = world.run(wants(assignment(digest, "run", config_revision=2), revision=2)).report()
+
+    assert (after.phase, after.problem) == ("running", None)
 
 
 def test_an_image_that_nobody_has_is_named(world: World) -> None:

@@ -109,6 +109,7 @@ class FakeEngine:
                 if (kept := here.get(name)) is not None and kept.state == "running"
                 else self._container(project, name, service)
                 for name, service in document["services"].items()
+                if service.get("scale") != 0
             ]
             self.ups += 1
         self._tell()

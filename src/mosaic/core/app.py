@@ -4,6 +4,7 @@
 is rendered that was not checked with its variables filled in.
 """
 
+import re
 from collections.abc import Mapping, Set
 from dataclasses import replace
 
@@ -24,6 +25,8 @@ from mosaic.core.snapshot_hooks import snapshot_hooks
 
 SEED_VARIABLES = ("LINK_DOMAIN_DEFAULT", "LINK_TOKEN_DEFAULT", "APP_VOLUME_NAME", "LINK_VOLUME_NAME")
 
+_ZERO = re.compile(r"\s*[-+]?0+(\.0*)?\s*")
+
 
 def seed_variables(*, driver: str, installation: InstallationId, domain: str, link_token: str) -> dict[str, str]:
     """Return the four variables that Mosaic fills in for every app."""
@@ -38,7 +41,8 @@ def seed_variables(*, driver: str, installation: InstallationId, domain: str, li
 def open_app(parsed: object, *, variables: Mapping[str, str], grants: Set[str] = frozenset()) -> Compose:
     """Read a parsed compose file, fill in its variables and check it.
 
-    Services behind a profile are left out: nothing turns profiles on here.
+    Services behind a profile are left out: nothing turns profiles on here. So
+    are those that are to have no container (`scale: 0`): nobody may wait for one.
 
     Raises:
         ComposeInvalid: its shape is wrong.
@@ -79,12 +83,23 @@ def image_names(compose: Compose) -> dict[ServiceName, str]:
 def _active(
     services: Mapping[ServiceName, dict[str, Json]], variables: Mapping[str, str]
 ) -> dict[ServiceName, dict[str, Json]]:
-    kept = {name: service for name, service in services.items() if not service.get("profiles")}
+    kept = {
+        name: service for name, service in services.items() if not service.get("profiles") and not _is_none(service)
+    }
     if not kept:
         raise ComposeInvalid(
-            "every service is behind a profile", hint="remove `profiles:` from the services that should run"
+            "every service is behind a profile or has `scale: 0`",
+            hint="remove `profiles:` and `scale:` from the services that should run",
         )
     return {name: _settled(service, kept, variables) for name, service in kept.items()}
+
+
+def _is_none(service: Mapping[str, Json]) -> bool:
+    """Whether the service is to have no container; compose takes the number from either of two keys."""
+    deploy = service.get("deploy")
+    counts = (service.get("scale"), deploy.get("replicas") if isinstance(deploy, dict) else None)
+    # Variables that were filled in are text.
+    return any(_ZERO.fullmatch(str(count)) for count in counts)
 
 
 def _settled(

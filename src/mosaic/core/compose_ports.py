@@ -20,6 +20,9 @@ _SHORT = re.compile(
 _RANGE = re.compile(r"^([0-9]+)(?:-([0-9]+))?$")
 _PROTOCOLS = ("tcp", "udp", "sctp")
 
+MOST_PORTS = 4096
+"""What an app may publish. Each is an object, a look at the operating system and a proxy of the engine's."""
+
 
 class _Span(NamedTuple):
     first: int
@@ -30,19 +33,36 @@ class _Span(NamedTuple):
         return self.last - self.first + 1
 
 
-def read_ports(service: ServiceName, value: Json) -> list[Wanted]:
+class _Entry(NamedTuple):
+    """One entry of `ports`; `outside` is None where any host port will do."""
+
+    inside: _Span
+    outside: _Span | None
+    protocol: str
+
+
+def read_ports(service: ServiceName, value: Json, *, most: int = MOST_PORTS) -> list[Wanted]:
     """Return every published port of a service; ranges become one entry a port.
 
+    `most` is how many the app may still publish.
+
     Raises:
-        ComposeInvalid: an entry that is no port, or ranges that do not fit one another.
+        ComposeInvalid: an entry that is no port, ranges that do not fit one another, or too many ports.
     """
     where = f"ports of service {service}"
-    return [wanted for entry in as_list(value, where) for wanted in _read_port(service, entry, where)]
+    entries = [_read_entry(entry, where) for entry in as_list(value, where)]
+    # Counted before they are written out: a few short lines can name millions.
+    if sum(entry.inside.size for entry in entries) > most:
+        raise ComposeInvalid(
+            f"the app publishes more than {MOST_PORTS} ports, counted up to {where}",
+            hint="publish a smaller range; most servers can be told which ports they may use",
+        )
+    return [wanted for entry in entries for wanted in _expand(service, entry)]
 
 
-def _read_port(service: ServiceName, entry: Json, where: str) -> list[Wanted]:
+def _read_entry(entry: Json, where: str) -> _Entry:
     if isinstance(entry, dict):
-        return _long(service, entry, where)
+        return _long(entry, where)
     text = as_text(entry, where).strip()
     if isinstance(entry, int) and entry > LAST_PORT:
         # YAML reads 3000:30 as a number in base 60.
@@ -50,10 +70,10 @@ def _read_port(service: ServiceName, entry: Json, where: str) -> list[Wanted]:
     found = _SHORT.match(text)
     if found is None:
         raise _no_port(text, where)
-    return _expand(service, found["host"] or "", found["container"], found["protocol"] or "tcp", where)
+    return _entry(found["host"] or "", found["container"], found["protocol"] or "tcp", where)
 
 
-def _long(service: ServiceName, entry: dict[str, Json], where: str) -> list[Wanted]:
+def _long(entry: dict[str, Json], where: str) -> _Entry:
     if "target" not in entry:
         raise ComposeInvalid(f"{where} has an entry without `target`", hint="name the container's port as `target:`")
     published = entry.get("published")
@@ -61,21 +81,26 @@ def _long(service: ServiceName, entry: dict[str, Json], where: str) -> list[Want
     protocol = as_text(entry.get("protocol") or "tcp", where)
     if protocol not in _PROTOCOLS:
         raise _no_port(protocol, where)
-    return _expand(service, host, as_text(entry["target"], where), protocol, where)
+    return _entry(host, as_text(entry["target"], where), protocol, where)
 
 
-def _expand(service: ServiceName, host: str, container: str, protocol: str, where: str) -> list[Wanted]:
+def _entry(host: str, container: str, protocol: str, where: str) -> _Entry:
     inside = _span(container, where)
     outside = _span(host, where) if host else None
+    if outside is not None and inside.size not in (1, outside.size):
+        raise ComposeInvalid(
+            f"{where} has {host}:{container}, two ranges of different length", hint="make both ranges equally long"
+        )
+    return _Entry(inside, outside, protocol)
+
+
+def _expand(service: ServiceName, entry: _Entry) -> list[Wanted]:
+    inside, outside, protocol = entry
     keys = [PortKey(service, port, protocol) for port in range(inside.first, inside.last + 1)]
     if outside is None:
         return [Wanted(key) for key in keys]
     if inside.size == 1 and outside.size > 1:
         return [Wanted(keys[0], outside.first, outside.last)]
-    if inside.size != outside.size:
-        raise ComposeInvalid(
-            f"{where} has {host}:{container}, two ranges of different length", hint="make both ranges equally long"
-        )
     return [Wanted(key, outside.first + place) for place, key in enumerate(keys)]
 
 

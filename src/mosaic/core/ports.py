@@ -69,9 +69,12 @@ def allocate(wanted: Sequence[Wanted], taken: Set[tuple[str, int]], preferred: M
             if place not in given and (protocol, port) not in used:
                 given[place] = port
                 used.add((protocol, port))
+    # Where the last search from the same port ended: what lies before it is used, and stays so.
+    ended: dict[tuple[str, int], int] = {}
     for place, wish in enumerate(wanted):
         if place not in given:
-            given[place] = _search(wish, used)
+            begin = (wish.key.protocol, FIRST_FREE_CHOICE if wish.first is None else wish.first)
+            given[place] = ended[begin] = _search(wish, begin[1], ended.get(begin, begin[1]), used)
             used.add((wish.key.protocol, given[place]))
     return [Assigned(wish.key, given[place]) for place, wish in enumerate(wanted)]
 
@@ -84,10 +87,9 @@ def _literal(wanted: Sequence[Wanted]) -> Iterable[tuple[int, int]]:
     return [(place, wish.first) for place, wish in enumerate(wanted) if wish.first is not None]
 
 
-def _search(wish: Wanted, used: Set[tuple[str, int]]) -> int:
-    first = FIRST_FREE_CHOICE if wish.first is None else wish.first
+def _search(wish: Wanted, first: int, begin: int, used: Set[tuple[str, int]]) -> int:
     last = LAST_PORT if wish.last is None else wish.last
-    free = (port for port in range(first, last + 1) if (wish.key.protocol, port) not in used)
+    free = (port for port in range(begin, last + 1) if (wish.key.protocol, port) not in used)
     found = next(free, None)
     if found is None:
         raise NoPortFree(wish, first, last)

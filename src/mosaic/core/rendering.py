@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from mosaic.core.compose_document import Compose, Json
-from mosaic.core.compose_ports import read_ports
+from mosaic.core.compose_ports import MOST_PORTS, read_ports
 from mosaic.core.compose_variables import escape
 from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Refused
@@ -76,8 +76,15 @@ class ImageNotPinned(Refused):
 
 
 def wanted_ports(compose: Compose) -> list[Wanted]:
-    """Return every port that the app publishes, in the file's order."""
-    return [wanted for name, service in compose.services.items() for wanted in read_ports(name, service.get("ports"))]
+    """Return every port that the app publishes, in the file's order.
+
+    Raises:
+        ComposeInvalid: an entry that is no port, or more of them than an app may publish.
+    """
+    found: list[Wanted] = []
+    for name, service in compose.services.items():
+        found += read_ports(name, service.get("ports"), most=MOST_PORTS - len(found))
+    return found
 
 
 def render(compose: Compose, facts: Facts) -> Rendered:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from mosaic.adapters.bundle import COMPOSE_FILE, read
 from mosaic.core.app import SEED_VARIABLES, asks_for, fill_in, seed_variables
 from mosaic.core.compose_document import Compose
-from mosaic.core.compose_ports import read_ports
 from mosaic.core.compose_variables import VariablesUnknown
 from mosaic.core.errors import MosaicError
 from mosaic.core.grants import in_order, require_asked
 from mosaic.core.ids import InstallationId
 from mosaic.core.policy import PolicyRefused, require_allowed
+from mosaic.core.rendering import wanted_ports
 from mosaic.hive import compose_file
 from mosaic.wire.api import Install
 
@@ -66,9 +66,7 @@ def plan(parsed: object) -> Plan:
     variables = dict.fromkeys(SEED_VARIABLES, _PLACEHOLDER)
     try:
         compose = _guessed(parsed, variables)
-        wanted = [
-            port.key for name, service in compose.services.items() for port in read_ports(name, service.get("ports"))
-        ]
+        wanted = [port.key for port in wanted_ports(compose)]
         asks = asks_for(compose)
     except MosaicError:
         # Its config decides; the check at its install says what is wrong.

@@ -4,6 +4,7 @@ from mosaic.core.compose_document import Compose
 from mosaic.core.errors import Refused
 from mosaic.device.doing import ports
 from mosaic.device.means import Means
+from mosaic.device.observe import volumes_of
 from mosaic.device.outside import ask
 from mosaic.device.package import read_app
 from mosaic.device.records import release_of, release_text
@@ -33,7 +34,9 @@ async def check(means: Means, item: Assignment) -> Compose:
     compose = await ask(read_app, means, item)
     sight = await means.lookout.look()
     pool = sight.state.pool
-    if pool.free_bytes < LEAST_FREE_BYTES and not any(volume.local_head for volume in sight.state.volumes):
+    # An app whose data is here needs no more room to run on; data of others here says nothing about this one.
+    here = any(volume.local_head for volume in volumes_of(sight, item.installation))
+    if pool.free_bytes < LEAST_FREE_BYTES and not here:
         raise PoolFull(pool.path, pool.free_bytes)
     await ports.choose(means, item, compose)
     means.records.note(item.installation, checked=release_text(release_of(item)))
