@@ -138,7 +138,8 @@ class Hiveless(msgspec.Struct, frozen=True):
     person asked for the volume, whoever has it, and `claim` is the signed
     claim (hex) of that, until it is held. `confirmed` tells whether the log
     was asked since it is held. `removed_ns` is when the engine removed it:
-    from then on it lies in the trash.
+    from then on it lies in the trash. `keeps` is the rule for its snapshots
+    (`mosaic.core.keep_rule`), None while only the store knows it.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Hiveless(msgspec.Struct, frozen=True):
     claim: str | None = None
     confirmed: bool = False
     removed_ns: int | None = None
+    keeps: str | None = None
 
 
 class VolumeRecord(msgspec.Struct, frozen=True):

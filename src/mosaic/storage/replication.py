@@ -8,6 +8,7 @@ How a head is sent and what the answer means is `committing`'s; what is done
 about a store that lost something is `mend`'s.
 """
 
+import dataclasses
 import time
 
 from blake3 import blake3
@@ -209,7 +210,7 @@ def _upload(
                 taken_ns=cut.taken_ns,
                 hints=where,
                 staged=staged,
-                condemning=Condemning((*lost.add, *condemning.add), condemning.drop),
+                condemning=dataclasses.replace(condemning, add=(*lost.add, *condemning.add)),
                 on_progress=show,
             )
         finally:

@@ -38,7 +38,10 @@ class RecoveryCode(msgspec.Struct, frozen=True):
 
 
 class HivelessVolume(msgspec.Struct, frozen=True):
-    """One volume. `confirmed`: the store was asked since it is held. `has_data`: there is a local copy."""
+    """One volume. `confirmed`: the store was asked since it is held. `has_data`: there is a local copy.
+
+    `keeps` is the rule for its snapshots, None until the store was asked for it.
+    """
 
     name: str
     public_key: str
@@ -57,6 +60,7 @@ class HivelessVolume(msgspec.Struct, frozen=True):
     conflicts: list[ConflictSnapshot]
     removed_ns: int | None
     has_data: bool
+    keeps: str | None = None
 
 
 class HivelessVolumes(msgspec.Struct, frozen=True):

@@ -51,6 +51,8 @@ def test_the_region_of_the_daemons_environment_counts_where_the_address_names_no
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"store": "/mnt/nas", "keep": "last=0"}, "is always kept"),
+        ({"store": "/mnt/nas", "keep": "often"}, "not something that can be kept"),
         ({"store": "backups"}, "begins with none of"),
         ({"store": "/mnt/../etc"}, "given by its whole path"),
         ({"store": "file://nas/backups"}, "given by its whole path"),

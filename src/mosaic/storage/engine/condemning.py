@@ -7,6 +7,7 @@ writer ever relies on a pack that its accepted head, or an older one, condemns.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mosaic.core.collecting import Condemned
 from mosaic.core.errors import Corrupt
@@ -20,13 +21,20 @@ from mosaic.storage.engine.stage import Stage
 from mosaic.storage.engine.store import Store
 from mosaic.storage.engine.tree import Tree
 
+if TYPE_CHECKING:
+    from mosaic.storage.engine.kept_list import KeptList
+
 
 @dataclass(frozen=True, slots=True)
 class Condemning:
-    """What the next head says newly: these packs are condemned, and those names are off the list, being deleted."""
+    """What the next head says newly: these packs are condemned, and those names are off the list, being deleted.
+
+    `kept` is which snapshots are kept from then on, where no Hive says so.
+    """
 
     add: tuple[Condemned, ...] = ()
     drop: tuple[bytes, ...] = ()
+    kept: "KeptList | None" = None
 
 
 NOTHING = Condemning()
@@ -65,13 +73,22 @@ def load_condemned(root: RootRef, seq: int, keys: VolumeKeys, store: Store, know
 
 
 def stage_condemned(stage: Stage, prior: Tree | None, known: ChunkIndex, condemning: Condemning) -> bool:
-    """Stage the list's changes; all of it when there is no tree to go on from. Returns whether there ever was one."""
+    """Stage the list's changes; all of it when there is no tree to go on from. Returns whether there ever was one.
+
+    A list of kept snapshots that is not given is carried on with the tree that it is in, and lost without that.
+    """
     before = [] if prior is not None else [one.condemned for one in known.condemned()]
     listed = [*before, *condemning.add]
     for one in listed:
         stage.put(condemned_key(one.pack), encode_condemned(one))
     for pack in condemning.drop:
         stage.delete(condemned_key(pack))
+    if condemning.kept is not None:
+        # Once a day, and only where there is no Hive.
+        from mosaic.storage.engine.kept_list import stage_kept
+
+        stage_kept(stage, prior, condemning.kept)
+        return True
     return bool(listed) or (prior is not None and prior.root.condemns)
 
 

@@ -4,6 +4,7 @@
     G node index            64 chunk ids of a big file
     E parent name           a directory entry: the node of that name
     C pack                  the pack is condemned: since which head, and its instant
+    K seq                   the snapshot of that number is kept; with 0: up to which was decided, and the rule
 
 Keys sort so that a directory's entries lie together, and so do a file's
 groups; nodes that were made together have neighbouring numbers. A record
@@ -39,7 +40,7 @@ _XATTR = struct.Struct(">HI")
 _U64 = struct.Struct(">Q")
 _CONDEMNED_KEY = struct.Struct(">B16s")
 _CONDEMNED = struct.Struct(">QQ")
-_NODE_TAG, _GROUP_TAG, _ENTRY_TAG, _CONDEMNED_TAG = b"NGEC"
+_NODE_TAG, _GROUP_TAG, _ENTRY_TAG, _CONDEMNED_TAG, _KEPT_TAG = b"NGECK"
 
 Xattrs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -110,6 +111,9 @@ ALL_ENTRIES = (_KEY.pack(_ENTRY_TAG, 0), bytes([_ENTRY_TAG + 1]))
 
 
 ALL_CONDEMNED = (bytes([_CONDEMNED_TAG]), bytes([_CONDEMNED_TAG + 1]))
+ALL_KEPT = (_KEY.pack(_KEPT_TAG, 1), bytes([_KEPT_TAG + 1]))
+DECIDED_KEY = _KEY.pack(_KEPT_TAG, 0)
+"""The record that says up to which number snapshots were decided on. No snapshot has the number 0."""
 
 
 def is_entry(key: bytes) -> bool:
@@ -177,6 +181,18 @@ def decode_condemned(key: bytes, value: bytes) -> Condemned:
     if len(key) != _CONDEMNED_KEY.size or len(value) != _CONDEMNED.size:
         raise TreeMalformed("a condemned pack's record has a wrong length")
     return Condemned(key[1:], *_CONDEMNED.unpack(value))
+
+
+def kept_key(seq: int) -> bytes:
+    """Return the key of the record that keeps a snapshot; its value is empty."""
+    return _KEY.pack(_KEPT_TAG, seq)
+
+
+def kept_seq(key: bytes) -> int:
+    """Return the number of the snapshot that a record keeps."""
+    if len(key) != _KEY.size:
+        raise TreeMalformed("a kept snapshot's record has a wrong length")
+    return int(_KEY.unpack(key)[1])
 
 
 def encode_node(node: Node) -> bytes:

@@ -93,6 +93,15 @@ class SlotLog:
                 return signed
         raise HeadNotInStore(head)
 
+    def ends_with(self, signed: bytes) -> bool:
+        """Return whether this head lies in its slot and nothing follows it: two requests, however long the log is."""
+        head, _ = wire.parse(signed)
+        try:
+            self._store.get(slot_name(head.seq + 1))
+        except NotFound:
+            return self._store.get(slot_name(head.seq)) == signed
+        return False
+
     def _sequence_numbers(self) -> tuple[set[int], dict[int, set[str]]]:
         """Return which slots there are, and the hashes of mirrored heads by their sequence numbers."""
         slots: set[int] = set()

@@ -15,6 +15,8 @@ from msgspec.structs import replace
 
 from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import InstallationId, VolumeId
+from mosaic.core.keep_rule import write_rule
+from mosaic.core.retention import Retention
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.storage import log
 from mosaic.storage.daemon import Daemon
@@ -73,6 +75,18 @@ class OtherStore(Refused):
         )
 
 
+class KeepsOtherwise(Conflict):
+    """The volume is there, and another rule was chosen for its snapshots."""
+
+    code = "volume-keeps-otherwise"
+
+    def __init__(self, name: str, keeps: str | None, key_file: str) -> None:
+        super().__init__(
+            f"the volume {name} is there, and keeps {keeps or 'what was chosen before'}; nothing was changed",
+            hint=f"docker volume rm {name}, and create it again with -o key-file={key_file} and this -o keep",
+        )
+
+
 class AlreadyHere(Conflict):
     """A volume with this key is here under another name."""
 
@@ -112,6 +126,7 @@ def create(daemon: Daemon, name: str, options: Mapping[str, str]) -> None:
         mark=place.mark,
         # Whoever asks for data of this machine's own that is not here any more wants it as well.
         take_over=newest is not None,
+        keeps=wanted.keeps or _kept_before(daemon, seed, is_new=newest is None, is_foreign=is_foreign),
     )
     volume = _enter(daemon, name, hiveless, seed, envelope)
     log.info("volume_made", volume=volume.id[:12], name=name, store=hiveless.store, restores=newest is not None)
@@ -131,6 +146,8 @@ def _is_there(daemon: Daemon, name: str, wanted: Wanted) -> bool:
         raise NameInUse(name)
     if wanted.key_file is not None and str(wanted.key_file) != hiveless.key_file:
         raise NameInUse(name)
+    if wanted.keeps is not None and wanted.keeps != hiveless.keeps:
+        raise KeepsOtherwise(name, hiveless.keeps, hiveless.key_file)
     return True
 
 
@@ -144,6 +161,14 @@ def _check_same_history(daemon: Daemon, wanted: Wanted, seed: bytes | None, newe
     record = volume.record if volume is not None else None
     if record is not None and record.accepted is not None and record.hiveless is not None and newest is None:
         raise OtherStore(record.volume, record.hiveless.store, write_address(wanted.store))
+
+
+def _kept_before(daemon: Daemon, seed: bytes, *, is_new: bool, is_foreign: bool) -> str | None:
+    """Return the rule where none was said: the default for a new volume; None: the store knows what was chosen."""
+    if is_new:
+        return write_rule(Retention())
+    volume = None if is_foreign else daemon.volumes.get(volume_id(seed))
+    return volume.record.hiveless.keeps if volume is not None and volume.record.hiveless is not None else None
 
 
 def _keys(
@@ -177,6 +202,8 @@ def _enter(daemon: Daemon, name: str, hiveless: Hiveless, seed: bytes, envelope:
         with daemon.books.transaction():
             daemon.books.seeds.put(volume.id, seed.hex())
             daemon.books.docker_volumes.put(name, DockerVolume(name, volume=volume.id, folder=FOLDER))
+            # Another rule may have been chosen, for what is at rest too.
+            volume.collected = None
             volume.update(
                 replace(
                     record,

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.core.errors import Refused
+from mosaic.core.keep_rule import parse_rule, write_rule
+from mosaic.core.retention import Retention
 from mosaic.storage.hiveless.address import StoreAddress, parse_address
 
-_WORDS = ("store", "key-file", "credentials", "take-over")
+_WORDS = ("store", "key-file", "credentials", "take-over", "keep")
 
 
 class StoreOptionsRefused(Refused):
@@ -18,12 +20,13 @@ class StoreOptionsRefused(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked for. `take_over`: have the volume, whoever has it now."""
+    """What was asked for. `take_over`: have the volume, whoever has it now. `keeps`: None where no rule was said."""
 
     store: StoreAddress
     key_file: Path | None
     credentials: Path | None
     take_over: bool
+    keeps: str | None = None
 
 
 def parse_options(options: Mapping[str, str], *, region: str | None = None) -> Wanted:
@@ -32,6 +35,7 @@ def parse_options(options: Mapping[str, str], *, region: str | None = None) -> W
     Raises:
         StoreOptionsRefused: a word is not known, or its value is not one that it takes.
         StoreAddressRefused, LocationUnusable: the store's address is not one.
+        KeepRuleUnusable: what shall be kept is not said.
     """
     unknown = sorted(set(options) - set(_WORDS))
     if unknown:
@@ -47,6 +51,7 @@ def parse_options(options: Mapping[str, str], *, region: str | None = None) -> W
         key_file=_path(options, "key-file"),
         credentials=_path(options, "credentials"),
         take_over=take_over == "yes",
+        keeps=write_rule(parse_rule(options["keep"], Retention())) if "keep" in options else None,
     )
 
 

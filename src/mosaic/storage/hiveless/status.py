@@ -43,6 +43,7 @@ def described(daemon: Daemon, volume: Volume, hiveless: Hiveless) -> HivelessVol
         conflicts=aside.conflicts(daemon.places, volume.id),
         removed_ns=hiveless.removed_ns,
         has_data=volume.record.live_uuid is not None,
+        keeps=hiveless.keeps,
     )
 
 
@@ -59,6 +60,7 @@ def shown(daemon: Daemon, volume: Volume) -> dict[str, str]:
         "bytes_waiting": _waiting(found),
         "epoch": found.epoch or "none",
         "key_file": found.key_file,
+        "keep": found.keeps or "what was chosen before, or the default: the store is asked with the next collection",
     }
     if found.same_machine:
         lines["remark"] = "the store is on this machine: it is no replica; use a store elsewhere as well"
