@@ -23,6 +23,11 @@ def test_an_address_says_from_where_it_is_reached() -> None:
     assert (by_port.text, by_port.reach) == ("127.0.0.1:31041", "web, its port 80, tcp, on attic only")
 
 
+def test_an_app_on_this_machine_is_opened_by_a_name_that_the_consoles_cookie_does_not_reach() -> None:
+    by_name, by_port = overview.of(NOTES, DEVICES).addresses
+    assert (by_name.link, by_port.link) == ("http://notes.localhost:8931", "http://notes.localhost:31041/")
+
+
 def test_a_copy_on_the_same_machine_does_not_count_as_replicated() -> None:
     alone = replace(NOTES, volumes=[kept(Replica("hive", True, "replicated", NOW, None))])
     assert overview.of(alone, DEVICES).last_replicated_ns is None

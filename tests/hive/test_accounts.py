@@ -12,7 +12,7 @@ from mosaic.core.errors import Conflict, MosaicError, Refused
 from mosaic.crypto import account as account_keys
 from mosaic.crypto import backup_code, unwrap
 from mosaic.hive.reset_password import AccountUnknown, reset_password
-from mosaic.hive.signed_in import COOKIE, CSRF_HEADER, csrf_of
+from mosaic.hive.signed_in import COOKIE, CSRF_HEADER
 from mosaic.wire.api import Account, LoggedIn, Login, SetKeys, Setup, SetupState
 from mosaic.wire.hive_backup import HiveKit, KitRequest
 from mosaic.wire.store_envelope import StoreEnvelope
@@ -104,7 +104,8 @@ def test_a_cookie_changes_nothing_without_its_csrf_header(owner: Owner) -> None:
         assert browser.get("/api/account").status_code == 200
         refused = browser.post("/api/installations", json={"app": "notes"})
         assert (refused.status_code, refused.json()["code"]) == (403, "csrf-missing")
-        passed = browser.post("/api/installations", json={"app": "notes"}, headers={CSRF_HEADER: csrf_of(token)})
+        csrf = browser.get("/account").text.partition('name="csrf" value="')[2].partition('"')[0]
+        passed = browser.post("/api/installations", json={"app": "notes"}, headers={CSRF_HEADER: csrf})
         assert passed.json()["code"] == "device-unclear"
     with httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as bearer:
         assert bearer.get("/api/account").status_code == 401

@@ -19,6 +19,7 @@ from mosaic.wire.channel import DEVICE_CONTEXT, HIVE_CONTEXT
 from mosaic.wire.enrol import IDENTITY_CONTEXT
 
 _LINK_LABEL = b"mosaic link token v1\0"
+_CSRF_LABEL = b"mosaic csrf v2\0"
 
 
 class HiveKeyUnreadable(Corrupt):
@@ -57,6 +58,10 @@ class HiveKey:
     def link_token(self, installation: InstallationId) -> str:
         """Return the installation's link token. Derived, so that the database does not hold it."""
         return hmac.new(self._seed.reveal(), _LINK_LABEL + installation.encode(), hashlib.sha256).hexdigest()
+
+    def csrf(self, token: str) -> str:
+        """Return the CSRF value of a browser's session. Whoever was sent the cookie, as an app is, can't derive it."""
+        return hmac.new(self._seed.reveal(), _CSRF_LABEL + token.encode(), hashlib.sha256).hexdigest()
 
     def _sign(self, context: bytes, message: str) -> str:
         return signing.sign(self._seed.reveal(), context, message.encode()).hex()

@@ -28,6 +28,7 @@ _CODES = {
     "join-token-unknown": 401,
     "setup-code-wrong": 403,
     "csrf-missing": 403,
+    "origin-foreign": 403,
     "passphrase-differs": 403,
     "device-not-admitted": 403,
     "join-token-used": 409,

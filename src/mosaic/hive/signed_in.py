@@ -1,14 +1,13 @@
 """Who is asking: an API token or the Console's session, and the way to the login page without either.
 
 `signed_in` is the dependency of API handlers (401 without a valid token or
-cookie, 403 when a cookie comes without its CSRF header on a change).
+cookie, 403 when a cookie comes with a change from a page that is not ours, or
+without its CSRF header).
 `signed_in_or_login` is the dependency of pages (redirects to `/login?next=`).
 Both give a `SignedIn`. `device_session` is the dependency of what Devices ask,
 `reader` of the ciphertext that an account and its Devices may both read.
 """
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from mosaic.core.errors import Refused
 from mosaic.core.ids import AccountId
 from mosaic.crypto.tokens import hash_token, same
 from mosaic.hive.http import Asked, TheHive
+from mosaic.hive.origin import OriginForeign, is_ours
 from mosaic.hive.problems import LoginNeeded
 from mosaic.hive.runtime import Hive
 
@@ -29,7 +29,6 @@ COOKIE = "mosaic_session"
 CSRF_HEADER = "X-Mosaic-CSRF"
 SESSION_SECONDS = 30 * 24 * 3600
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_CSRF_LABEL = b"mosaic csrf v1\0"
 
 Body = TypeVar("Body")
 
@@ -98,14 +97,11 @@ Reader: TypeAlias = NamedDependency[AccountId]
 
 
 async def signed_in(request: Asked, hive: TheHive) -> SignedIn:
-    """For API handlers. Raises NotSignedIn, CsrfMissing."""
+    """For API handlers. Raises NotSignedIn, OriginForeign, CsrfMissing."""
     found = await _lookup(request, hive)
     if found is None:
         raise NotSignedIn
-    who, by_cookie = found
-    if by_cookie and request.method not in _SAFE and not same(request.headers.get(CSRF_HEADER, ""), who.csrf):
-        raise CsrfMissing
-    return who
+    return _require_meant(request, *found)
 
 
 async def signed_in_or_login(request: Asked, hive: TheHive) -> SignedIn:
@@ -129,7 +125,7 @@ async def device_session(request: Asked, hive: TheHive) -> SpeaksFor:
 async def reader(request: Asked, hive: TheHive) -> AccountId:
     """For reading ciphertext: by an admitted Device, or by the account itself from wherever it is signed in.
 
-    Raises SessionTokenUnknown, DeviceNotAdmitted.
+    Raises SessionTokenUnknown, DeviceNotAdmitted, OriginForeign, CsrfMissing.
     """
     try:
         return require_admitted(await device_session(request, hive)).account
@@ -137,7 +133,7 @@ async def reader(request: Asked, hive: TheHive) -> AccountId:
         found = await _lookup(request, hive)
         if found is None:
             raise
-        return found[0].account
+        return _require_meant(request, *found).account
 
 
 def require_admitted(who: SpeaksFor) -> SpeaksFor:
@@ -147,9 +143,13 @@ def require_admitted(who: SpeaksFor) -> SpeaksFor:
     return who
 
 
-def csrf_of(token: str) -> str:
-    """Return the CSRF value of a session. Derived from its token, which other sites cannot read."""
-    return hmac.new(token.encode(), _CSRF_LABEL, hashlib.sha256).hexdigest()
+def browser_token(token: str, scheme: str) -> str:
+    """Return a browser session's token: it says over what the session began, and is good over that alone.
+
+    Plain HTTP is served on loopback, where every app at another port is sent the
+    cookie; what one catches there must not open a Hive that others reach over HTTPS.
+    """
+    return f"{scheme}.{token}"
 
 
 def start_browser_session(response: Response[Body], token: str, request: Asked) -> None:
@@ -180,7 +180,19 @@ async def _lookup(request: Asked, hive: Hive) -> tuple[SignedIn, bool] | None:
     # A browser's session is good as a cookie only, an API token as a bearer only.
     if found is None or found.browser == bool(bearer):
         return None
-    return SignedIn(found.account, found.name, csrf_of(token), token), found.browser
+    if found.browser and token.partition(".")[0] != request.url.scheme:
+        return None
+    return SignedIn(found.account, found.name, hive.key.csrf(token), token), found.browser
+
+
+def _require_meant(request: Asked, who: SignedIn, by_cookie: bool) -> SignedIn:
+    """Return who asks. A browser sends the cookie by itself: a change has to come from our page, and to prove it."""
+    if by_cookie and request.method not in _SAFE:
+        if not is_ours(request):
+            raise OriginForeign
+        if not same(request.headers.get(CSRF_HEADER, ""), who.csrf):
+            raise CsrfMissing
+    return who
 
 
 def _bearer(request: Asked) -> str:

@@ -14,7 +14,7 @@ from mosaic.hive.keys_check import PassphraseDiffers, check_new_keys
 from mosaic.hive.password import LONGEST, check_strength
 from mosaic.hive.runtime import Hive
 from mosaic.hive.setup_code import SetupCodeWrong, SetupDone
-from mosaic.hive.signed_in import SESSION_SECONDS
+from mosaic.hive.signed_in import SESSION_SECONDS, browser_token
 from mosaic.wire import api
 
 _API_TOKEN_SECONDS = 365 * 24 * 3600
@@ -47,8 +47,8 @@ class KeysChanged(Conflict):
         )
 
 
-async def set_up(hive: Hive, setup: api.Setup, *, address: str, browser: bool) -> api.LoggedIn:
-    """Make the first account. `browser` makes the token a Console session, else it is an API token."""
+async def set_up(hive: Hive, setup: api.Setup, *, address: str, browser: str | None) -> api.LoggedIn:
+    """Make the first account. `browser` is the scheme over which a Console session begins, None makes an API token."""
     if not (await views.setup_state(hive)).needed:
         raise SetupDone
     hive.limits.check(_SETUP, address, hive.clock.boot_ns())
@@ -65,22 +65,25 @@ async def set_up(hive: Hive, setup: api.Setup, *, address: str, browser: bool) -
     verifier = await hive.costly(lambda: hash_password(setup.password))
     auth_verifier = await hive.costly(lambda: hash_password(keys.auth_key)) if keys else None
     account = Account(AccountId(new_id()), name, verifier, keys.keys if keys else None, auth_verifier)
-    token = new_token()
+    token = _made(browser)
     now_ns = hive.clock.wall_ns()
 
     def change(tx: Tx) -> None:
         if accounts.count(tx):
             raise SetupDone
         accounts.add(tx, account, now_ns=now_ns)
-        tokens.add(tx, _token(token, account.id, "set-up", now_ns, browser=browser), now_ns=now_ns)
+        tokens.add(tx, _token(token, account.id, "set-up", now_ns, browser=browser is not None), now_ns=now_ns)
 
     await hive.write(change)
     setup_code.withdraw(hive.config.setup_code_file)
     return api.LoggedIn(token, account.id, name)
 
 
-async def log_in(hive: Hive, login: api.Login, *, address: str, browser: bool) -> api.LoggedIn:
-    """Check name and password. Raises LoginWrong, LoginTooOften (by name and by address)."""
+async def log_in(hive: Hive, login: api.Login, *, address: str, browser: str | None) -> api.LoggedIn:
+    """Check name and password, and begin what `set_up` begins.
+
+    Raises LoginWrong, LoginTooOften (by name and by address).
+    """
     name = login.name[:64].replace("\0", "")
     hive.limits.check(name, address, hive.clock.boot_ns())
     # Counted before it is checked: tries that come at once must not slip through together.
@@ -92,12 +95,12 @@ async def log_in(hive: Hive, login: api.Login, *, address: str, browser: bool) -
     if account is None or not right:
         raise LoginWrong
     hive.limits.succeeded(name, address, at_ns)
-    token = new_token()
+    token = _made(browser)
     now_ns = hive.clock.wall_ns()
     label = login.label[:80].replace("\0", "")
 
     def change(tx: Tx) -> None:
-        tokens.add(tx, _token(token, account.id, label, now_ns, browser=browser), now_ns=now_ns)
+        tokens.add(tx, _token(token, account.id, label, now_ns, browser=browser is not None), now_ns=now_ns)
         where = f" on {label}" if label else ""
         events.add(tx, Happened(account.id, "login", account.id, f"{account.name} logged in{where}."), now_ns=now_ns)
 
@@ -132,6 +135,10 @@ async def set_keys(hive: Hive, who: AccountId, change: api.SetKeys) -> api.Accou
     # They pass it on: stores receive the wrapping that the present recovery code opens.
     hive.connections.wake(own)
     return api.Account(account.id, account.name, change.new.keys)
+
+
+def _made(browser: str | None) -> str:
+    return new_token() if browser is None else browser_token(new_token(), browser)
 
 
 def _token(token: str, account: AccountId, label: str, now_ns: int, *, browser: bool) -> Token:

@@ -33,13 +33,13 @@ async def setup_state(hive: TheHive) -> api.SetupState:
 @post("/api/setup", status_code=200)
 async def set_up(data: JSONBody[api.Setup], request: Asked, hive: TheHive) -> api.LoggedIn:
     """Make the first account, once, with the code that `mosaic up` prints."""
-    return await actions.set_up(hive, data, address=address_of(request), browser=False)
+    return await actions.set_up(hive, data, address=address_of(request), browser=None)
 
 
 @post("/api/login", status_code=200)
 async def log_in(data: JSONBody[api.Login], request: Asked, hive: TheHive) -> api.LoggedIn:
     """Get an API token for a name and a password."""
-    return await actions.log_in(hive, data, address=address_of(request), browser=False)
+    return await actions.log_in(hive, data, address=address_of(request), browser=None)
 
 
 @post("/api/logout", status_code=204, dependencies=_WHO)

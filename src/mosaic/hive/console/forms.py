@@ -1,14 +1,15 @@
 """What a page was sent: fields of a form, and the proof that this site's own page sent it.
 
-A signed-in change must carry the session's CSRF token, in a field or in the
-header. Before anybody is signed in there is no token; then the browser's own
-word about where the form came from must be ours.
+The browser's own word about where a form came from must be ours. A signed-in
+change must also carry the session's CSRF value, in a field or in the header;
+before anybody is signed in there is none.
 """
 
 import hmac
 
 from mosaic.core.errors import Refused
 from mosaic.hive.http import Asked
+from mosaic.hive.origin import is_ours
 from mosaic.hive.signed_in import CSRF_HEADER, SignedIn
 
 
@@ -41,7 +42,7 @@ class Form:
 
 async def read(asked: Asked, who: SignedIn) -> Form:
     """Return the form of somebody who is signed in. Raises FormForeign."""
-    form = await _fields(asked)
+    form = await read_open(asked)
     sent = form.secret("csrf") or asked.headers.get(CSRF_HEADER, "")
     if not hmac.compare_digest(sent.encode(), who.csrf.encode()):
         raise FormForeign
@@ -50,11 +51,7 @@ async def read(asked: Asked, who: SignedIn) -> Form:
 
 async def read_open(asked: Asked) -> Form:
     """Return the form of somebody who is not signed in yet. Raises FormForeign."""
-    site = asked.headers.get("sec-fetch-site")
-    origin = asked.headers.get("origin")
-    if site is not None and site not in ("same-origin", "none"):
-        raise FormForeign
-    if site is None and origin is not None and origin.partition("://")[2] != asked.headers.get("host"):
+    if not is_ours(asked):
         raise FormForeign
     return await _fields(asked)
 

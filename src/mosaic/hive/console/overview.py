@@ -65,7 +65,7 @@ def of(installation: Installation, devices: Sequence[Device]) -> Overview:
         device=known.name if known else "a removed device",
         known=known,
         report=report,
-        addresses=tuple(_addresses(report, known.name if known else "its device")) if report else (),
+        addresses=tuple(_addresses(installation.name, report, known.name if known else "its device")) if report else (),
         answering=sum(service.state == "running" and service.health != "unhealthy" for service in _services(report)),
         works=tuple(found),
         journey=_journey(installation, devices, found),
@@ -101,7 +101,7 @@ def saved_elsewhere(installation: Installation) -> int | None:
     return condition.safe_instant_ns(copies)
 
 
-def _addresses(report: InstallationReport, device: str) -> list[Address]:
+def _addresses(name: str, report: InstallationReport, device: str) -> list[Address]:
     found = []
     if report.url is not None:
         link = report.url if report.url.startswith(_PUBLIC_SCHEMES) else None
@@ -109,7 +109,9 @@ def _addresses(report: InstallationReport, device: str) -> list[Address]:
     for port in report.ports:
         local = port.host_ip in _LOOPBACK or port.host_ip.startswith("127.")
         host = "127.0.0.1" if local else device
-        link = f"http://{host}:{port.host_port}/" if port.protocol == "tcp" else None
+        # By a name of its own: cookies ignore ports, and one at 127.0.0.1 would be sent the Console's.
+        named = f"{name}.localhost" if local else device
+        link = f"http://{named}:{port.host_port}/" if port.protocol == "tcp" else None
         reach = f"on {device} only" if local else "from the network"
         moved = "" if port.host_port == port.container_port else f", its port {port.container_port}"
         found.append(Address(f"{host}:{port.host_port}", link, f"{port.service}{moved}, {port.protocol}, {reach}"))

@@ -29,7 +29,7 @@ async def log_in(request: Asked, hive: Hive) -> Response[str] | Redirect:
     name, onward = form.text("name"), ours(form.text("next"))
     try:
         wish = Login(name=name, password=form.secret("password"), label="Console")
-        session = await actions.log_in(hive, wish, address=address_of(request), browser=True)
+        session = await actions.log_in(hive, wish, address=address_of(request), browser=request.url.scheme)
     except MosaicError as refusal:
         status = status_of(refusal)
         return render.page("login.html", who=None, status=status, name=name, next=onward, problem=refusal)

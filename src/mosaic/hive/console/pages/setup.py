@@ -54,7 +54,7 @@ async def set_up(request: Asked, hive: Hive) -> Response[str] | Redirect:
         if password != form.secret("again"):
             raise PasswordsDiffer
         wish = Setup(code=code, name=name, password=password)
-        session = await actions.set_up(hive, wish, address=address_of(request), browser=True)
+        session = await actions.set_up(hive, wish, address=address_of(request), browser=request.url.scheme)
     except MosaicError as refusal:
         status = status_of(refusal)
         return render.page("setup.html", who=None, status=status, code=code, name=name, problem=refusal)
