@@ -18,6 +18,7 @@ from mosaic.storage.decide_hold import (
     LocalData,
     MakeEmpty,
     Restore,
+    RestoreNewest,
     StillMounted,
     decide_hold,
 )
@@ -28,7 +29,15 @@ E1, E2, E3 = Epoch(1, 1), Epoch(1, 2), Epoch(1, 3)
 epochs = st.builds(Epoch, st.integers(1, 2), st.integers(1, 4))
 heads = st.none() | st.sampled_from([H1, H2, H3])
 local_data = st.builds(LocalData, st.booleans(), heads, heads, st.none() | epochs, heads)
-facts = st.builds(Facts, epochs, st.none() | epochs, st.none() | local_data, st.integers(0, 2))
+facts = st.builds(
+    Facts,
+    epochs,
+    st.none() | epochs,
+    st.none() | local_data,
+    st.integers(0, 2),
+    st.booleans(),
+    st.none() | epochs,
+)
 grants = st.builds(Asked, epochs, heads, st.booleans())
 
 
@@ -99,6 +108,12 @@ def test_an_empty_volume_is_made_only_where_nothing_ever_was(asked: Asked, seen:
     if decided(asked, seen) == MakeEmpty():
         assert asked.base is None
         assert not asked.expect_data
+
+
+@given(grants, facts)
+def test_what_was_lost_within_an_epoch_is_never_replaced_by_what_its_grant_froze(asked: Asked, seen: Facts) -> None:
+    if seen.ready_in == asked.epoch:
+        assert isinstance(decided(asked, seen), Keep | RestoreNewest | None)
 
 
 @given(grants, facts)

@@ -4,7 +4,8 @@
 about the local subvolume. Local data is kept only when it provably goes on
 from that head; anything else is set aside, never merged and never deleted
 (G1, G5), and nothing is ever started on an empty volume where data is
-expected (G4). It looks at nothing itself: the caller brings the facts.
+expected, nor on an older state than the newest acknowledged one (G4). It looks
+at nothing itself: the caller brings the facts.
 """
 
 from dataclasses import dataclass
@@ -77,13 +78,17 @@ class LocalData:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is so here now. `local` is None when there is no live subvolume, though `had_data` says there was one."""
+    """What is so here now. `local` is None when there is no live subvolume, though `had_data` says there was one.
+
+    `ready_in` is the newest epoch in which one was ready here, whether it is there still or not.
+    """
 
     highest: Epoch
     fenced: Epoch | None
     local: LocalData | None
     mounts: int
     had_data: bool = False
+    ready_in: Epoch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +111,19 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreNewest:
+    """Restore the newest head there is, then set aside what is here: the volume was ready in this very epoch.
+
+    Its app has written since the grant, so what the grant froze is an older state.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """There was never anything: restore the origin's state, after setting aside what nobody knows."""
 
 
-HoldDecision: TypeAlias = Keep | MakeEmpty | Restore | Begin
+HoldDecision: TypeAlias = Keep | MakeEmpty | Restore | RestoreNewest | Begin
 
 
 def decide_hold(asked: Asked, facts: Facts) -> HoldDecision:
@@ -127,6 +140,8 @@ def decide_hold(asked: Asked, facts: Facts) -> HoldDecision:
         return kept
     if facts.local is not None and facts.mounts:
         raise StillMounted(facts.mounts)
+    if facts.ready_in == asked.epoch:
+        return RestoreNewest()
     if asked.base is not None:
         return Restore(asked.base)
     if asked.expect_data or (facts.had_data and facts.local is None):

@@ -79,4 +79,5 @@ def _without_data(record: VolumeRecord) -> VolumeRecord:
         pending=None,
         cut=None,
         going_back=None,
+        lost=record.loss,
     )

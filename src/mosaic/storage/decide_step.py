@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mosaic.core.ids import HeadHash
-from mosaic.storage.records import GoingBack, Hiveless, Origin, VolumeRecord
+from mosaic.storage.records import GoingBack, Hiveless, Lost, Origin, VolumeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,11 @@ class Fetch:
     """Restore this head beside the live subvolume."""
 
     head: HeadHash
+
+
+@dataclass(frozen=True, slots=True)
+class FindNewest:
+    """Find out which head takes the place of what was lost within the epoch that is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Purge:
 
 Step: TypeAlias = (
     Fetch
+    | FindNewest
     | Adopt
     | Promote
     | Replicate
@@ -107,6 +113,8 @@ def next_step(record: VolumeRecord) -> Step:
         return own
     complete = record.incoming.head if record.incoming else None
     if record.lease is not None and record.phase == "restoring":
+        if (lost := record.lost_under_lease) is not None:
+            return _make_good(lost, complete)
         if record.lease.base is None:
             return _begin(record.origin, complete)
         return Promote() if complete == record.lease.base else Fetch(record.lease.base)
@@ -131,6 +139,12 @@ def _without_hive(record: VolumeRecord, hiveless: Hiveless) -> Step | None:
     if record.lease is not None and record.phase == "ready" and not hiveless.confirmed:
         return Confirm()
     return None
+
+
+def _make_good(lost: Lost, complete: HeadHash | None) -> Step:
+    if lost.head is None:
+        return FindNewest()
+    return Promote() if complete == lost.head else Fetch(lost.head)
 
 
 def _begin(origin: Origin | None, complete: HeadHash | None) -> Step:

@@ -128,6 +128,19 @@ class Lease(msgspec.Struct, frozen=True):
     base: HeadHash | None
 
 
+class Lost(msgspec.Struct, frozen=True):
+    """What was ready here under `epoch` is gone: somebody removed it, or the disk is another one.
+
+    `accepted` are the bytes (hex) of the newest head that was acknowledged here.
+    `head` is the newest one of all, which takes the place of what is gone when
+    that epoch is held again; None until it was asked for.
+    """
+
+    epoch: str
+    accepted: str | None
+    head: HeadHash | None = None
+
+
 class Hiveless(msgspec.Struct, frozen=True):
     """What makes a volume one of `docker volume create -o store=…`, without a Hive.
 
@@ -170,7 +183,8 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     `descent` whether it may. `cut` goes before whatever the worker would cut.
     `hiveless` is there for volumes that no Hive knows. A volume without a head
     begins with its `origin`. `going_back` is under way in the phase
-    `going-back`, `went_back` the newest that is over.
+    `going-back`, `went_back` the newest that is over. `lost` stays until there
+    is data again.
     """
 
     volume: VolumeId
@@ -202,11 +216,26 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     going_back: GoingBack | None = None
     went_back: WentBack | None = None
     origin: Origin | None = None
+    lost: Lost | None = None
 
     @property
     def epoch(self) -> Epoch | None:
         """The epoch held now, None when none is."""
         return parse(self.lease.epoch) if self.lease else None
+
+    @property
+    def loss(self) -> Lost | None:
+        """What is lost if there is no live subvolume; None when none was ever ready here."""
+        if self.lost is not None or self.data_lease is None:
+            return self.lost
+        return Lost(self.data_lease.epoch, self.accepted.signed if self.accepted else None)
+
+    @property
+    def lost_under_lease(self) -> Lost | None:
+        """What was lost within the very epoch that is held: the head that the grant froze is older than that."""
+        if self.lost is None or self.lease is None or self.lost.epoch != self.lease.epoch:
+            return None
+        return self.lost
 
 
 class Followed(msgspec.Struct, frozen=True):

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from mosaic.core.epoch import parse
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import HeadHash
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import aside
-from mosaic.storage.backing import Backing
+from mosaic.storage.backing import Backing, HeadLog
 from mosaic.storage.caches import Caches
+from mosaic.storage.committing import HiveBehind
+from mosaic.storage.decide_hold import DataExpected, EpochIsOld
 from mosaic.storage.decide_step import Fetch, next_step
 from mosaic.storage.engine.heads import HeadForged, open_head, root_of
 from mosaic.storage.engine.restore import restore
@@ -73,6 +76,35 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
             volume.update(replace(volume.record, incoming=Incoming(wanted, signed.hex(), fresh)))
 
 
+def find_newest(volume: Volume, heads: HeadLog) -> None:
+    """Note which head takes the place of what was lost within the epoch that is held.
+
+    Nobody else can have written in that epoch, so the newest head of all is what was acknowledged here last.
+
+    Raises:
+        LeaseGone: nothing is to be made good any more.
+        DataExpected: no head was ever accepted.
+        EpochIsOld: somebody was granted a later epoch.
+        Unavailable: the Hive did not answer, or knows less than it acknowledged; call again.
+    """
+    lease, lost = volume.record.lease, volume.record.lost_under_lease
+    if lease is None or lost is None:
+        raise LeaseGone(volume.id)
+    found = heads.newest()
+    newest = open_head(found[1], volume.id) if found else None
+    known = open_head(bytes.fromhex(lost.accepted), volume.id) if lost.accepted else None
+    if known is not None and (newest is None or newest.seq < known.seq):
+        raise HiveBehind
+    if found is None or newest is None:
+        raise DataExpected
+    epoch = parse(lease.epoch)
+    if newest.epoch > epoch:
+        raise EpochIsOld(epoch, newest.epoch)
+    with volume.still_leased(lease) as record:
+        if record.lost_under_lease == lost:
+            volume.update(replace(record, lost=replace(lost, head=head_hash(found[1]))))
+
+
 def promote(volume: Volume) -> None:
     """Make the complete restore the live subvolume, after what was there has been kept or thrown away.
 
@@ -93,7 +125,7 @@ def promote(volume: Volume) -> None:
         generation = volume.subvolumes.generation(places.live(volume.id))
         volume.generation = generation
         restored = record.incoming
-        is_own = record.lease.base is not None
+        is_own = record.lease.base is not None or record.lost_under_lease is not None
         volume.update(
             replace(
                 record,
@@ -106,12 +138,18 @@ def promote(volume: Volume) -> None:
                 incoming=None,
                 prefetch=None,
                 aside_reason=None,
+                lost=None,
             )
         )
 
 
 def _awaited(record: VolumeRecord) -> HeadHash | None:
-    """Return what a volume that is being restored waits for: the head that the grant froze, or a fork's origin."""
+    """Return what a volume that is being restored waits for.
+
+    The newest head after a loss, otherwise the one that the grant froze, or a fork's origin.
+    """
+    if record.lost_under_lease is not None:
+        return record.lost_under_lease.head
     if record.lease is not None and record.lease.base is not None:
         return record.lease.base
     return record.origin.head if record.origin is not None else None

@@ -23,6 +23,7 @@ from mosaic.storage.decide_hold import (
     LocalData,
     MakeEmpty,
     Restore,
+    RestoreNewest,
     StillMounted,
     decide_hold,
 )
@@ -121,6 +122,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
             cut=record.cut if record.cut and record.cut.epoch == lease.epoch else None,
             going_back=None,
             origin=origin,
+            lost=None,
         )
         match decision:
             case Keep(pending):
@@ -129,6 +131,9 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
                 _make_empty(volume, record, lease)
             case Restore():
                 volume.update(replace(record, phase="restoring"))
+            case RestoreNewest():
+                log.warning("data_lost", volume=volume.id[:12], epoch=str(epoch))
+                volume.update(replace(record, phase="restoring", lost=volume.record.loss))
             case Begin():
                 if asked.origin is not None:
                     daemon.books.seeds.put(VolumeId(asked.origin.volume), asked.origin.seed)
@@ -267,7 +272,8 @@ def _facts(daemon: Daemon, volume: Volume, origin: Origin | None) -> Facts:
     # The ledger speaks of data, even where somebody has removed it.
     # What could not be begun with another volume's state never had any.
     had_data = record.live_uuid is not None or (record.phase == "failed" and origin is None)
-    return Facts(parse(record.highest), fenced, local, mounts_in_use(daemon, volume.id), had_data)
+    ready_in = parse(record.loss.epoch) if record.loss else None
+    return Facts(parse(record.highest), fenced, local, mounts_in_use(daemon, volume.id), had_data, ready_in)
 
 
 def _keep(volume: Volume, record: VolumeRecord, lease: Lease, pending: str) -> None:

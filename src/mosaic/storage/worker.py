@@ -23,12 +23,14 @@ from mosaic.storage import adopting, collecting, descent, going_back, log, memor
 from mosaic.storage.backing import Backings
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
+from mosaic.storage.decide_hold import DataExpected, EpochIsOld
 from mosaic.storage.decide_step import (
     Adopt,
     Attest,
     Confirm,
     CopyConflict,
     Fetch,
+    FindNewest,
     Promote,
     Purge,
     PutBack,
@@ -48,7 +50,7 @@ from mosaic.storage.volume import LeaseGone, Volume
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _REFUSED_PAUSE_SECONDS = 15.0
-_ENDS_A_RESTORE = (Corrupt, NotFound, btrfs.PoolFull, TargetFailed)
+_ENDS_A_RESTORE = (Corrupt, NotFound, btrfs.PoolFull, TargetFailed, DataExpected, EpochIsOld)
 """Waiting does not mend these, and meanwhile the app runs nowhere."""
 
 OwnStep = Regain | Confirm | Purge
@@ -177,8 +179,9 @@ class Worker:
             case Save() | CopyConflict() | PutBack() | Attest():
                 self._go_back(step)
                 return 0.0
-            case Trace():
-                descent.trace(volume, self._backings.of(volume.record).heads)
+            case Trace() | FindNewest():
+                learn = descent.trace if isinstance(step, Trace) else restoring.find_newest
+                learn(volume, self._backings.of(volume.record).heads)
                 return 0.0
             case Rest():
                 return None
@@ -221,7 +224,7 @@ class Worker:
             if going_back.ends(error, self._failures + 1) and going_back.give_up(volume, error):
                 self._failures = 0
                 return 0.0
-        elif isinstance(step, Fetch | Adopt) and isinstance(error, _ENDS_A_RESTORE):
+        elif isinstance(step, Fetch | FindNewest | Adopt) and isinstance(error, _ENDS_A_RESTORE):
             self._give_up(step)
             return 0.0
         self._failures += 1
@@ -230,7 +233,7 @@ class Worker:
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * float(1 << min(self._failures - 1, 10)))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 (spreads, keeps no secret)
 
-    def _give_up(self, step: Fetch | Adopt) -> None:
+    def _give_up(self, step: Fetch | FindNewest | Adopt) -> None:
         """Hold nothing that was never restored, or the app could not go back to the Device that has it all."""
         with self._volume.wakes:
             record = self._volume.record

@@ -77,7 +77,9 @@ class Hold(msgspec.Struct, frozen=True):
     2. no local data and `base` is None: an empty subvolume is made, unless
        `expect_data` (G4: an empty volume where data is expected is an error).
     3. otherwise local data, if any, is set aside as a conflict snapshot, and
-       `base` is restored (state `restoring`, then `ready`).
+       `base` is restored (state `restoring`, then `ready`). If the volume was
+       ready in this very epoch, the newest head of all is, as `base` is what
+       there was before the app wrote in it.
 
     A lower epoch than the ledger knows is refused (code `fenced`), so is the
     one in which the volume was set aside. Step 3 is refused while the volume
