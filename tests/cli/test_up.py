@@ -12,6 +12,7 @@ import pytest
 
 from mosaic.adapters import process
 from mosaic.cli.up import device_run, install, lock, orphans, preflight, settings, storage_alone, systemd
+from mosaic.cli.up import uninstall as uninstalling
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.running import start
 from mosaic.cli.up.services import Service, last_words
@@ -19,6 +20,11 @@ from mosaic.cli.up.settings import Settings
 from mosaic.cli.up.supervise import ServiceFailed, Stopping, Supervisor
 from mosaic.cli.up.uninstall import DataUndecided, NothingInstalled, uninstall
 from mosaic.core.engine_floor import ComposeMissing, ComposeTooOld, EngineTooOld
+from mosaic.core.ids import InstallationId
+from mosaic.crypto.volume_keys import volume_id
+from mosaic.storage.books import Books
+from mosaic.storage.hiveless.key_file import write_key_of_our_own, write_new_key
+from mosaic.storage.records import Hiveless, VolumeRecord
 from support.waiting import eventually
 
 
@@ -302,3 +308,42 @@ def test_uninstall_deletes_nothing_without_an_answer(layout: Layout) -> None:
 def test_uninstalling_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NothingInstalled):
         uninstall(Layout(tmp_path / "nowhere"), keep_data=False, as_json=False)
+
+
+def test_deleting_the_data_keeps_the_keys_of_volumes_without_a_hive_and_names_them(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.save(layout.settings, Settings(port=8930))
+    own = write_key_of_our_own(layout.storage / "keys", "notes")[0]
+    chosen, elsewhere = layout.device / "chosen.key", layout.state.parent / "elsewhere.key"
+    books = Books(layout.storage / "storage.db")
+    for path in (chosen, elsewhere):
+        volume = volume_id(write_new_key(path))
+        hiveless = Hiveless("notes", "/mnt/nas", str(path), 0, same_machine=False)
+        books.put_volume(volume, VolumeRecord(volume, InstallationId("x"), "hiveless", hiveless=hiveless))
+    books.close()
+    (layout.storage / "pool.img").write_text("much")
+    (layout.device / "link").symlink_to(layout.state.parent)
+    monkeypatch.setattr(uninstalling, "_end_everything", lambda _: None)
+    monkeypatch.setattr(uninstalling, "remove", list)
+    monkeypatch.setattr(uninstalling, "has_systemd", lambda: False)
+    uninstall(layout, keep_data=False, as_json=False)
+    left = {path for path in layout.state.rglob("*") if not path.is_dir()}
+    assert left == {own, chosen}
+    assert elsewhere.exists()
+    said = capsys.readouterr().out
+    assert "without them nobody can read the stores" in said
+    assert f"  {own}\n" in said
+    assert str(chosen) in said
+
+
+def test_deleting_the_data_leaves_nothing_where_there_is_no_such_key(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.save(layout.settings, Settings(port=8930))
+    monkeypatch.setattr(uninstalling, "_end_everything", lambda _: None)
+    monkeypatch.setattr(uninstalling, "remove", list)
+    monkeypatch.setattr(uninstalling, "has_systemd", lambda: False)
+    uninstall(layout, keep_data=False, as_json=False)
+    assert not layout.state.exists()
+    assert "key" not in capsys.readouterr().out

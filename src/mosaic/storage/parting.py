@@ -15,8 +15,11 @@ from mosaic.adapters import btrfs
 from mosaic.storage.books import Books
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.places import Places
+from mosaic.storage.records import VolumeRecord
 from mosaic.storage.unix_http import Reply, UnixServer
 from mosaic.wire.plugin import CONTENT_TYPE, Activated, Answer, Capable, Found, Listed, Named, VolumeEntry
+
+LEDGER = "storage.db"
 
 
 @contextlib.contextmanager
@@ -47,6 +50,15 @@ def delete_data(pool: Path) -> None:
             top.rmdir()
 
 
+def key_files(config: StorageConfig) -> tuple[Path, ...]:
+    """Return the files with the keys of volumes without a Hive: who loses one has lost what is in the store."""
+    named = [found.hiveless.key_file for found in _records(config) if found.hiveless is not None]
+    own = config.state / "keys"
+    # Those of volumes that are long removed too: their stores are still there.
+    paths = {*map(Path, named), *(own.iterdir() if own.is_dir() else ())}
+    return tuple(sorted(path for path in paths if path.is_file()))
+
+
 def _delete_below(folder: Path) -> None:
     for path in folder.iterdir():
         if btrfs.look(path) is not None:
@@ -59,12 +71,24 @@ def _delete_below(folder: Path) -> None:
 
 
 def _names(config: StorageConfig) -> tuple[str, ...]:
-    ledger = config.state / "storage.db"
+    with _books(config) as books:
+        return tuple(books.docker_volumes.items()) if books is not None else ()
+
+
+def _records(config: StorageConfig) -> list[VolumeRecord]:
+    with _books(config) as books:
+        return list(books.volumes.items().values()) if books is not None else []
+
+
+@contextlib.contextmanager
+def _books(config: StorageConfig) -> Iterator[Books | None]:
+    ledger = config.state / LEDGER
     if not ledger.exists():
-        return ()
+        yield None
+        return
     books = Books(ledger)
     try:
-        return tuple(books.docker_volumes.items())
+        yield books
     finally:
         books.close()
 

@@ -1,5 +1,6 @@
 """Taking a Device's containers, the engine's notes of its volumes and its mounted pool off the machine."""
 
+import shutil
 from pathlib import Path
 
 import anyio
@@ -14,7 +15,7 @@ from mosaic.core.errors import MosaicError
 from mosaic.device import identity
 from mosaic.device.config import DEFAULT_ENGINE
 from mosaic.storage.config import StorageConfig
-from mosaic.storage.parting import delete_data, parting
+from mosaic.storage.parting import LEDGER, delete_data, key_files, parting
 
 
 def remove_containers(layout: Layout, *, with_storage: bool) -> None:
@@ -56,6 +57,39 @@ def forget_volumes(layout: Layout, settings: Settings) -> None:
 def delete_pool(pool: Path) -> None:
     """Delete what the storage daemon keeps in a folder that was given to it."""
     delete_data(pool)
+
+
+def delete_state(layout: Layout, settings: Settings) -> list[Path]:
+    """Delete the state folder, but for the keys of volumes that no Hive knows. Returns where those are.
+
+    Their stores lie elsewhere and stay, and without its key nobody reads one again. May be cut short and called again:
+    the ledger, which names the keys, goes last.
+    """
+    spared = [
+        path.resolve()
+        for path in key_files(StorageConfig(layout.storage, settings.driver))
+        if path.resolve().is_relative_to(layout.state.resolve())
+    ]
+    ledger = [path.resolve() for path in layout.storage.glob(f"{LEDGER}*")]
+    for left in ({*spared, *ledger}, set(spared)):
+        if layout.state.is_dir():
+            _delete_but(layout.state.resolve(), left)
+    return spared
+
+
+def _delete_but(folder: Path, spared: set[Path]) -> None:
+    for path in folder.iterdir():
+        if path in spared:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            if any(path in one.parents for one in spared):
+                _delete_but(path, spared)
+            else:
+                shutil.rmtree(path)
+        else:
+            path.unlink()
+    if not any(folder in one.parents for one in spared):
+        folder.rmdir()
 
 
 def unmount_pool(layout: Layout) -> None:

@@ -3,7 +3,6 @@
 Nothing is deleted without an answer, and nothing at all happens before it.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -61,11 +60,13 @@ def uninstall(layout: Layout, *, keep_data: bool | None, as_json: bool) -> None:
         lock.take(layout.lock)
         _end_everything(layout)
     removed = remove()
-    if not keep:
-        _delete(layout, pool, url)
-    value = {"units_removed": [str(file) for file in removed], "data": "kept" if keep else "deleted"}
+    keys = [] if keep else [str(path) for path in _delete(layout, pool, url)]
+    value = {"units_removed": [str(file) for file in removed], "data": "kept" if keep else "deleted", "keys_kept": keys}
     places = f"{layout.state} and {pool}" if pool is not None else str(layout.state)
     kept = f"The data is still in {places}." if has_state and keep else f"{places}: the data was deleted."
+    if keys:
+        kept += "\nThese keys were kept; without them nobody can read the stores of the volumes that no Hive knows:"
+        kept += "".join(f"\n  {path}" for path in keys)
     click.echo(to_json(value) if as_json else f"Mosaic is uninstalled. {kept if has_state else ''}".rstrip())
 
 
@@ -99,12 +100,17 @@ def _end(layout: Layout, service: str) -> None:
         end(left, _GRACE_SECONDS)
 
 
-def _delete(layout: Layout, pool: Path | None, url: str | None) -> None:
-    if pool is not None:
-        from mosaic.cli.up.removing import delete_pool
+def _delete(layout: Layout, pool: Path | None, url: str | None) -> list[Path]:
+    from mosaic.cli.up.removing import delete_pool, delete_state
 
+    if pool is not None:
         delete_pool(pool)
-    shutil.rmtree(layout.state)
+    keys = delete_state(layout, load(layout.settings))
+    _forget_login(url)
+    return keys
+
+
+def _forget_login(url: str | None) -> None:
     from mosaic.cli import credentials
     from mosaic.cli.credentials import CredentialsDamaged, NotLoggedIn
 
