@@ -240,6 +240,18 @@ def test_the_trash_restores_by_name(mosaic: Mosaic, logged_in: FakeHive) -> None
     assert mosaic("trash", "restore", "other").code == 1
 
 
+def test_the_trash_restores_by_force_only_after_the_loss_was_shown_and_accepted(
+    mosaic: Mosaic, logged_in: FakeHive
+) -> None:
+    logged_in.answers["GET /api/trash"] = [TrashEntry("abc", "notes", "notes", 0, 0, 0, lose_seconds=42.0)]
+    logged_in.answers["POST /api/trash/abc/restore"] = installation(phase="arriving")
+    refused = mosaic("trash", "restore", "notes", "--device", "attic", "--force", "--no-wait")
+    assert (refused.code, "the last 42 s is lost" in refused.stderr) == (1, True)
+    assert not any(request.startswith("POST") for request, _ in logged_in.asked)
+    assert mosaic("trash", "restore", "notes", "--device", "attic", "--force", "--yes", "--no-wait").code == 0
+    assert logged_in.asked[-1][1] == {"device": "attic", "name": None, "force": True, "lose_seconds": 42.0}
+
+
 def test_passphrase_set_shows_six_words_once_and_sends_none_of_them(mosaic: Mosaic, logged_in: FakeHive) -> None:
     """G6: what leaves this machine opens nothing without the passphrase."""
     logged_in.answers["GET /api/account"] = Account("account", "owner", None)

@@ -19,6 +19,7 @@ from mosaic.core.placement import (
     Placement,
     Wish,
     cancel_move,
+    force_from_trash,
     force_move,
     install,
     move,
@@ -49,6 +50,7 @@ Request = Callable[[Placement], Placement]
         (lambda at: want(at, Wish.STOP), TRASHED, InTrash),
         (lambda at: cancel_move(at, 2), SETTLED, Moving),
         (lambda at: restore_from_trash(at, DEN, 2), SETTLED, NotInTrash),
+        (lambda at: force_from_trash(at, DEN, 2), SETTLED, NotInTrash),
         (lambda at: restore_from_trash(at, DEN, 2), replace(TRASHED, lease=revoke(grant(
             TRASHED.lease, Holder(ATTIC, SessionId("s"))))), Moving),
     ],

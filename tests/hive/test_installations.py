@@ -163,6 +163,44 @@ def test_an_uninstalled_app_comes_back_from_the_trash_with_its_data(owner: Owner
     assert cellar.local[made.installation].volumes["data"].seq >= 3
 
 
+def test_an_uninstalled_app_whose_device_died_comes_back_elsewhere_for_who_accepts_the_loss(
+    owner: Owner, joined: Join, clock: ManualClock
+) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    head = attic.commit(made.installation)
+    attic.disconnect()
+    owner.uninstall()
+    clock.advance(100)
+    (entry,) = owner.trash()
+    assert (entry.saved, round(entry.lose_seconds or 0)) == (False, 100)
+    assert refusal(lambda: owner.restore("notes", device="cellar")) == "not-handed-over"
+    assert refusal(lambda: owner.restore("notes", device="cellar", force=True)) == "loss-not-accepted"
+    with pytest.raises(MosaicError, match="has not handed over") as held, owner.client() as client:
+        client.order("DELETE", "/api/devices/attic")
+    assert held.value.hint and "mosaic trash restore notes --device DEVICE --force" in held.value.hint
+    owner.restore("notes", device="cellar", force=True, lose_seconds=entry.lose_seconds)
+    settled(owner, cellar)
+    item = cellar.assigned("notes")
+    assert item is not None and item.volumes[0].base == head
+    with owner.client() as client:
+        client.order("DELETE", "/api/devices/attic")
+    assert [each.name for each in owner.devices()] == ["cellar"]
+
+
+def test_what_has_left_the_trash_holds_no_device(owner: Owner, joined: Join, clock: ManualClock) -> None:
+    attic = joined("attic")
+    owner.install()
+    settled(owner, attic)
+    attic.disconnect()
+    owner.uninstall()
+    clock.advance(30 * 24 * 3600 + 1)
+    with owner.client() as client:
+        client.order("DELETE", "/api/devices/attic")
+    assert owner.devices() == []
+
+
 def test_the_trash_is_emptied_after_thirty_days_and_not_before(owner: Owner, joined: Join, clock: ManualClock) -> None:
     attic = joined("attic")
     made = owner.install()

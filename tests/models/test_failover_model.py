@@ -21,6 +21,7 @@ from mosaic.core.placement import (
     Placement,
     Wish,
     cancel_move,
+    force_from_trash,
     force_move,
     move,
     restore_from_trash,
@@ -102,6 +103,7 @@ def _of(device: DeviceId) -> list[Event]:
         *[Event(f"move to {device}", partial(ask, lambda at, world: move(at, device, world.now)))] * 2,
         Event(f"force to {device}", partial(ask, lambda at, world: force_move(at, device, world.now))),
         Event(f"restore on {device}", partial(ask, lambda at, world: restore_from_trash(at, device, world.now))),
+        Event(f"restore on {device} by force", partial(ask, lambda at, world: force_from_trash(at, device, world.now))),
         *(Event(f"{device} does {steps}", partial(one_works, device, steps)) for steps in (1, 2, 3, 9)),
         Event(f"{device} acts late", partial(one_works_on_what_it_knew, device)),
         Event(f"{device} offline", partial(connect, device, False)),
@@ -129,10 +131,12 @@ EVENTS: list[Event] = [
 ]
 
 
+OWNERS_OWN_RISK = ("force to den", "restore on den", "restore on den by force", "den can restore")
+
 AROUND_DEN: list[Event] = [
     *_of(ATTIC),
     *_of(CELLAR),
-    *[event for event in _of(DEN) if event.name not in ("force to den", "restore on den", "den can restore")],
+    *[event for event in _of(DEN) if event.name not in OWNERS_OWN_RISK],
     *[Event("everybody works", everybody_works)] * 8,
     Event("cancel", partial(ask, lambda at, world: cancel_move(at, world.now))),
     Event("uninstall", partial(ask, lambda at, world: uninstall(at, world.now))),

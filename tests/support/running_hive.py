@@ -177,6 +177,15 @@ class InstallWish(TypedDict, total=False):
     grant: PolicyGrant
 
 
+class RestoreWish(TypedDict, total=False):
+    """What `RestoreFromTrash` says."""
+
+    device: str | None
+    name: str | None
+    force: bool
+    lose_seconds: float | None
+
+
 class MoveWish(TypedDict, total=False):
     """What `Move` says beside where to."""
 
@@ -259,10 +268,10 @@ class Owner:
         with self.client() as client:
             return client.get("/api/trash", list[TrashEntry])
 
-    def restore(self, installation: str, *, device: str | None = None, name: str | None = None) -> Installation:
+    def restore(self, installation: str, **wish: Unpack[RestoreWish]) -> Installation:
         """Bring it back from the trash."""
         with self.client() as client:
-            body = RestoreFromTrash(device, name)
+            body = RestoreFromTrash(**wish)
             return client.send("POST", f"/api/trash/{installation}/restore", body, Installation)
 
     def volumes(self) -> list[Volume]:

@@ -202,3 +202,14 @@ def restore_from_trash(placement: Placement, device: DeviceId, now_ns: int) -> P
     if device != placement.home and not placement.lease.released:
         raise Moving(placement.phase)
     return replace(_arriving(placement, device, now_ns), wish=Wish.RUN)
+
+
+def force_from_trash(placement: Placement, device: DeviceId, now_ns: int) -> Placement:
+    """Bring an uninstalled app back on `device`, running, without asking its last holder; else like `force_move`.
+
+    Raises:
+        NotInTrash: it is installed.
+    """
+    if placement.phase is not Phase.TRASHED:
+        raise NotInTrash
+    return replace(_arriving(placement, device, now_ns), wish=Wish.RUN)

@@ -6,7 +6,7 @@ from mosaic.adapters.sql.engine import Tx
 from mosaic.core.errors import Refused
 from mosaic.core.ids import AccountId
 from mosaic.hive.finding import find_device, find_installation
-from mosaic.hive.present.installations import last_replicated_ns
+from mosaic.hive.present.installations import last_replicated_ns, lose_seconds
 from mosaic.hive.present.sight import Sight
 from mosaic.wire.api import MoveForecast
 
@@ -27,7 +27,7 @@ class LossNotAccepted(Refused):
 
     def __init__(self, lose: str) -> None:
         super().__init__(
-            f"a forced move would lose {lose}",
+            f"this would lose {lose}",
             hint="look at the forecast again, and send what it says as `lose_seconds` to accept it",
         )
 
@@ -53,13 +53,6 @@ def _against(device: Device, sight: Sight) -> list[tuple[str, str]]:
     return against
 
 
-def lose_seconds(newest_replicated_ns: int | None, sight: Sight) -> float | None:
-    """Return how many seconds of data exist nowhere but at the silent holder; None when nothing was replicated."""
-    if newest_replicated_ns is None:
-        return None
-    return max(0.0, (sight.now_ns - newest_replicated_ns) / 1e9)
-
-
 def forecast(tx: Tx, who: AccountId, installation: str, to: str | None, sight: Sight) -> MoveForecast:
     """Look at one move. Nothing is changed."""
     known = find_installation(tx, who, installation)
@@ -76,6 +69,6 @@ def forecast(tx: Tx, who: AccountId, installation: str, to: str | None, sight: S
     return MoveForecast(
         holder_connected=home is not None and home.id in sight.connected,
         newest_replicated_ns=newest_ns,
-        lose_seconds=0.0 if released else lose_seconds(newest_ns, sight),
+        lose_seconds=0.0 if released else lose_seconds(newest_ns, sight.now_ns),
         problems=problems,
     )

@@ -329,7 +329,8 @@ class TrashEntry(msgspec.Struct, frozen=True):
     """An uninstalled app whose data is kept until `until_ns`.
 
     `saved` says that its Device has stopped it and handed over its last data,
-    so that it can be restored on any Device; until then only on the same.
+    so that it can be restored on any Device; until then on the same one, or by
+    force on another, which loses `lose_seconds` (None: nothing is replicated).
     `report` is that Device's newest report on it while it is at work.
     """
 
@@ -341,13 +342,19 @@ class TrashEntry(msgspec.Struct, frozen=True):
     last_replicated_ns: int | None
     saved: bool = False
     report: InstallationReport | None = None
+    lose_seconds: float | None = None
 
 
 class RestoreFromTrash(msgspec.Struct, frozen=True):
-    """`device` (id or name) defaults to the only one, `name` to the one that it had."""
+    """`device` (id or name) defaults to the only one, `name` to the one that it had.
+
+    `force` does not wait until its last Device has handed over its data; `lose_seconds` as in `Move`.
+    """
 
     device: str | None = None
     name: str | None = None
+    force: bool = False
+    lose_seconds: float | None = None
 
 
 class VolumeEnvelope(msgspec.Struct, frozen=True):

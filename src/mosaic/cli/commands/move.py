@@ -22,7 +22,7 @@ class LossNotAccepted(Refused):
     def __init__(self, loss: str) -> None:
         super().__init__(
             f"nobody accepted that {loss}; nothing was changed",
-            hint="pass `--yes` to accept it, or move without `--force` while the Device still answers",
+            hint="pass `--yes` to accept it, or leave `--force` away while the Device still answers",
         )
 
 
@@ -58,13 +58,18 @@ def move(out: Output, name: str, target: str | None, cancel: bool, force: bool, 
 def _accepted_loss(hive: HiveClient, name: str, device: str, *, yes: bool) -> float | None:
     path = f"/api/installations/{segment(name)}/move-forecast"
     forecast = hive.get(path, MoveForecast, query={"to": device})
-    loss = _loss(forecast)
-    if not asking.agree(f"By force, {loss}. Go on?", yes=yes):
-        raise LossNotAccepted(loss)
+    accept_loss(forecast.lose_seconds, yes=yes)
     return forecast.lose_seconds
 
 
-def _loss(forecast: MoveForecast) -> str:
-    if forecast.lose_seconds is None:
+def accept_loss(lose_seconds: float | None, *, yes: bool) -> None:
+    """Ask whether what goes with force may be lost. Raises LossNotAccepted."""
+    loss = _loss(lose_seconds)
+    if not asking.agree(f"By force, {loss}. Go on?", yes=yes):
+        raise LossNotAccepted(loss)
+
+
+def _loss(lose_seconds: float | None) -> str:
+    if lose_seconds is None:
         return "everything is lost, for nothing of it was ever replicated"
-    return f"what was written in the last {duration(forecast.lose_seconds)} is lost"
+    return f"what was written in the last {duration(lose_seconds)} is lost"

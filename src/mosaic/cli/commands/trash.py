@@ -4,6 +4,7 @@ import click
 
 from mosaic.adapters.api_client import HiveClient, segment
 from mosaic.cli import asking, verdict
+from mosaic.cli.commands.move import accept_loss
 from mosaic.cli.connection import connected
 from mosaic.cli.follow import DEADLINE_SECONDS, Looks, follow, watch
 from mosaic.cli.output import Output, json_option
@@ -101,14 +102,20 @@ def list_(out: Output) -> None:
 @trash.command()
 @click.argument("name")
 @click.option("--device", help="The Device (name or id) to restore it on; not needed when there is one.")
+@click.option("--force", is_flag=True, help="Do not wait for the Device that it was on: it is gone.")
+@click.option("--yes", is_flag=True, help="Accept the loss that --force may bring.")
 @click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
 @json_option
-def restore(out: Output, name: str, device: str | None, no_wait: bool) -> None:
+def restore(out: Output, name: str, device: str | None, force: bool, yes: bool, no_wait: bool) -> None:
     """Bring NAME (or an id) back with its data and wait until it runs."""
     with connected() as hive:
         entry = _entry(hive, name)
         path = f"/api/trash/{entry.installation}/restore"
-        restored = hive.send("POST", path, RestoreFromTrash(device), Installation)
+        wish = RestoreFromTrash(device)
+        if force:
+            accept_loss(0.0 if entry.saved else entry.lose_seconds, yes=yes)
+            wish = RestoreFromTrash(device, force=True, lose_seconds=entry.lose_seconds)
+        restored = hive.send("POST", path, wish, Installation)
         if not no_wait:
             restored = follow(hive, restored.installation, verdict.running)
     out.result(restored, describe(restored))

@@ -3,10 +3,12 @@
 import re
 
 from mosaic.adapters.sql import accounts, devices, events, installations, join_tokens, placements, sessions
+from mosaic.adapters.sql.devices import Device
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.join_tokens import JoinToken
 from mosaic.core.errors import Conflict, Refused
+from mosaic.core.failover import TRASH_NS
 from mosaic.core.ids import AccountId, DeviceId
 from mosaic.core.placement import Phase
 from mosaic.crypto import admission
@@ -102,7 +104,7 @@ async def remove_device(hive: Hive, who: AccountId, device: str) -> None:
     def change(tx: Tx) -> DeviceId:
         roll_call.require_none(tx)
         found = find_device(tx, who, device)
-        _require_unused(tx, found.id, found.name)
+        _require_unused(tx, found, now_ns=now_ns)
         devices.remove(tx, found.id, now_ns=now_ns)
         sessions.end_all(tx, found.id)
         events.add(tx, Happened(who, "device-removed", found.id, f"{found.name} was removed."), now_ns=now_ns)
@@ -111,8 +113,9 @@ async def remove_device(hive: Hive, who: AccountId, device: str) -> None:
     hive.connections.forget(await hive.write(change))
 
 
-def _require_unused(tx: Tx, device: DeviceId, name: str) -> None:
-    for installation, placement in placements.concerning(tx, device).items():
+def _require_unused(tx: Tx, device: Device, *, now_ns: int) -> None:
+    name = device.name
+    for installation, placement in placements.concerning(tx, device.id).items():
         known = installations.get(tx, installation)
         what = known.name if known else installation
         if placement.phase is not Phase.TRASHED:
@@ -121,11 +124,12 @@ def _require_unused(tx: Tx, device: DeviceId, name: str) -> None:
                 f"{what} belongs on it",
                 hint=f"`mosaic move {what} --to DEVICE` or `mosaic uninstall {what}` first",
             )
-        if not placement.lease.released:
+        if not placement.lease.released and now_ns < placement.since_ns + TRASH_NS:
             raise DeviceInUse(
                 name,
                 f"it has not handed over the last data of {what}, which is in the trash",
-                hint="start the device and wait until `mosaic trash list` says that it is saved",
+                hint="start the device and wait until `mosaic trash list` says that it is saved; if it will not come"
+                f" back, `mosaic trash restore {what} --device DEVICE --force` first",
             )
 
 

@@ -9,13 +9,13 @@ from mosaic.core.errors import Conflict, Refused
 from mosaic.core.failover import TRASH_NS
 from mosaic.core.health import duration_words
 from mosaic.core.ids import AccountId, InstallationId
-from mosaic.core.placement import Phase, Placement
+from mosaic.core.placement import Placement
 from mosaic.hive import names, wishes
 from mosaic.hive.actions.installations import InstallationNameTaken, change_placement, changed
 from mosaic.hive.finding import InstallationUnknown, find_device, find_installation
-from mosaic.hive.forecast import LossNotAccepted, lose_seconds, require_ready
+from mosaic.hive.forecast import LossNotAccepted, require_ready
 from mosaic.hive.present import sight
-from mosaic.hive.present.installations import last_replicated_ns, one_installation, trash_entry
+from mosaic.hive.present.installations import last_replicated_ns, lose_seconds, one_installation, trash_entry
 from mosaic.hive.present.sight import Sight
 from mosaic.hive.runtime import Hive
 from mosaic.wire import api
@@ -48,6 +48,19 @@ class HolderSilent(Conflict):
         )
 
 
+class NotHandedOver(Conflict):
+    """An app in the trash whose last Device has data that nobody else has."""
+
+    code = "not-handed-over"
+
+    def __init__(self, device: str, name: str) -> None:
+        super().__init__(
+            f"{device} has not handed over the last data of {name}, so that another device would lack it",
+            hint=f"start {device} and wait until `mosaic trash list` says that it is saved, or accept what would be"
+            f" lost: `mosaic trash restore {name} --device DEVICE --force`",
+        )
+
+
 async def move(hive: Hive, who: AccountId, installation: str, wish: api.Move) -> api.Installation:
     """Begin to move it to another Device; `force` does not wait for the holder."""
     seen = sight.take(hive)
@@ -60,7 +73,7 @@ async def move(hive: Hive, who: AccountId, installation: str, wish: api.Move) ->
         def step(before: Placement) -> Placement:
             if wish.force:
                 if target.id != before.home:
-                    _require_accepted(tx, found, before, wish, seen)
+                    _require_accepted(tx, found, before, wish.lose_seconds, seen)
                 after = placement.force_move(before, target.id, seen.now_ns)
             else:
                 after = placement.move(before, target.id, seen.now_ns)
@@ -103,7 +116,7 @@ async def uninstall(hive: Hive, who: AccountId, installation: str) -> api.TrashE
         events.add(tx, Happened(who, "uninstalled", found.id, text), now_ns=now_ns)
         after = placements.get(tx, found.id)
         assert after is not None
-        return trash_entry(tx, found, after)
+        return trash_entry(tx, found, after, now_ns)
 
     entry = await hive.write(change)
     hive.carry_on([InstallationId(entry.installation)])
@@ -113,7 +126,7 @@ async def uninstall(hive: Hive, who: AccountId, installation: str) -> api.TrashE
 async def restore_from_trash(
     hive: Hive, who: AccountId, installation: str, wish: api.RestoreFromTrash
 ) -> api.Installation:
-    """Bring an uninstalled app back with its data."""
+    """Bring an uninstalled app back with its data; `force` does not wait for the Device that it was on."""
     seen = sight.take(hive)
     name = names.check(wish.name) if wish.name is not None else None
 
@@ -129,7 +142,15 @@ async def restore_from_trash(
             raise InstallationNameTaken(name or found.name, names.free(name or found.name, taken))
         if name is not None:
             installations.set_name(tx, found.id, name)
-        change_placement(tx, found.id, lambda now: placement.restore_from_trash(now, device.id, seen.now_ns))
+        elsewhere = device.id != before.home and not before.lease.released
+        if elsewhere and not wish.force:
+            home = devices.get(tx, before.home)
+            raise NotHandedOver(home.name if home else "a removed device", found.name)
+        if elsewhere:
+            _require_accepted(tx, found, before, wish.lose_seconds, seen)
+            change_placement(tx, found.id, lambda now: placement.force_from_trash(now, device.id, seen.now_ns))
+        else:
+            change_placement(tx, found.id, lambda now: placement.restore_from_trash(now, device.id, seen.now_ns))
         text = f"{name or found.name} comes back on {device.name}."
         events.add(tx, Happened(who, "restored", found.id, text), now_ns=seen.now_ns)
         return one_installation(tx, installations.get(tx, found.id) or found, seen)
@@ -145,15 +166,15 @@ def _default(tx: Tx, before: Placement, seen: Sight) -> str | None:
     return home.id if home is not None and not home.removed and home.id in seen.connected else None
 
 
-def _require_accepted(tx: Tx, found: Installation, before: Placement, wish: api.Move, seen: Sight) -> None:
+def _require_accepted(tx: Tx, found: Installation, before: Placement, accepted: float | None, seen: Sight) -> None:
     lease = before.lease
-    if before.phase is Phase.TRASHED or lease.released:
+    if lease.released:
         return
     newest_ns = last_replicated_ns(tx, found.id)
     if lease.newest and any(head is None for head in lease.newest.values()):
         raise NothingReplicated(found.name)
-    lose = lose_seconds(newest_ns, seen)
-    if lose is not None and (wish.lose_seconds is None or lose > wish.lose_seconds + _LOSS_SLACK_SECONDS):
+    lose = lose_seconds(newest_ns, seen.now_ns)
+    if lose is not None and (accepted is None or lose > accepted + _LOSS_SLACK_SECONDS):
         raise LossNotAccepted(f"up to {duration_words(int(lose))} of writing")
 
 

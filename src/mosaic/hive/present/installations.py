@@ -108,7 +108,13 @@ def trash(tx: Tx, account: AccountId, sight: Sight) -> list[api.TrashEntry]:
     where = placements.of_account(tx, account)
     known = {device.id: device for device in devices.of_account(tx, account)}
     entries = [
-        trash_entry(tx, each, where[each.id], report=_report_on(each.id, known.get(where[each.id].home), sight))
+        trash_entry(
+            tx,
+            each,
+            where[each.id],
+            sight.now_ns,
+            report=_report_on(each.id, known.get(where[each.id].home), sight),
+        )
         for each in installations.of_account(tx, account)
         if where[each.id].phase is Phase.TRASHED and sight.now_ns < where[each.id].since_ns + TRASH_NS
     ]
@@ -122,19 +128,26 @@ def _report_on(installation: InstallationId, device: Device | None, sight: Sight
 
 
 def trash_entry(
-    tx: Tx, known: Installation, placement: Placement, *, report: InstallationReport | None = None
+    tx: Tx, known: Installation, placement: Placement, now_ns: int, *, report: InstallationReport | None = None
 ) -> api.TrashEntry:
     """Return one entry of the trash. `report` is what the Device says that it was on."""
+    newest_ns = last_replicated_ns(tx, known.id)
     return api.TrashEntry(
         installation=known.id,
         name=known.name,
         app=known.app,
         uninstalled_ns=placement.since_ns,
         until_ns=placement.since_ns + TRASH_NS,
-        last_replicated_ns=last_replicated_ns(tx, known.id),
+        last_replicated_ns=newest_ns,
         saved=placement.lease.released,
         report=None if placement.lease.released else report,
+        lose_seconds=0.0 if placement.lease.released else lose_seconds(newest_ns, now_ns),
     )
+
+
+def lose_seconds(newest_replicated_ns: int | None, now_ns: int) -> float | None:
+    """Return how many seconds of data exist nowhere but at the silent holder; None when nothing was replicated."""
+    return None if newest_replicated_ns is None else max(0.0, (now_ns - newest_replicated_ns) / 1e9)
 
 
 def last_replicated_ns(tx: Tx, installation_id: InstallationId) -> int | None:

@@ -36,7 +36,7 @@ async def move(request: Asked, hive: Hive, who: SignedIn, name: str) -> Redirect
     """Begin the move that was shown. A forced one names the seconds that its owner was shown."""
     form = await forms.read(request, who)
     lose = form.text("lose_seconds")
-    wish = Move(to=form.text("to"), force=form.text("force") == "yes", lose_seconds=_number(lose))
+    wish = Move(to=form.text("to"), force=form.text("force") == "yes", lose_seconds=number(lose))
     return to_app((await actions.move(hive, who.account, name, wish)).name)
 
 
@@ -66,7 +66,8 @@ def why_not(device: Device, app: Installation | None) -> str | None:
     return None
 
 
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
+    """Return the number that a field has, None when it has none."""
     try:
         return float(text)
     except ValueError:

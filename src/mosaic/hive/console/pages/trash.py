@@ -6,7 +6,7 @@ from litestar.response import Redirect
 from mosaic.hive import actions, views
 from mosaic.hive.console import forms, render
 from mosaic.hive.console.pages.lookup import to_app
-from mosaic.hive.console.pages.moving import why_not
+from mosaic.hive.console.pages.moving import number, why_not
 from mosaic.hive.http import Asked
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn
@@ -25,7 +25,11 @@ async def trash(hive: Hive, who: SignedIn, new: str = "") -> Response[str]:
 async def restore(request: Asked, hive: Hive, who: SignedIn, installation: str) -> Redirect:
     """Bring it back with its data."""
     form = await forms.read(request, who)
-    wish = RestoreFromTrash(device=form.text("device") or None)
+    wish = RestoreFromTrash(
+        device=form.text("device") or None,
+        force=form.text("force") == "yes",
+        lose_seconds=number(form.text("lose_seconds")),
+    )
     return to_app((await actions.restore_from_trash(hive, who.account, installation, wish)).name)
 
 
