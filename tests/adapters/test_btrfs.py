@@ -75,6 +75,39 @@ def test_deleting_takes_all_and_may_be_done_twice(btrfs_path: Path) -> None:
     assert not (btrfs_path / "a").exists()
 
 
+def test_deleting_takes_the_subvolumes_that_an_app_made_within_and_nothing_beside(btrfs_path: Path) -> None:
+    outer, beside = btrfs_path / "outer", btrfs_path / "beside"
+    deep = Path(*["of a long name" * 10] * 40)
+    btrfs.create(outer)
+    btrfs.create(beside)
+    assert not btrfs.holds_others(outer)
+    (outer / "folder").mkdir()
+    btrfs.create(outer / "folder" / "one")
+    btrfs.create(outer / "folder" / "one" / "two")
+    (outer / "folder" / "one" / "two" / "page").write_text("of an app")
+    (outer / "folder" / "one" / "link").symlink_to(beside)
+    btrfs.set_read_only(outer / "folder" / "one", read_only=True)
+    _make_far_within(outer, deep)
+    assert btrfs.holds_others(outer)
+    btrfs.delete(outer)
+    assert not outer.exists()
+    assert btrfs.exists(beside)
+
+
+def _make_far_within(outer: Path, deep: Path) -> None:
+    """Make a subvolume below a path that is longer than the system's limit."""
+    was = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(outer)
+        for name in deep.parts:
+            Path(name).mkdir()
+            os.chdir(name)
+        btrfs.create(Path("inner"))
+    finally:
+        os.fchdir(was)
+        os.close(was)
+
+
 def test_what_cannot_be_done_is_refused_by_name(btrfs_path: Path, tmp_path: Path) -> None:
     btrfs.create(btrfs_path / "a")
     with pytest.raises(btrfs.SubvolumeExists):

@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +29,17 @@ _SUBVOL_GETFLAGS = 0x80089419
 _SUBVOL_SETFLAGS = 0x4008941A
 _FS_INFO = 0x8400941F
 _GET_SUBVOL_INFO = 0x81F8943C
+_GET_SUBVOL_ROOTREF = 0xD000943D
 
 _READ_ONLY = 2
 _TOP_INODE = 256
 _VOL_ARGS = struct.Struct("=q4088s")
 _VOL_ARGS_V2 = struct.Struct("=qQQ32x4040s")
 _SUBVOL_INFO = struct.Struct("=Q256sQQQQ16s16s16sQQQQ128x")
+_ROOTREF_BYTES = 4096
+_ROOTREFS_AT = 4088
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NotBtrfs(Refused):
@@ -130,11 +135,35 @@ def clone(source: Path, target: Path) -> None:
 
 
 def delete(path: Path) -> None:
-    """Delete a subvolume or snapshot with all that is in it. One that is gone is fine."""
+    """Delete a subvolume or snapshot with all that is in it, subvolumes too. One that is gone is fine.
+
+    Whoever may write to a subvolume may make others in it, and the kernel deletes none that has any.
+    """
     if not exists(path):
         return
     with _translated(path), _open(path.parent) as parent:
-        _ask(parent, _SNAP_DESTROY, _VOL_ARGS.pack(0, _name(path)))
+        try:
+            _destroy(parent, _name(path))
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            with _open(path) as top:
+                _destroy_within(top)
+            _destroy(parent, _name(path))
+
+
+def holds_others(path: Path) -> bool:
+    """Return whether other subvolumes were made in this one. No snapshot of it has what is in them."""
+    found = bytearray(_ROOTREF_BYTES)
+    with _translated(path), _open(path) as descriptor:
+        try:
+            fcntl.ioctl(descriptor, _GET_SUBVOL_ROOTREF, found)
+        except OSError as error:
+            if error.errno != errno.EOVERFLOW:
+                raise
+            # More than one answer holds.
+            return True
+    return found[_ROOTREFS_AT] > 0
 
 
 def exists(path: Path) -> bool:
@@ -162,18 +191,79 @@ def look(path: Path) -> Subvolume | None:
 def set_read_only(path: Path, *, read_only: bool) -> None:
     """Set or unset a subvolume's read-only flag."""
     with _translated(path), _open(path) as descriptor:
-        raw = bytearray(8)
-        fcntl.ioctl(descriptor, _SUBVOL_GETFLAGS, raw)
-        (flags,) = struct.unpack("=Q", raw)
-        wanted = flags | _READ_ONLY if read_only else flags & ~_READ_ONLY
-        if wanted != flags:
-            fcntl.ioctl(descriptor, _SUBVOL_SETFLAGS, struct.pack("=Q", wanted))
+        _set_flags(descriptor, lambda flags: flags | _READ_ONLY if read_only else flags & ~_READ_ONLY)
 
 
 def sync(path: Path) -> None:
     """Write all changes of the path's file system to its disk. Cheap when there are none."""
     with _translated(path), _open(path) as descriptor:
         fcntl.ioctl(descriptor, _SYNC)
+
+
+def _destroy(parent: int, name: bytes) -> None:
+    _ask(parent, _SNAP_DESTROY, _VOL_ARGS.pack(0, name))
+
+
+def _destroy_within(top: int) -> None:
+    """Delete the subvolumes in an open one, innermost first. No name is followed: an app chose them all."""
+    _make_writable(top)
+    inner: list[tuple[bytes, ...]] = []
+    left: list[tuple[bytes, ...]] = [()]
+    while left:
+        path = left.pop()
+        with _beneath(top, path) as folder:
+            for name, is_subvolume in _folders_in(folder):
+                left.append((*path, name))
+                if is_subvolume:
+                    inner.append((*path, name))
+    # Each was met before those in it.
+    for path in inner:
+        with _beneath(top, path) as own:
+            _make_writable(own)
+    for *folders, name in reversed(inner):
+        with _beneath(top, tuple(folders)) as parent:
+            _destroy(parent, name)
+
+
+def _folders_in(folder: int) -> list[tuple[bytes, bool]]:
+    """Return the directories in an open one, and which of them are subvolumes."""
+    own = os.fstat(folder)
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                is_subvolume = status.st_ino == _TOP_INODE and status.st_dev != own.st_dev
+                if is_subvolume or status.st_dev == own.st_dev:
+                    found.append((os.fsencode(entry.name), is_subvolume))
+    return found
+
+
+@contextlib.contextmanager
+def _beneath(top: int, path: tuple[bytes, ...]) -> Iterator[int]:
+    """Have a directory open. Its path may be longer than the system's limit."""
+    descriptor = os.dup(top)
+    try:
+        for name in path:
+            below = os.open(name, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _make_writable(descriptor: int) -> None:
+    """Nothing can be deleted from a subvolume that is read-only."""
+    _set_flags(descriptor, lambda flags: flags & ~_READ_ONLY)
+
+
+def _set_flags(descriptor: int, changed: Callable[[int], int]) -> None:
+    raw = bytearray(8)
+    fcntl.ioctl(descriptor, _SUBVOL_GETFLAGS, raw)
+    (flags,) = struct.unpack("=Q", raw)
+    if changed(flags) != flags:
+        fcntl.ioctl(descriptor, _SUBVOL_SETFLAGS, struct.pack("=Q", changed(flags)))
 
 
 def _ask(descriptor: int, request: int, arguments: bytes) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from mosaic.core.errors import NotFound
+from mosaic.core.errors import MosaicError, NotFound
 from mosaic.core.ids import VolumeId
+from mosaic.storage import log
 from mosaic.storage.places import Places
 from mosaic.storage.subvolumes import Subvolumes
 from mosaic.storage.volume import Volume, is_clean
@@ -64,10 +65,7 @@ def keep_conflict(volume: Volume) -> None:
     subvolumes.sync(places.pool)
     if _is_saved(volume):
         return
-    folder = places.conflicts(volume.id)
-    folder.mkdir(mode=0o711, exist_ok=True)
-    epoch = volume.record.data_lease.epoch if volume.record.data_lease else _NO_EPOCH
-    subvolumes.set_apart(places.live(volume.id), folder / f"{epoch}-{time.time_ns()}")
+    subvolumes.set_apart(places.live(volume.id), _next_conflict(volume))
     subvolumes.sync(places.pool)
     if volume.live is None:
         # It was moved there as it was: nothing local goes on from any head any more.
@@ -76,6 +74,11 @@ def keep_conflict(volume: Volume) -> None:
 
 def retire(volume: Volume) -> None:
     """Take the live subvolume away, after keeping what only it has. None there is fine."""
+    if volume.live is not None and volume.subvolumes.holds_others(volume.places.live(volume.id)):
+        # No head and no snapshot has what lies in those: all of it is kept as it is.
+        volume.places.live(volume.id).rename(_next_conflict(volume))
+        volume.subvolumes.sync(volume.places.pool)
+        return
     keep_conflict(volume)
     throw_away(volume.subvolumes, volume.places, volume.places.live(volume.id))
 
@@ -89,9 +92,12 @@ def throw_away(subvolumes: Subvolumes, places: Places, path: Path) -> None:
 
 
 def empty_trash(subvolumes: Subvolumes, places: Places) -> None:
-    """Delete what a killed daemon left in the trash."""
+    """Delete what a killed daemon left in the trash. What cannot be deleted is left for the next start."""
     for grave in places.trash().iterdir():
-        subvolumes.delete(grave)
+        try:
+            subvolumes.delete(grave)
+        except (MosaicError, OSError) as error:
+            log.warning("trash_kept", path=str(grave), reason=str(error))
 
 
 def conflicts(places: Places, volume: VolumeId) -> list[ConflictSnapshot]:
@@ -113,6 +119,13 @@ def conflict(places: Places, volume: VolumeId, name: str) -> Path:
     if found is None:
         raise ConflictUnknown(volume, name)
     return Path(found.path)
+
+
+def _next_conflict(volume: Volume) -> Path:
+    folder = volume.places.conflicts(volume.id)
+    folder.mkdir(mode=0o711, exist_ok=True)
+    epoch = volume.record.data_lease.epoch if volume.record.data_lease else _NO_EPOCH
+    return folder / f"{epoch}-{time.time_ns()}"
 
 
 def _is_saved(volume: Volume) -> bool:

@@ -26,6 +26,10 @@ class OnBtrfs:
         """Delete it; the kernel frees its space in the background."""
         btrfs.delete(path)
 
+    def holds_others(self, path: Path) -> bool:
+        """Ask the kernel."""
+        return btrfs.holds_others(path)
+
     def generation(self, path: Path) -> int:
         """Return the newest transaction that changed it."""
         return _there(path).generation

@@ -78,6 +78,11 @@ class OnFolders:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
 
+    def holds_others(self, path: Path) -> bool:
+        """Nobody can make a folder in it that is not of it."""
+        del path
+        return False
+
     def generation(self, path: Path) -> int:
         """Look at every file."""
         if self.uuid(path) is None:

@@ -51,6 +51,10 @@ class Subvolumes(Protocol):
         """Delete a subvolume or snapshot with all that is in it. One that is gone is fine."""
         ...
 
+    def holds_others(self, path: Path) -> bool:
+        """Return whether an app made subvolumes in this one, which no snapshot of it has."""
+        ...
+
     def generation(self, path: Path) -> int:
         """Return a number that is another one after any change of a file. Call `sync` before.
 
