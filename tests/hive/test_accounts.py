@@ -8,10 +8,15 @@ import pytest
 
 from mosaic.adapters.api_client import HiveClient
 from mosaic.adapters.backup_files import BackupFiles
+from mosaic.adapters.sql import accounts
+from mosaic.adapters.sql.accounts import Account as SqlAccount
 from mosaic.core.errors import Conflict, MosaicError, Refused
+from mosaic.core.ids import AccountId
 from mosaic.crypto import account as account_keys
 from mosaic.crypto import backup_code, unwrap
+from mosaic.crypto.password import hash_password
 from mosaic.hive.reset_password import AccountUnknown, reset_password
+from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import COOKIE, CSRF_HEADER
 from mosaic.wire.api import Account, LoggedIn, Login, SetKeys, Setup, SetupState
 from mosaic.wire.hive_backup import HiveKit, KitRequest
@@ -188,3 +193,21 @@ def test_the_hives_backup_code_is_told_to_who_knows_the_passphrase(owner: Owner)
         kit = client.send("POST", "/api/hive/kit", KitRequest(made_keys().new.auth_key), HiveKit)
     assert backup_code.read(kit.backup_code).reveal() == BackupFiles(owner.hive.config.state).seed().reveal()
     assert kit.to is None
+
+
+def test_the_hives_backup_code_is_told_to_no_other_account(owner: Owner) -> None:
+    # It opens the database of all accounts, and each has a passphrase of its own.
+    hive, proof = owner.hive, made_keys().new.auth_key
+    verifiers = hash_password(PASSWORD), hash_password(proof)
+    bob = SqlAccount(AccountId("bobsaccount"), "bob", verifiers[0], made_keys().new.keys, verifiers[1])
+
+    async def add(inside: Hive) -> None:
+        await inside.write(lambda tx: accounts.add(tx, bob, now_ns=inside.clock.wall_ns() + 1))
+
+    hive.ask(add)
+    client = hive.client_of(log_in(hive, name="bob").token)
+    with pytest.raises(Refused) as refused:
+        client.send("POST", "/api/hive/kit", KitRequest(proof), HiveKit)
+    assert code_of(refused) == "not-the-hives-owner"
+    with owner.client() as first:
+        assert first.send("POST", "/api/hive/kit", KitRequest(proof), HiveKit).backup_code

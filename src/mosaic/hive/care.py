@@ -3,7 +3,7 @@
 from mosaic.adapters.backup_files import BackupFiles, Destination
 from mosaic.adapters.sql import accounts, devices, roll_calls
 from mosaic.adapters.sql.engine import Tx
-from mosaic.core.errors import MosaicError
+from mosaic.core.errors import MosaicError, Refused
 from mosaic.core.ids import AccountId
 from mosaic.crypto import backup_code
 from mosaic.crypto.password import check_password
@@ -11,6 +11,18 @@ from mosaic.hive import roll_call
 from mosaic.hive.keys_check import PassphraseDiffers, PassphraseMissing
 from mosaic.hive.runtime import Hive
 from mosaic.wire.hive_backup import Awaited, BackupStatus, HiveKit, HiveState
+
+
+class NotTheHivesOwner(Refused):
+    """Something about the whole Hive is asked for by an account that did not set it up."""
+
+    code = "not-the-hives-owner"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the Hive's backup code opens what all its accounts have, so only the account that set it up is told it",
+            hint="ask the owner of that account to make the Hive's recovery kit: `mosaic recovery-kit`",
+        )
 
 
 async def state(hive: Hive, who: AccountId) -> HiveState:
@@ -27,8 +39,14 @@ async def state(hive: Hive, who: AccountId) -> HiveState:
 
 
 async def kit(hive: Hive, who: AccountId, auth_key: str) -> HiveKit:
-    """Return the Hive's backup code. It takes the passphrase, not just a login. Raises PassphraseDiffers."""
-    account = await hive.read(lambda tx: accounts.get(tx, who))
+    """Return the Hive's backup code, to the account that set it up. It takes the passphrase, not just a login.
+
+    Raises:
+        NotTheHivesOwner, PassphraseDiffers, PassphraseMissing.
+    """
+    account, is_first = await hive.read(lambda tx: (accounts.get(tx, who), accounts.is_first(tx, who)))
+    if not is_first:
+        raise NotTheHivesOwner
     if account is None or account.auth_verifier is None:
         raise PassphraseMissing
     verifier = account.auth_verifier

@@ -59,6 +59,12 @@ def only(tx: Tx) -> Account | None:
     return _one(tx, true()) if count(tx) == 1 else None
 
 
+def is_first(tx: Tx, account: AccountId) -> bool:
+    """Return whether this is the account that set the Hive up."""
+    first = select(_accounts.id).order_by(_accounts.created_ns, _accounts.id).limit(1)
+    return tx.scalar(first) == account
+
+
 def lock(tx: Tx, account: AccountId) -> None:
     """Keep anybody else from changing the account until the transaction's end."""
     tx.execute(select(_accounts.id).where(_accounts.id == account).with_for_update())
