@@ -5,9 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from mosaic.adapters.sqlite_copy import copy_database
+from mosaic.cli.commands.hive_copies import recover
 from mosaic.cli.hive_backup.recovering import mark_recovering
+from mosaic.cli.hive_backup.stage import NoDatabaseHere
 from mosaic.core import epoch as epochs
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import VolumeId
@@ -235,3 +238,37 @@ def test_a_hive_that_is_killed_while_it_waits_goes_on_waiting(owner: Owner, join
 def test_a_hive_without_devices_waits_for_nobody(owner: Owner, tmp_path: Path) -> None:
     go_back(owner, copied(owner, tmp_path))
     assert not state_of(owner).recovering
+
+
+def marked(*words: object) -> Result:
+    return CliRunner().invoke(recover, ["--mark", *map(str, words)])
+
+
+def test_a_database_that_was_put_back_by_other_means_is_marked_and_hears_its_devices_first(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    copy = copied(owner, tmp_path)
+    heads = [attic.commit(made.installation) for _ in range(3)]
+    attic.disconnect()
+    go_back(owner, copy, told=False)
+    owner.hive.stop()
+    # Twice is what a person does who is not sure whether it was done.
+    for _ in range(2):
+        ran = marked("--state", owner.hive.config.state)
+        assert (ran.exit_code, "it hears all its Devices" in ran.output) == (0, True)
+    owner.hive.start()
+    assert [each.name for each in state_of(owner).awaited] == ["attic"]
+    come_again(owner, attic)
+    eventually(lambda: not state_of(owner).recovering)
+    settled(owner, attic)
+    eventually(lambda: base(attic) == heads[-1])
+
+
+def test_only_a_hives_own_folder_is_marked_and_nothing_is_made_elsewhere(tmp_path: Path) -> None:
+    ran = marked("--state", tmp_path)
+    assert isinstance(ran.exception, NoDatabaseHere)
+    assert list(tmp_path.iterdir()) == []
+    assert marked("--waive", "attic").exit_code == marked("--from", tmp_path).exit_code == 2
