@@ -96,6 +96,27 @@ def test_an_app_whose_data_is_here_is_updated_on_a_full_pool(world: World) -> No
     assert (after.phase, after.problem) == ("running", None)
 
 
+@pytest.mark.parametrize("text", ["services: [", "services: " + "[" * 40_000, "services: !!int x"], ids=["a", "b", "c"])
+def test_a_compose_file_that_cannot_be_read_is_said_and_nothing_is_made(world: World, text: str) -> None:
+    after = world.run(wants(assignment(world.publish(text), "run"))).report()
+
+    assert after.problem is not None and after.problem.code == "compose-invalid"
+    assert not world.hive.registered and not world.engine.docker_volumes
+
+
+def test_words_reach_the_containers_as_compose_reads_them(world: World) -> None:
+    words = "{A: yes, B: off, C: 12:30:00, D: 2020-01-01, E: 010, F: true, G: 1_000, H: 2023-13-45}"
+    compose = COMPOSE.replace("image: web:1", f"image: web:1\n    environment: {words}")
+
+    world.run(wants(assignment(world.publish(compose), "run")))
+
+    rendered = msgspec.json.decode((world.config.projects / NOTES / "compose.json").read_bytes())
+    assert list(rendered["services"]["web"]["environment"].values()) == [
+        *["yes", "off", "12:30:00", "2020-01-01"],
+        *[8, True, 1000, "2023-13-45"],
+    ]
+
+
 def test_an_image_that_nobody_has_is_named(world: World) -> None:
     after = world.run(wants(assignment(world.publish(COMPOSE.replace("web:1", "gone:1")), "run"))).report()
 

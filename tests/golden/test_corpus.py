@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 
+from mosaic.adapters import compose_yaml
 from mosaic.core.app import image_names, open_app, seed_variables
 from mosaic.core.compose_document import Compose
 from mosaic.core.compose_variables import VariablesUnknown
@@ -25,7 +25,7 @@ SEED = seed_variables(driver="mosaic", installation=InstallationId("corpus"), do
 
 
 def load(file: Path) -> object:
-    return yaml.load(file.read_text(), yaml.CSafeLoader)
+    return compose_yaml.parse(file.read_bytes())
 
 
 def is_compose(parsed: object) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mosaic.adapters import compose_yaml
 from mosaic.core.app import image_names, open_app, seed_variables
 from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Refused
@@ -27,7 +28,7 @@ def rendered(published: str) -> str:
     """Return what a Device runs, or why it refuses, as text."""
     variables = seed_variables(driver="mosaic", installation=INSTALLATION, domain="notes.example", link_token="t0k3n")
     try:
-        compose = open_app(yaml.safe_load(published), variables={**variables, "GREETING": "it's $5"})
+        compose = open_app(compose_yaml.parse(published.encode()), variables={**variables, "GREETING": "it's $5"})
         result = render(
             compose,
             Facts(

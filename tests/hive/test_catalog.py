@@ -33,10 +33,11 @@ def test_the_readme_names_what_the_compose_file_does_not(tmp_path: Path) -> None
     ("compose", "said"),
     [
         ("services: [", "not YAML"),
+        ("services: " + "[" * 40_000, "too large"),
         ("services: {}\n", "service"),
         ("just text", ""),
         ("services: {web: {}}\n", "image"),
-        ("a: &a [*a]\nservices: {web: {image: x}}\n", ""),
+        ("a: &a [*a]\nservices: {web: {image: x}}\n", "alias *a"),
     ],
 )
 def test_an_app_that_cannot_be_installed_is_listed_with_the_reason(tmp_path: Path, compose: str, said: str) -> None:

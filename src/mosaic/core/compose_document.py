@@ -8,7 +8,6 @@ may ask for is `policy`'s to say; single keys are read by `compose_mounts` and
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import TypeAlias
 
 from mosaic.core.errors import Refused
@@ -43,7 +42,7 @@ class Compose:
 
 
 def to_json(value: object) -> Json:
-    """Turn what a YAML reader returns into plain values; dates become the text they were.
+    """Turn what the YAML reader returns into plain values.
 
     Aliases are written out, so a file that would grow without end is refused.
 
@@ -68,8 +67,6 @@ class _Reader:
             )
         if value is None or isinstance(value, str | bool | int | float):
             return value
-        if isinstance(value, date):
-            return value.isoformat()
         if isinstance(value, list | tuple):
             return [self.read(item, where, depth + 1) for item in value]
         if isinstance(value, Mapping):

@@ -64,9 +64,6 @@ def _read_entry(entry: Json, where: str) -> _Entry:
     if isinstance(entry, dict):
         return _long(entry, where)
     text = as_text(entry, where).strip()
-    if isinstance(entry, int) and entry > LAST_PORT:
-        # YAML reads 3000:30 as a number in base 60.
-        raise ComposeInvalid(f"{where} has {text}, which is no port", hint='put the entry in quotation marks: "80:80"')
     found = _SHORT.match(text)
     if found is None:
         raise _no_port(text, where)

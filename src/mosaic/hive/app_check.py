@@ -7,6 +7,7 @@ counts there is what it reads itself and what the owner signed.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mosaic.adapters import compose_yaml
 from mosaic.adapters.bundle import COMPOSE_FILE, read
 from mosaic.core.app import SEED_VARIABLES, asks_for, fill_in, seed_variables
 from mosaic.core.compose_document import Compose
@@ -16,7 +17,6 @@ from mosaic.core.grants import in_order, require_asked
 from mosaic.core.ids import InstallationId
 from mosaic.core.policy import PolicyRefused, require_allowed
 from mosaic.core.rendering import wanted_ports
-from mosaic.hive import compose_file
 from mosaic.wire.api import Install
 
 _PLACEHOLDER = "1"
@@ -41,7 +41,7 @@ def compose_of(bundle: bytes, *, installation: InstallationId, name: str, config
     seeds = seed_variables(
         driver="mosaic", installation=installation, domain=f"{name}.localhost", link_token=_PLACEHOLDER
     )
-    parsed = compose_file.parse(read(bundle, COMPOSE_FILE))
+    parsed = compose_yaml.parse(read(bundle, COMPOSE_FILE))
     return fill_in(parsed, variables={**config, **seeds})
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mosaic.adapters import compose_yaml
 from mosaic.adapters.bundle import COMPOSE_FILE, digest, pack
 from mosaic.core.compose_document import as_mapping, read_compose, to_json
 from mosaic.core.errors import MosaicError, NotFound, Refused
-from mosaic.hive import app_check, compose_file, names
+from mosaic.hive import app_check, names
 from mosaic.wire.api import CatalogApp
 
 DISABLED = ".disabled"
@@ -119,7 +120,7 @@ def _read(folder: Path) -> Entry:
 
 
 def _described(folder: Path, app_digest: str) -> CatalogApp:
-    parsed = compose_file.parse((folder / COMPOSE_FILE).read_bytes())
+    parsed = compose_yaml.parse((folder / COMPOSE_FILE).read_bytes())
     compose = read_compose(to_json(parsed))
     plan = app_check.plan(parsed)
     told = compose.rest.get("x-mosaic")

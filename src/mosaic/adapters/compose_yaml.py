@@ -1,0 +1,158 @@
+"""Reading a compose file's text, as compose itself reads it: the one door to YAML.
+
+A file comes from strangers, so its size when written out is counted event by
+event before anything is built of it: the reader below recurses in C, where a
+deep file ends the process, and follows aliases, which make a small file huge.
+
+What a plain word means is `core.compose_words`'s to say; what may stand where
+is that of `core.compose_document` and what follows it.
+"""
+
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from mosaic.core.compose_document import MAX_DEPTH, MAX_VALUES, ComposeInvalid
+from mosaic.core.compose_words import FLAGS, number_in
+
+_MOST_BYTES = 1024 * 1024
+_MOST_EVENTS = 3 * MAX_VALUES + 4
+"""A value is an event, or two when it has others in it; its key is one more, and the file as a whole is four.
+
+So all that `to_json` takes is read.
+"""
+
+
+def parse(text: bytes) -> object:
+    """Return what the YAML says: mappings, lists, text, flags, numbers that fit 64 bits, and None.
+
+    Raises:
+        ComposeInvalid: it is too large, as it is or written out, or it is not YAML.
+    """
+    if len(text) > _MOST_BYTES:
+        raise ComposeInvalid("the compose file is larger than 1 MiB", hint="move data out of it, into files beside it")
+    try:
+        _require_small(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, with fewer kinds of values
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        told = (error.context, error.problem) if isinstance(error, yaml.MarkedYAMLError) else ()
+        why = ", ".join(part for part in told if part)
+        raise ComposeInvalid(
+            f"the compose file is not YAML{where}{why and ': '}{why}",
+            hint="mend it; `docker compose config` helps",
+        ) from error
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection that has begun: its anchor, the events before it, and how many levels it has so far."""
+
+    anchor: str | None
+    before: int
+    levels: int = 1
+
+
+def _require_small(text: bytes) -> None:
+    """Count events and levels with every alias written out. An alias costs as much as what it stands for."""
+    events = 0
+    nested: list[_Open] = []
+    known: dict[str, tuple[int, int]] = {}
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        events += 1
+        levels = 0
+        if isinstance(event, yaml.CollectionStartEvent):
+            nested.append(_Open(event.anchor, events))
+            # Until its end it is known to none, itself included.
+            known.pop(event.anchor or "", None)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            ended = nested.pop()
+            levels = ended.levels
+            if ended.anchor:
+                known[ended.anchor] = (events - ended.before, levels)
+        elif isinstance(event, yaml.ScalarEvent) and event.anchor:
+            known[event.anchor] = (1, 0)
+        elif isinstance(event, yaml.AliasEvent):
+            weight, levels = _meant(event, known)
+            events += weight
+        if nested:
+            nested[-1].levels = max(nested[-1].levels, levels + 1)
+        if events > _MOST_EVENTS or len(nested) + levels > MAX_DEPTH + 1:
+            raise ComposeInvalid(
+                "the compose file is too large when its aliases are written out",
+                hint=f"keep it under {MAX_VALUES} values and {MAX_DEPTH} levels",
+            )
+
+
+def _meant(alias: yaml.AliasEvent, known: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    name = alias.anchor or ""
+    if name not in known:
+        where = f" in line {alias.start_mark.line + 1}" if alias.start_mark else ""
+        raise ComposeInvalid(
+            f"the compose file's alias *{name[:80]}{where} stands for nothing, or for what it is part of",
+            hint=f"put &{name[:80]} before what it should stand for, above that line",
+        )
+    return known[name]
+
+
+def _text(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+def _number(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> str | int | float:
+    return number_in(_text(loader, node))
+
+
+def _flag(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> bool:
+    word = _text(loader, node)
+    if word not in FLAGS:
+        raise _not_a("flag", node)
+    return FLAGS[word]
+
+
+def _whole_number(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> int:
+    number = _number(loader, node)
+    if not isinstance(number, int):
+        raise _not_a("whole number", node)
+    return number
+
+
+def _number_with_point(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> float:
+    number = _number(loader, node)
+    if isinstance(number, str):
+        raise _not_a("number", node)
+    return float(number)
+
+
+def _not_a(kind: str, node: yaml.ScalarNode) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, f"{node.value[:80]!r} is no {kind}", node.start_mark)
+
+
+_TAG = "tag:yaml.org,2002:"
+_NUMBER = "tag:mosaic,2026:number"
+_FLAG_WORD = (_TAG + "bool", re.compile(rf"({'|'.join(FLAGS)})\Z"))
+_NULL_WORD = (_TAG + "null", re.compile(r"(~|null|Null|NULL|)\Z"))
+
+
+class _Loader(yaml.CSafeLoader):
+    """The safe loader with the plain words of compose: what a word may be by its first letter, and what is made of it.
+
+    What is said to be a value of another kind (`!!timestamp`) is text as well.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (the base class declares it)
+        **{letter: [_FLAG_WORD] for letter in "tTfF"},
+        **{letter: [_NULL_WORD] for letter in ("", "~", "n", "N")},
+        **{letter: [(_NUMBER, re.compile(""))] for letter in "-+.0123456789"},
+        "<": [(_TAG + "merge", re.compile(r"<<\Z"))],
+    }
+    yaml_constructors = {  # noqa: RUF012
+        **yaml.CSafeLoader.yaml_constructors,
+        _NUMBER: _number,
+        _TAG + "bool": _flag,
+        _TAG + "int": _whole_number,
+        _TAG + "float": _number_with_point,
+        **dict.fromkeys([_TAG + "timestamp", _TAG + "value", _TAG + "merge"], _text),
+    }
