@@ -1,6 +1,6 @@
 """Setting up, logging in, and keys that the Hive keeps without being able to open them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx2
 import msgspec
@@ -14,10 +14,12 @@ from mosaic.core.errors import Conflict, MosaicError, Refused
 from mosaic.core.ids import AccountId
 from mosaic.crypto import account as account_keys
 from mosaic.crypto import backup_code, unwrap
+from mosaic.crypto.passphrase import KdfRefused, derive
 from mosaic.crypto.password import hash_password
 from mosaic.hive.reset_password import AccountUnknown, reset_password
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import COOKIE, CSRF_HEADER
+from mosaic.wire.account import MOST_LANES, MOST_MEMORY_KIB, MOST_PASSES, NewAccountKeys
 from mosaic.wire.api import Account, LoggedIn, Login, SetKeys, Setup, SetupState
 from mosaic.wire.hive_backup import HiveKit, KitRequest
 from mosaic.wire.store_envelope import StoreEnvelope
@@ -56,6 +58,7 @@ def test_bad_set_ups_are_refused_in_one_sentence_and_change_nothing(hive: Runnin
         (Setup(SETUP_CODE, "ada", "short"), "password-too-weak"),
         (Setup(SETUP_CODE, "", PASSWORD), "account-name-unusable"),
         (Setup(SETUP_CODE, "ada", PASSWORD, weak), "keys-unusable"),
+        *((Setup(SETUP_CODE, "ada", PASSWORD, keys), "keys-unusable") for keys in _keys_that_no_client_takes()),
     ):
         with pytest.raises(Refused) as refused:
             client.send("POST", "/api/setup", setup, LoggedIn)
@@ -136,6 +139,22 @@ def test_keys_are_replaced_only_by_who_knows_the_old_passphrase_and_the_newest_v
         with pytest.raises(Conflict) as stale:
             client.send("PUT", "/api/account/keys", SetKeys(again, again.auth_key), Account)
         assert code_of(stale) == "keys-changed"
+
+
+def _keys_that_no_client_takes() -> Iterator[NewAccountKeys]:
+    """Keys whose passphrase every client would refuse to derive from, or of a version that no database holds."""
+    new = made_keys().new
+    keys, replace = new.keys, msgspec.structs.replace
+    for kdf in (
+        replace(keys.kdf, memory_kib=MOST_MEMORY_KIB + 1),
+        replace(keys.kdf, passes=MOST_PASSES + 1),
+        replace(keys.kdf, lanes=MOST_LANES + 1),
+        replace(keys.kdf, salt=keys.kdf.salt + "00"),
+    ):
+        with pytest.raises(KdfRefused):
+            derive("any words", kdf)
+        yield replace(new, keys=replace(keys, kdf=kdf))
+    yield replace(new, keys=replace(keys, version=2**63))
 
 
 def test_the_owner_key_that_devices_pinned_cannot_be_exchanged(owner: Owner) -> None:

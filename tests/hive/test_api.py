@@ -3,6 +3,7 @@
 import contextlib
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from uvicorn.protocols.websockets import websockets_sansio_impl
 
 from mosaic.core.ids import AccountId
 from mosaic.hive.console import feed
+from mosaic.hive.runtime import Hive
 from mosaic.hive.stories import KINDS
 from mosaic.wire import api as wire_api
 from mosaic.wire import blobs as wire_blobs
@@ -27,6 +29,7 @@ from mosaic.wire import enrol as wire_enrol
 from mosaic.wire.api import Event
 from mosaic.wire.problem import Problem
 from support.fake_device import FakeDevice
+from support.manual_clock import ManualClock
 from support.running_hive import Owner, running_hive
 from support.waiting import eventually
 
@@ -201,6 +204,34 @@ def test_events_come_live_and_go_on_after_the_last_one_seen(owner: Owner) -> Non
     FakeDevice("cellar").join(owner.join_token())
     with stream(owner, first.id) as lines:
         assert event_of(lines).text == "cellar has joined."
+
+
+def test_a_stream_ends_with_the_session_that_asked_for_it(owner: Owner, clock: ManualClock) -> None:
+    with stream(owner) as lines:
+        assert next(lines) == "retry: 2000"
+        token = owner.join_token()
+        with owner.client() as client:
+            client.order("POST", "/api/logout", None)
+        clock.advance(2)
+        FakeDevice("attic").join(token)
+        assert not [line for line in lines if line.startswith("data: ")]
+
+
+def test_a_stream_says_that_it_lives_however_much_happens_to_others(owner: Owner, clock: ManualClock) -> None:
+    async def unrelated(hive: Hive) -> None:
+        await hive.write(lambda _: None)
+
+    said: list[str] = []
+    with stream(owner) as lines:
+        reader = threading.Thread(
+            target=lambda: said.append(next(line for line in lines if line.startswith((":", "data"))))
+        )
+        reader.start()
+        while reader.is_alive():
+            clock.advance(30)
+            owner.hive.ask(unrelated)
+            reader.join(0.1)
+    assert said == [": still here"]
 
 
 def test_recent_events_are_the_newest_first_and_hide_what_only_wakes_pages(owner: Owner) -> None:

@@ -1,6 +1,7 @@
 """The blob endpoint: immutable objects, written by the holder, read by every admitted Device of the account."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ import pytest
 
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import volume_id
-from mosaic.hive.uploading import Uploads
+from mosaic.hive.uploading import LEAST_BYTES, Uploads
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 from support.fake_device import FakeDevice
 from support.running_hive import Owner, running_hive
@@ -110,7 +111,7 @@ def test_another_device_reads_and_does_not_write(owner: Owner, attic: FakeDevice
 def test_uploads_that_stall_make_room_for_others(owner: Owner, attic: FakeDevice, http: httpx2.Client) -> None:
     assert owner.hive.hive is not None
     usual = owner.hive.hive.uploads
-    owner.hive.hive.uploads = Uploads(slots=2, silence_seconds=0.3)
+    owner.hive.hive.uploads = Uploads(budget_bytes=2 * LEAST_BYTES, silence_seconds=0.3)
     address = urlsplit(str(http.base_url))
     try:
         stalled = [stall(http, f"{address.path}objects/stalled-{number}") for number in range(2)]
@@ -127,7 +128,7 @@ def test_uploads_that_stall_make_room_for_others(owner: Owner, attic: FakeDevice
 def test_an_upload_that_finds_no_place_is_told_to_come_again(owner: Owner, http: httpx2.Client) -> None:
     assert owner.hive.hive is not None
     usual = owner.hive.hive.uploads
-    owner.hive.hive.uploads = Uploads(slots=1, queue_seconds=0.2, silence_seconds=20)
+    owner.hive.hive.uploads = Uploads(budget_bytes=LEAST_BYTES, queue_seconds=0.2, silence_seconds=20)
     try:
         holder = stall(http, f"{urlsplit(str(http.base_url)).path}objects/slow")
         # The beginning of the slow one is on its way; until it has arrived, the place is still free.
@@ -139,11 +140,29 @@ def test_an_upload_that_finds_no_place_is_told_to_come_again(owner: Owner, http:
         owner.hive.hive.uploads = usual
 
 
-def stall(http: httpx2.Client, path: str) -> HTTPConnection:
+def test_uploads_together_are_no_more_bytes_than_the_hive_has_room_for(
+    owner: Owner, attic: FakeDevice, http: httpx2.Client
+) -> None:
+    assert owner.hive.hive is not None
+    usual = owner.hive.hive.uploads
+    owner.hive.hive.uploads = Uploads(budget_bytes=10 * LEAST_BYTES, queue_seconds=0.2, silence_seconds=20)
+    try:
+        large = stall(http, f"{urlsplit(str(http.base_url)).path}objects/large", length=9 * LEAST_BYTES)
+        refused = partial(http.put, "/objects/as-large", content=bytes(9 * LEAST_BYTES))
+        eventually(lambda: refused().status_code == 503)
+        assert refused().json()["code"] == "hive-busy"
+        assert http.put("/objects/small", content=b"x").status_code == 201
+        large.close()
+        eventually(lambda: refused().status_code in (200, 201))
+    finally:
+        owner.hive.hive.uploads = usual
+
+
+def stall(http: httpx2.Client, path: str, *, length: int = 1000) -> HTTPConnection:
     """Begin an upload and say no more."""
     connection = HTTPConnection(urlsplit(str(http.base_url)).netloc, timeout=20)
     connection.putrequest("PUT", path)
-    for name, value in (*http.headers.items(), ("Content-Length", "1000")):
+    for name, value in (*http.headers.items(), ("Content-Length", str(length))):
         connection.putheader(name, value)
     connection.endheaders(b"only the beginning")
     return connection

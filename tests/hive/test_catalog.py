@@ -1,9 +1,13 @@
 """The catalog: apps from folders, with their problems."""
 
+import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from mosaic.core.compose_document import ComposeInvalid
+from mosaic.core.compose_variables import interpolate
 from mosaic.hive.catalog import AppUnknown, AppUnusable, Catalog
 from support.running_hive import write_app
 
@@ -55,6 +59,30 @@ def test_a_link_out_of_the_folder_and_a_name_that_cannot_be_one_are_problems(tmp
     catalog = Catalog([tmp_path])
     assert "leads out" in problem(catalog, "leaky")
     assert "cannot be a name" in problem(catalog, "Bad Name")
+
+
+def test_one_folder_that_nobody_can_read_is_a_problem_of_its_own(tmp_path: Path) -> None:
+    write_app(tmp_path)
+    write_app(tmp_path, "odd", "services: {web: {image: 'a:1', ports: [0x" + "f" * 5000 + "]}}\n")
+    catalog = Catalog([tmp_path])
+    assert problem(catalog, "odd")
+    assert catalog.take("notes").app.problem is None
+
+
+def test_defaults_in_defaults_without_end_are_refused_and_not_followed(tmp_path: Path) -> None:
+    deep = "${a:-" * 3000 + "}" * 3000
+    with pytest.raises(ComposeInvalid, match="more than 16 deep"):
+        interpolate({"command": deep}, {})
+    write_app(tmp_path, "odd", f"services: {{web: {{image: 'a:1', command: '{deep}'}}}}\n")
+    assert [each.app for each in Catalog([tmp_path]).apps()] == ["odd"]
+
+
+def test_a_name_that_is_no_text_is_shown_as_well_as_it_can_be(tmp_path: Path) -> None:
+    folder = write_app(tmp_path, "odd")
+    os.mkfifo(os.fsencode(folder) + b"/n\xff")
+    listed = Catalog([tmp_path]).apps()
+    assert b"odd" in msgspec.json.encode(listed)
+    assert listed[0].problem
 
 
 def test_a_changed_folder_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path) -> None:

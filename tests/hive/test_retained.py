@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import httpx2
 import msgspec
 import pytest
 
@@ -133,9 +132,3 @@ def test_what_was_let_go_is_not_leased_any_more(attic: FakeDevice) -> None:
     let_go = kept(attic, made)[1]
     with pytest.raises(HeadUnknown):
         heads_of(attic, attic).lease(HeadHash(let_go[0]), LEASE)
-
-
-def test_another_account_sees_no_volume(attic: FakeDevice, owner: Owner) -> None:
-    with httpx2.Client(base_url=owner.hive.url, trust_env=False) as stranger:
-        answer = stranger.post(f"/api/volumes/{volume(attic)}/read-leases", json={"id": LEASE, "head": "00" * 32})
-    assert answer.status_code == 401

@@ -166,7 +166,10 @@ class FolderStore:
             names = sorted(name for name in self._names() if name.startswith(prefix))
         for name in names:
             with self._failures(name):
-                size = (self._folder / name).stat().st_size
+                try:
+                    size = (self._folder / name).stat().st_size
+                except FileNotFoundError:
+                    continue  # deleted since the names were read
             yield ObjectEntry(name, size)
 
     def _names(self) -> Sequence[str]:

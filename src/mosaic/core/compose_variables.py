@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from mosaic.core.compose_document import ComposeInvalid, Json
 from mosaic.core.errors import Refused
 
+_DEEPEST = 16
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 
@@ -88,8 +89,21 @@ class _Scan:
 
     variables: Mapping[str, str]
     unknown: list[str] = field(default_factory=list)
+    depth: int = 0
 
     def fill(self, text: str) -> str:
+        if self.depth > _DEEPEST:
+            raise ComposeInvalid(
+                f"defaults of variables lie more than {_DEEPEST} deep in one another",
+                hint="give the inner ones names of their own",
+            )
+        self.depth += 1
+        try:
+            return self._fill(text)
+        finally:
+            self.depth -= 1
+
+    def _fill(self, text: str) -> str:
         parts: list[str] = []
         at = 0
         while (dollar := text.find("$", at)) >= 0:

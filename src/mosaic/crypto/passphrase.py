@@ -20,18 +20,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mosaic.core.errors import Refused
 from mosaic.crypto.secret import Secret
-from mosaic.wire.account import KdfParameters
+from mosaic.wire.account import KDF_SALT_BYTES, MOST_LANES, MOST_MEMORY_KIB, MOST_PASSES, KdfParameters
 
 MEMORY_KIB = 64 * 1024
 PASSES = 4
 LANES = 1
-SALT_BYTES = 16
 WORDS = 6
-
-# A Hive that asks for more than this wants to stall its clients.
-_MOST_MEMORY_KIB = 1024 * 1024
-_MOST_PASSES = 32
-_MOST_LANES = 8
 
 _AUTH_LABEL = b"mosaic auth v1"
 _KEK_LABEL = b"mosaic kek v1"
@@ -97,7 +91,7 @@ def check_strength(passphrase: str) -> None:
 
 def new_parameters() -> KdfParameters:
     """Return this version's parameters with a fresh salt."""
-    return KdfParameters(MEMORY_KIB, PASSES, LANES, secrets.token_bytes(SALT_BYTES).hex())
+    return KdfParameters(MEMORY_KIB, PASSES, LANES, secrets.token_bytes(KDF_SALT_BYTES).hex())
 
 
 def derive(passphrase: str, parameters: KdfParameters) -> Derived:
@@ -126,14 +120,14 @@ def expand(key: bytes, label: bytes, *, salt: bytes = b"") -> bytes:
 def _accepted_salt(parameters: KdfParameters) -> bytes:
     if parameters.memory_kib < MEMORY_KIB or parameters.passes < PASSES or parameters.lanes < 1:
         raise KdfRefused(f"it is weaker than {MEMORY_KIB // 1024} MiB and {PASSES} passes")
-    if parameters.memory_kib > _MOST_MEMORY_KIB or parameters.passes > _MOST_PASSES or parameters.lanes > _MOST_LANES:
+    if parameters.memory_kib > MOST_MEMORY_KIB or parameters.passes > MOST_PASSES or parameters.lanes > MOST_LANES:
         raise KdfRefused("it would take minutes or more memory than clients have")
     try:
         salt = bytes.fromhex(parameters.salt)
     except ValueError:
         salt = b""
-    if len(salt) != SALT_BYTES:
-        raise KdfRefused(f"its salt is not {SALT_BYTES} bytes")
+    if len(salt) != KDF_SALT_BYTES:
+        raise KdfRefused(f"its salt is not {KDF_SALT_BYTES} bytes")
     return salt
 
 

@@ -112,11 +112,19 @@ def _read(folder: Path) -> Entry:
         bundle = pack(folder)
         app = _described(folder, digest(bundle))
     except MosaicError as error:
-        return Entry(CatalogApp(folder.name, folder.name, "", "", [], problem=f"{error.message} ({error.hint})"), None)
+        return _unusable(folder, f"{error.message} ({error.hint})")
     except OSError as error:
-        problem = f"its folder cannot be read: {error.strerror}"
-        return Entry(CatalogApp(folder.name, folder.name, "", "", [], problem=problem), None)
+        return _unusable(folder, f"its folder cannot be read: {error.strerror}")
+    except (ValueError, RecursionError) as error:
+        # What nobody thought of: one folder must not take the others away.
+        return _unusable(folder, f"it cannot be read: {type(error).__name__}: {str(error)[:200]}")
     return Entry(app, bundle)
+
+
+def _unusable(folder: Path, problem: str) -> Entry:
+    # Names of files may be no text, and this is shown as JSON.
+    name, said = (text.encode("utf-8", "backslashreplace").decode() for text in (folder.name, problem))
+    return Entry(CatalogApp(name, name, "", "", [], problem=said), None)
 
 
 def _described(folder: Path, app_digest: str) -> CatalogApp:

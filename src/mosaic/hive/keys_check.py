@@ -3,13 +3,14 @@
 import re
 
 from mosaic.core.errors import Refused
-from mosaic.wire.account import AccountKeys, NewAccountKeys
+from mosaic.wire.account import KDF_SALT_BYTES, MOST_LANES, MOST_MEMORY_KIB, MOST_PASSES, AccountKeys, NewAccountKeys
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII)
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LONGEST_ENVELOPE = 1024
 _LEAST_MEMORY_KIB = 64 * 1024
 _LEAST_PASSES = 4
+_LAST_VERSION = 2**31
 
 
 class KeysUnusable(Refused):
@@ -76,10 +77,12 @@ def _check_form(new: NewAccountKeys) -> None:
     for envelope in (keys.wrapped_root, keys.wrapped_owner, keys.recovery_root, keys.kdf.salt):
         if not _HEX.fullmatch(envelope) or len(envelope) > _LONGEST_ENVELOPE:
             raise KeysUnusable("a wrapped key or the salt is not hex")
+    if not 1 <= keys.version <= _LAST_VERSION:
+        raise KeysUnusable("their version is not one that follows another")
     kdf = keys.kdf
-    if kdf.memory_kib < _LEAST_MEMORY_KIB or kdf.passes < _LEAST_PASSES or len(kdf.salt) < 32:
-        raise KeysUnusable("its Argon2id parameters are below 64 MiB and 4 passes with a 16-byte salt")
-    if kdf.memory_kib > 2**22 or kdf.passes > 64 or not 1 <= kdf.lanes <= 16:
+    if kdf.memory_kib < _LEAST_MEMORY_KIB or kdf.passes < _LEAST_PASSES or len(kdf.salt) != 2 * KDF_SALT_BYTES:
+        raise KeysUnusable("its Argon2id parameters are below 64 MiB and 4 passes, or the salt is not 16 bytes")
+    if kdf.memory_kib > MOST_MEMORY_KIB or kdf.passes > MOST_PASSES or not 1 <= kdf.lanes <= MOST_LANES:
         raise KeysUnusable("no client could derive keys with these Argon2id parameters")
 
 

@@ -24,7 +24,7 @@ class LoginTooOften(Refused):
     def __init__(self, wait_seconds: int) -> None:
         super().__init__(
             "there were too many wrong passwords for this name or from this address",
-            hint=f"wait {wait_seconds} s; or `mosaic hive reset-password NAME` on the Hive's machine",
+            hint=f"wait {wait_seconds} s, then log in again",
         )
 
 

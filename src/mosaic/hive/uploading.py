@@ -1,4 +1,4 @@
-"""Taking in objects: only so many at once, for each lies in memory, and none for ever.
+"""Taking in objects: only so many bytes at once, for they lie in memory, and none for ever.
 
 A Device that loses its power or its way in the middle of an upload says so to
 nobody. Its place is free again when it has been silent for a while.
@@ -13,8 +13,11 @@ import anyio
 from mosaic.core.errors import Refused, Unavailable
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 
-SLOTS = 8
-"""Times the largest object: 128 MiB, when all are in use."""
+BUDGET_BYTES = 128 * 1024 * 1024
+"""Of uploads under way, as long as they said they are. Each lies in memory twice while it is written."""
+
+LEAST_BYTES = 1024 * 1024
+"""What the smallest upload counts as: a connection and its buffers cost as well."""
 
 QUEUE_SECONDS = 30.0
 SILENCE_SECONDS = 30.0
@@ -31,7 +34,7 @@ class ObjectTooLarge(Refused):
 
 
 class HiveBusy(Unavailable):
-    """Every place for an upload is taken."""
+    """The uploads under way fill the memory that they may have."""
 
     code = "hive-busy"
 
@@ -52,31 +55,39 @@ class UploadStalled(Unavailable):
 class Uploads:
     """The places of one Hive. Seconds: to wait for a place, between two pieces of an upload, and for all of it."""
 
-    slots: int = SLOTS
+    budget_bytes: int = BUDGET_BYTES
     queue_seconds: float = QUEUE_SECONDS
     silence_seconds: float = SILENCE_SECONDS
     whole_seconds: float = WHOLE_SECONDS
-    _free: anyio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._free = anyio.Semaphore(self.slots)
+    _used: int = 0
+    _turn: anyio.Lock = field(default_factory=anyio.Lock)
+    _freed: anyio.Event = field(default_factory=anyio.Event)
 
     @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for a place and keep it for the block. Raises HiveBusy."""
+    async def place(self, announced: str) -> AsyncIterator[None]:
+        """Wait for room for an upload of the announced length, and keep it for the block.
+
+        Raises:
+            ObjectTooLarge, HiveBusy.
+        """
+        size = _counted(announced)
         with anyio.move_on_after(self.queue_seconds) as waiting:
-            await self._free.acquire()
+            # In the order in which they came, or small ones would keep a large one out for ever.
+            async with self._turn:
+                while self._used and self._used + size > self.budget_bytes:
+                    await self._freed.wait()
+                self._used += size
         if waiting.cancelled_caught:
             raise HiveBusy
         try:
             yield
         finally:
-            self._free.release()
+            self._used -= size
+            self._freed.set()
+            self._freed = anyio.Event()
 
-    async def take(self, pieces: AsyncIterator[bytes], announced: str) -> bytes:
-        """Return all of an upload. `announced` is its length, if it was told. Raises ObjectTooLarge, UploadStalled."""
-        if announced.isdigit() and int(announced[:18]) > MAX_OBJECT_BYTES:
-            raise ObjectTooLarge
+    async def take(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """Return all of an upload. Raises ObjectTooLarge, UploadStalled."""
         content = bytearray()
         try:
             with anyio.fail_after(self.whole_seconds):
@@ -91,3 +102,11 @@ class Uploads:
     async def _next(self, pieces: AsyncIterator[bytes]) -> bytes | None:
         with anyio.fail_after(self.silence_seconds):
             return await anext(pieces, None)
+
+
+def _counted(announced: str) -> int:
+    """Return what an upload counts as. One that does not say how long it is may be as long as any."""
+    size = int(announced[:18]) if announced.isascii() and announced.isdigit() else MAX_OBJECT_BYTES
+    if size > MAX_OBJECT_BYTES:
+        raise ObjectTooLarge
+    return max(LEAST_BYTES, size)

@@ -6,6 +6,12 @@ every client refuses less than 64 MiB and 4 passes.
 
 import msgspec
 
+MOST_MEMORY_KIB = 1024 * 1024
+MOST_PASSES = 32
+MOST_LANES = 8
+KDF_SALT_BYTES = 16
+"""What every client accepts, and so what a Hive keeps: one that asked for more would stall or lock out its clients."""
+
 
 class KdfParameters(msgspec.Struct, frozen=True):
     """Argon2id: memory in KiB, passes, lanes, and the 16-byte salt."""

@@ -252,6 +252,20 @@ def test_events_are_numbered_in_the_order_in_which_they_are_seen(database: Datab
     assert seen == list(range(1, 41))
 
 
+def test_what_tells_people_something_outlives_what_only_wakes_pages(database: Database) -> None:
+    account(database)
+    with database.write() as tx:
+        events.add(tx, Happened(ADA, "login", "ada", "ada logged in."), now_ns=1)
+    for _ in range(4):
+        with database.write() as tx:
+            for _ in range(events.NOISE_KEPT):
+                events.add(tx, Happened(ADA, "head-accepted", "notes", "It was saved."), now_ns=2)
+    with database.read() as tx:
+        kept = events.after(tx, ADA, 0, limit=10_000)
+    assert [event.kind for event in kept if event.kind != "head-accepted"] == ["login"]
+    assert events.NOISE_KEPT <= len(kept) - 1 < 2 * events.NOISE_KEPT
+
+
 def test_the_newest_events_of_an_account_come_first_and_only_its_own(database: Database) -> None:
     account(database)
     with database.write() as tx:

@@ -85,8 +85,8 @@ def renew(out: Output, file: Path | None, yes: bool, passphrase_file: Path | Non
         kit = Kit(named, hive.url, made.recovery_code, of_hive.backup_code, of_hive.to)
         if file is not None:
             write_kit(file, kit)
-        elif not out.as_json:
-            show(kit.text())
+        else:
+            show(kit.text(), as_json=out.as_json)
         try:
             put_keys(hive, change)
         except KeysUnsure:

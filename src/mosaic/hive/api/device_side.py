@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 from litestar import Response, get, post, put
 from litestar.di import Provide
 from litestar.params import FromPath, JSONBody
@@ -19,7 +20,7 @@ from mosaic.hive.actions.root_key import require_present_root
 from mosaic.hive.bundles import BundleMissing
 from mosaic.hive.channel.assigning import volume_assignment
 from mosaic.hive.finding import InstallationUnknown
-from mosaic.hive.http import TheHive
+from mosaic.hive.http import Asked, TheHive
 from mosaic.hive.keys_check import PassphraseMissing
 from mosaic.hive.signed_in import Session, SessionTokenUnknown, device_session, require_admitted
 from mosaic.wire.account import AccountKeys
@@ -32,6 +33,17 @@ _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ENVELOPE = re.compile(r"(?:[0-9a-f]{2}){1,512}", re.ASCII)
 _KINDS = ("data", "link")
 _SESSION = {"session": Provide(device_session)}
+
+
+class RecollectionMalformed(Refused):
+    """What a Device remembers is not told as it should be."""
+
+    code = "recollection-malformed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"what the Device remembers cannot be read: {reason}", hint="bring the Hive and its Devices to one version"
+        )
 
 
 class VolumeMalformed(Refused):
@@ -126,10 +138,15 @@ async def bundle(digest: FromPath[str], hive: TheHive, session: Session) -> Resp
 
 
 @post(RECOLLECTION, status_code=204, dependencies=_SESSION, request_max_body_size=MAX_BYTES)
-async def recollect(data: JSONBody[Recollection], hive: TheHive, session: Session) -> None:
+async def recollect(request: Asked, hive: TheHive, session: Session) -> None:
     """Take in what a Device knows that this Hive may have lost."""
     require_admitted(session)
-    await roll_call.hear(hive, session.holder.device, session.account, data)
+    # Read here and not by the framework, which would take in and decode megabytes before it asks whose they are.
+    try:
+        told = msgspec.json.decode(await request.body(), type=Recollection)
+    except msgspec.MsgspecError as error:
+        raise RecollectionMalformed(str(error)) from None
+    await roll_call.hear(hive, session.holder.device, session.account, told)
 
 
 handlers = [keys_for_joining, enrol, myself, register, bundle, recollect]

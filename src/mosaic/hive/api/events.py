@@ -19,6 +19,8 @@ from mosaic.hive.signed_in import Owner, SignedIn
 from mosaic.wire.api import Event
 
 _KEEP_ALIVE_SECONDS = 25.0
+# A session that has ended hears no more than this of what happens.
+_CHECK_SECONDS = 1.0
 # Many changes a second become a few messages.
 _CALM_SECONDS = 0.1
 
@@ -33,25 +35,35 @@ async def stream_events(request: Asked, hive: TheHive, who: Owner) -> Stream:
 
 
 async def follow(hive: Hive, who: AccountId, after: int | None) -> AsyncIterator[list[Event]]:
-    """Yield the account's events in order, in batches; an empty batch now and then while nothing happens."""
+    """Yield the account's events in order, in batches; an empty batch now and then while nothing happens to it."""
     last = after if after is not None else await hive.read(lambda tx: events.newest(tx, who))
+    told_ns = hive.clock.boot_ns()
     while not hive.closing.is_set():
         seen = hive.news.seen
         batch = await hive.read(partial(events.after, account=who, number=last))
         if batch:
-            last = batch[-1].id
+            last, told_ns = batch[-1].id, hive.clock.boot_ns()
             yield batch
             await anyio.sleep(_CALM_SECONDS)
-        elif not await hive.news.wait(seen, seconds=_KEEP_ALIVE_SECONDS):
+            continue
+        # Other accounts' news wake this one too, and must not keep it silent.
+        silent = (hive.clock.boot_ns() - told_ns) / 10**9
+        if silent >= _KEEP_ALIVE_SECONDS:
+            told_ns = hive.clock.boot_ns()
             yield []
+        else:
+            await hive.news.wait(seen, seconds=_KEEP_ALIVE_SECONDS - silent)
 
 
 async def _lines(hive: Hive, who: SignedIn, after: int | None) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
+    checked_ns = hive.clock.boot_ns()
     try:
         async for batch in follow(hive, who.account, after):
-            if not batch and not await _still_signed_in(hive, who):
-                return
+            if hive.clock.boot_ns() - checked_ns >= _CHECK_SECONDS * 10**9:
+                if not await _still_signed_in(hive, who):
+                    return
+                checked_ns = hive.clock.boot_ns()
             yield b"".join(_line(event) for event in batch) or b": still here\n\n"
     except MosaicError:
         # The reader comes again after `retry`, with the last number that it saw.

@@ -65,8 +65,8 @@ async def put_object(
     require_admitted(session)
     await hive.read(lambda tx: _require_writer(tx, VolumeId(volume), session))
     store = hive.blobs.volume(VolumeId(volume))
-    async with hive.uploads.place():
-        content = await hive.uploads.take(request.stream(), request.headers.get("Content-Length", ""))
+    async with hive.uploads.place(request.headers.get("Content-Length", "")):
+        content = await hive.uploads.take(request.stream())
         existed = await hive.in_thread(lambda: _put(store, name, content))
     return Response(None, status_code=200 if existed else 201)
 

@@ -2,18 +2,16 @@
 
 from collections.abc import AsyncIterator
 
+from mosaic.adapters.sql import events
 from mosaic.core.ids import AccountId
 from mosaic.hive import views
 from mosaic.hive.runtime import Hive
 from mosaic.wire.api import Event
 
-_NOISE = frozenset({"device-reported", "head-accepted"})
-"""Kinds that say `read it again`: they wake pages, and tell people nothing."""
-
 
 async def recent(hive: Hive, who: AccountId, *, limit: int) -> list[Event]:
     """Return what happened that people care about, the newest first."""
-    return await views.list_events(hive, who, limit=limit, leave_out=_NOISE)
+    return await views.list_events(hive, who, limit=limit, leave_out=events.NOISE)
 
 
 async def changed(hive: Hive, *, at_most_seconds: float) -> AsyncIterator[bool]:
