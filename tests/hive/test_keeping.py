@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from mosaic.core.errors import MosaicError
-from mosaic.core.ids import HeadHash
+from mosaic.core.ids import AccountId, HeadHash
 from mosaic.core.keep_rule import write_rule
 from mosaic.core.retention import Retention
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import volume_id
-from mosaic.wire.api import Installation, Move, Policy
+from mosaic.hive import views
+from mosaic.wire.api import Fork, GoBack, Installation, Move, Policy
 from mosaic.wire.keeping import Keeping, SetKeeping
 from support.fake_device import FakeDevice
 from support.running_hive import Owner, RunningHive
@@ -137,3 +138,35 @@ def test_a_rule_outlives_a_restart_of_the_hive_and_moves_with_the_app(
     after = collected(cellar)
     assert set(made[-2:]) <= set(after)
     assert not set(made[1:4]) & set(after)
+
+
+def test_what_a_wish_or_a_fork_waits_for_is_kept_until_it_is_over(owner: Owner, attic: FakeDevice) -> None:
+    made = commit(attic, 6)
+    attic.obedient = False
+    with owner.client() as client:
+        client.send("POST", "/api/installations/notes/fork", Fork("copy", made[1]), Installation)
+        client.send("POST", "/api/installations/notes/restore", GoBack(made[2]), Installation)
+    put(owner, "last=1,hourly=0,daily=0,weekly=0,monthly=0", agreed=True)
+    kept = collected(attic)
+    assert {made[1], made[2], made[5]} <= set(kept)
+    assert made[3] not in kept, "the rule is in force"
+    with owner.client() as client:
+        client.send("POST", "/api/installations/notes/cancel-restore", None, Installation)
+    kept = collected(attic)
+    assert made[1] in kept
+    assert made[2] not in kept, "the wish was taken back"
+
+
+def test_what_was_let_go_can_be_neither_gone_back_to_nor_forked(owner: Owner, attic: FakeDevice) -> None:
+    made = commit(attic, 4)
+    put(owner, FEW, agreed=True)
+    assert made[0] not in collected(attic)
+    wishes = [("restore", GoBack(made[0])), ("fork", Fork("copy", made[0]))]
+    for verb, wish in wishes:
+        with pytest.raises(MosaicError) as refused, owner.client() as client:
+            client.send("POST", f"/api/installations/notes/{verb}", wish, Installation)
+        assert refused.value.code == "snapshot-missing"
+    assert owner.hive.ask(lambda hive: views.snapshot(hive, AccountId(owner.logged_in.account), "notes", made[0])) == (
+        None,
+        None,
+    )

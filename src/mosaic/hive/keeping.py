@@ -1,9 +1,10 @@
 """Which snapshots of a volume stay, by the rule that its owner chose.
 
-What the holder began with, and what somebody reads, stays like what is pinned.
+What the holder began with, what somebody reads, and what a wish to go back or a
+fork is still waiting for, stays like what is pinned.
 """
 
-from mosaic.adapters.sql import heads, installations, read_leases
+from mosaic.adapters.sql import heads, installations, origins, read_leases, restores
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.volumes import Volume
 from mosaic.core.ids import InstallationId
@@ -20,7 +21,13 @@ def rule_of(tx: Tx, installation: InstallationId) -> Retention:
 def decide(tx: Tx, known: Volume, rule: Retention, *, now_ns: int) -> Retained:
     """Return what a rule keeps of a volume, and what it lets go."""
     leases = read_leases.held(tx, known.id, now_ns=now_ns)
-    stays = {known.base, known.newest, *(one.head for one in leases)}
+    stays = {
+        known.base,
+        known.newest,
+        *(one.head for one in leases),
+        *restores.awaited(tx, known.id),
+        *origins.awaited(tx, known.id, now_ns=now_ns),
+    }
     return retain(
         [
             Snapshot(one.head, one.seq, one.instant_ns, one.pinned or one.head in stays)

@@ -101,13 +101,14 @@ async def list_volumes(hive: Hive, who: AccountId) -> list[Volume]:
 
 
 async def snapshot(hive: Hive, who: AccountId, installation: str, wanted: str) -> tuple[int | None, AppDigest | None]:
-    """Return a snapshot's instant and the bundle that it belongs to; None for one that the app's data does not have."""
+    """Return a snapshot's instant and the bundle that it belongs to; None for one that is not there, or was let go."""
 
     def look(tx: Tx) -> tuple[int | None, AppDigest | None]:
         found = find_installation(tx, who, installation)
         volume = next((each for each in volumes.of_installation(tx, found.id) if each.kind == "data"), None)
-        signed = heads.signed(tx, volume.id, HeadHash(wanted.replace("\0", ""))) if volume is not None else None
-        if signed is None:
+        head_hash = HeadHash(wanted.replace("\0", ""))
+        signed = heads.signed(tx, volume.id, head_hash) if volume is not None else None
+        if volume is None or signed is None or not heads.is_kept(tx, volume.id, head_hash):
             return None, None
         head, _ = parse(signed)
         return head.instant_ns, AppDigest(f"sha256:{head.app_digest.hex()}") if head.app_digest else None

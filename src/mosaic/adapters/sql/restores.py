@@ -59,6 +59,12 @@ def open_one(tx: Tx, installation: InstallationId) -> Restore | None:
     return found if found is not None and found.ended_ns is None else None
 
 
+def awaited(tx: Tx, volume: VolumeId) -> list[HeadHash]:
+    """Return which of the volume's heads somebody is going back to."""
+    query = select(_restores.head).where(_restores.volume == volume, _restores.ended_ns.is_(None))
+    return [HeadHash(head) for head in tx.scalars(query.where(_restores.head.is_not(None)))]
+
+
 def of_account(tx: Tx, account: AccountId) -> dict[InstallationId, Restore]:
     """Return the newest wish of each of the account's installations."""
     installations = schema.installations.c

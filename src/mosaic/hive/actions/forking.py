@@ -72,6 +72,9 @@ async def fork(hive: Hive, who: AccountId, installation: str, wish: api.Fork) ->
             created_ns=seen.now_ns,
             grant=wish.grant,
         )
+        # Once more, under the lease that letting go locks: nothing lets it go from here on.
+        placements.lock(tx, before.id)
+        _source(tx, who, before.id, wish, fork_id)
         placements.add(tx, new, placement.install(lease.new_lease({}), device.id, seen.now_ns))
         origins.add(tx, source.origin)
         text = f"{name} comes up on {device.name} with a snapshot of {before.name}."

@@ -96,6 +96,9 @@ async def go_back(hive: Hive, who: AccountId, installation: str, wish: api.GoBac
             if (open_one.head, open_one.conflict) == (wish.head, wish.conflict):
                 return None
             raise GoesBack(found.name)
+        if wish.head is not None:
+            # Once more, under the lease that letting go locks: nothing lets it go from here on.
+            head_of(tx, found, volume, wish.head)
         where = placement_of(tx, found.id)
         if where.phase is not Phase.SETTLED:
             raise Moving(where.phase)
@@ -168,8 +171,10 @@ def _data(tx: Tx, found: Installation, wish: api.GoBack) -> Volume:
 
 
 def head_of(tx: Tx, found: Installation, volume: Volume | None, wanted: str) -> Head:
-    """Return a snapshot of the installation's volume. Raises SnapshotMissing."""
-    signed = heads.signed(tx, volume.id, HeadHash(wanted.replace("\0", ""))) if volume is not None else None
+    """Return a snapshot of the installation's volume that was not let go. Raises SnapshotMissing."""
+    head = HeadHash(wanted.replace("\0", ""))
+    kept = volume is not None and heads.is_kept(tx, volume.id, head)
+    signed = heads.signed(tx, volume.id, head) if volume is not None and kept else None
     if signed is None:
         raise SnapshotMissing(found.name, wanted)
     return parse(signed)[0]
