@@ -194,6 +194,31 @@ def test_a_snapshot_of_another_version_needs_the_app_to_come_along(
     assert attic.digests[-1] == older
 
 
+def test_the_device_is_given_the_bundle_that_the_wish_brings_along_and_only_until_it_is_over(
+    owner: Owner, joined: Join, hive: RunningHive
+) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    assert hive.hive is not None
+    older = hive.hive.bundles.keep(_older(hive))
+    attic.app_digest = bytes.fromhex(older.removeprefix("sha256:"))
+    first = attic.commit(made.installation)
+    attic.obedient = False
+
+    def given() -> bytes:
+        with attic.client() as client:
+            return client.bundle(older)
+
+    assert refusal(given) == "bundle-missing"
+    go_back(owner, first, with_app=True)
+    eventually(lambda: _assigned(attic).app_digest == older)
+    assert given() == hive.hive.bundles.get(older)
+    with owner.client() as client:
+        client.send("POST", "/api/installations/notes/cancel-restore", None, Installation)
+    assert refusal(given) == "bundle-missing"
+
+
 def test_a_failed_wish_leaves_the_version_that_is_installed(owner: Owner, joined: Join, hive: RunningHive) -> None:
     attic = joined("attic")
     made = owner.install()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from mosaic.adapters.sql import schema
 from mosaic.adapters.sql.engine import Tx
@@ -84,8 +84,11 @@ def at_home(tx: Tx, device: DeviceId) -> list[InstallationId]:
 
 
 def uses(tx: Tx, account: AccountId, digest: AppDigest) -> bool:
-    """Say whether the account has an installation of the bundle, in the trash or outside it."""
-    query = select(_installations.id).where(_installations.account == account, _installations.app_digest == digest)
+    """Say whether the account has an installation of the bundle, in the trash or outside it, or one goes back to it."""
+    restores = schema.restores.c
+    returning = select(restores.installation).where(restores.ended_ns.is_(None), restores.app_digest == digest)
+    needs = or_(_installations.app_digest == digest, _installations.id.in_(returning))
+    query = select(_installations.id).where(_installations.account == account, needs)
     return tx.execute(query.limit(1)).one_or_none() is not None
 
 
