@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mosaic.core import collecting
 from mosaic.core.collecting import Limits
+from mosaic.crypto.hashing import head_hash
 from mosaic.storage.config import CollectPace
 from mosaic.storage.serve import serving
-from support.fake_hive_blobs import FakeHive
+from mosaic.wire.problem import Problem
+from mosaic.wire.storage import SnapshotNow
+from support.fake_hive_blobs import Answer, FakeHive, FakeVolume
 from support.storage_daemon import VOLUME, TestDaemon, place
 from support.waiting import eventually
 
@@ -127,3 +131,34 @@ def test_a_restore_holds_a_read_lease_and_gives_it_back(eager: TestDaemon, there
         hive.may_read.set()
     there.wait_for_phase("ready")
     assert hive.volume(VOLUME).leases == {}
+
+
+def test_every_accepted_head_gets_its_mirror_though_replies_are_lost(here: TestDaemon, hive: FakeHive) -> None:
+    epoch = here.take(hive)
+    here.create()
+    folder = here.mount()
+    here.wait_until_clean()
+    lost: list[str] = []
+
+    def lose(method: str, path: str, answer: Answer) -> Answer:
+        if method != "POST" or not path.endswith("/heads") or lost:
+            return answer
+        # It was accepted; nobody hears of it, and the app writes on meanwhile.
+        lost.append(hive.volume(VOLUME).newest or "")
+        (folder / "page").write_text("after it")
+        return Answer(409, msgspec.json.encode(Problem("/errors/-", "lease-suspended", 409, "-", "-", "-")))
+
+    hive.spoil = lose
+    (folder / "page").write_text("before it")
+    here.client.snapshot(SnapshotNow(VOLUME, epoch))
+    eventually(lambda: lost)
+    here.wait_until_clean()
+    here.unmount()
+    volume = hive.volume(VOLUME)
+    eventually(lambda: lacking_mirrors(volume) in ([], [volume.newest]), seen=lambda: lacking_mirrors(volume))
+    assert lost[0] != volume.newest
+
+
+def lacking_mirrors(volume: FakeVolume) -> list[str]:
+    mirrored = {name[-64:] for name in volume.objects if name.startswith("h-")}
+    return [head for signed in volume.heads if (head := head_hash(signed)) not in mirrored]

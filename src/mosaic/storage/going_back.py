@@ -122,6 +122,7 @@ def attest(volume: Volume, keys: VolumeKeys, backing: Backing, *, pool: Pool, ca
         went = volume.record.went_back
         if not is_unattested(volume.record) or went is None or went.signed is None:
             return
+        replication.mirror(volume, backing.store)
         if not _condemns(volume, keys, backing, caches):
             _sign(volume, lease, keys, backing, went.signed, went.generation)
             committing.commit(volume, lease, backing.heads)

@@ -102,6 +102,8 @@ def _round(
         volume.copies_all = False
         # Again for a store that turned out to have lost what it had: it may be a new one under the old name.
         _put_envelope(volume, store, backing.key)
+        # Of a head whose reply was lost this is the last chance, and collection trusts those alone that have a mirror.
+        mirror(volume, store)
         if _sign(volume, lease, keys, backing, cut, done.replication.root):
             committing.commit(volume, lease, heads)
         if _accepted_root(volume) == done.replication.root:
@@ -114,7 +116,7 @@ def _round(
     elif record.envelope is not None and record.enveloped != _enveloped(record.envelope, backing.key):
         # The recovery code was renewed: stores have to know, however long nothing changes here.
         _put_envelope(volume, store, backing.key)
-    _mirror(volume, store)
+    mirror(volume, store)
     _follow(volume, keys, backing)
     trim(volume)
 
@@ -276,7 +278,8 @@ def _accepted_root(volume: Volume) -> RootRef | None:
     return root_of(open_head(bytes.fromhex(accepted.signed), volume.id)) if accepted else None
 
 
-def _mirror(volume: Volume, store: Store) -> None:
+def mirror(volume: Volume, store: Store) -> None:
+    """Have the store keep the newest accepted head. Before another one is signed: each accepted head has a mirror."""
     accepted = volume.record.accepted
     if accepted is not None and volume.record.mirrored != accepted.head:
         mirror_head(store, bytes.fromhex(accepted.signed))

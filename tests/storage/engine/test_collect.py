@@ -1,7 +1,9 @@
 """What no kept snapshot needs leaves the store, and nothing else ever does (G2, G3)."""
 
+import contextlib
 import random
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,15 @@ import pytest
 from mosaic.adapters.blobs import FolderStore
 from mosaic.core.collecting import Limits
 from mosaic.core.errors import Corrupt, Unavailable
+from mosaic.storage.engine.collect import Kept, collect
 from mosaic.storage.engine.condemning import NOTHING, condemned_in, load_condemned
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mend import note_mended, replicate_and_mend
+from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.pack import object_name
+from mosaic.storage.engine.restore import RestoreIncomplete, restore
+from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.tree import Tree
 from storage.engine.test_rescue import rescue
 from support.collecting import Collector, packs
@@ -218,6 +224,76 @@ def test_a_page_that_cannot_be_read_stops_it_before_anything_is_condemned(
         here.collect(source)
     assert packs(store) == before
     assert here.heads[-1][0] == 2, "no head was made"
+
+
+def test_a_damaged_page_of_a_snapshot_without_a_mirror_costs_what_lies_below_it_alone(
+    here: Collector, store: MemoryStore, source: Path, tmp_path: Path
+) -> None:
+    for part in range(8):
+        for number in range(60):
+            write(source, f"{part}-{number}", 3000)
+        old = here.snapshot(source)
+    shutil.rmtree(source)
+    source.mkdir()
+    write(source, "new")
+    here.snapshot(source)
+    damage_first_page(here, store, old)
+    done = replicate_and_mend(
+        source,
+        KEYS,
+        store,
+        previous=here.newest,
+        known=here.machine.known,
+        nodes=here.machine.nodes,
+        taken_ns=time.time_ns(),
+    )
+    note_mended(store, here.machine.known, done.replaced)
+    newest = done.replication.root
+    whole = restored(here, old, tmp_path / "before")
+    assert 0 < len(whole) < 480
+    kept = Kept([newest], newest, here.heads[-1][0] + 1, None, doubtful=[old])
+    now_ns = time.time_ns()
+    done_now = collect(
+        kept,
+        KEYS,
+        store,
+        here.machine.known,
+        now_ns=now_ns,
+        limits=here.limits,
+        still_ours=lambda: None,
+        go_on=lambda: None,
+    )
+    for one in done_now.condemning.add:
+        del store.objects[object_name(one.pack)]
+    assert restored(here, old, tmp_path / "after") == whole
+
+
+def damage_first_page(here: Collector, store: MemoryStore, state: RootRef) -> None:
+    """Flip a byte of the first page of a state's records, in the store, and have it noticed."""
+    known = here.machine.known
+    with Fetcher(KEYS, store, known) as fetcher:
+        tree = Tree(fetcher.get, state)
+        blob, first = tree.root.top, None
+        for level in range(tree.root.level, 0, -1):
+            page = tree.page(blob, level, first)
+            blob, first = page.values[1 if level == 1 else 0], page.keys[1 if level == 1 else 0]
+    found = known.find(blob)
+    assert found is not None
+    name = object_name(found.head.pack)
+    content = bytearray(store.objects[name])
+    content[found.place.offset + 5] ^= 1
+    store.objects[name] = bytes(content)
+    known.doubt(found.head.pack)
+
+
+def restored(here: Collector, state: RootRef, target: Path) -> set[str]:
+    """Restore what is left of a state. Returns the names of the files that came back whole."""
+    known = ChunkIndex()
+    known.load(here.machine.store, KEYS)
+    target.mkdir()
+    with contextlib.suppress(RestoreIncomplete):
+        restore(state, KEYS, here.machine.store, target, known=known, nodes=NodeMap())
+    return {path.name for path in target.iterdir() if any(path.read_bytes())}
 
 
 def test_a_new_pack_that_is_not_as_it_was_written_condemns_nothing(

@@ -2,10 +2,10 @@
 
 The sets lie in temporary tables of the index's file, not in memory. A page
 that several states share is read once. Whatever can't be read ends it: nobody
-may decide on what is not needed who does not know all that is.
+may decide on what is not needed who does not know all that is. Only of states
+that need not be whole the rest is looked at.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,7 +24,7 @@ from mosaic.storage.engine.records import (
     split_ids,
 )
 from mosaic.storage.engine.roots import RootRef
-from mosaic.storage.engine.tree import Tree
+from mosaic.storage.engine.tree import OnDamage, Tree, stop
 
 _SOUND, _DOOMED, _DAMAGED = range(3)
 _STATES = {"good": GOOD, "condemned": CONDEMNED, "sound": _SOUND, "doomed": _DOOMED, "damaged": _DAMAGED}
@@ -87,10 +87,9 @@ class Needs:
             self._forget()
 
     def mark_readable(self, roots: Iterable[RootRef], fetcher: Fetcher, go_on: Continue) -> None:
-        """Note what these states need, as far as it can be read."""
+        """Note what these states need, as far as it can be read. A damaged page costs what lies below it alone."""
         for root in roots:
-            with contextlib.suppress(Corrupt):
-                self.mark([root], fetcher, go_on)
+            self._mark_state(root, fetcher, go_on, _pass_over)
 
     def mark(self, roots: Iterable[RootRef], fetcher: Fetcher, go_on: Continue) -> None:
         """Note all that these states need.
@@ -100,11 +99,7 @@ class Needs:
             Unavailable: the store did not answer.
         """
         for root in roots:
-            tree = Tree(fetcher.get, root)
-            self._need([root.root])
-            self._mark(tree, tree.root.top, tree.root.level, None, go_on)
-        with self._rows:
-            self._rows.execute("DELETE FROM needed WHERE blob = ?", (ZERO_CHUNK,))
+            self._mark_state(root, fetcher, go_on, stop)
 
     def find_homes(self) -> None:
         """Choose, for each needed blob, the pack from which it would be read. Call again when packs changed."""
@@ -142,17 +137,33 @@ class Needs:
             )
         return {pack for (pack,) in self._rows.execute(_REPLACING, (GOOD,))}
 
-    def _mark(self, tree: Tree, blob: bytes, level: int, first: bytes | None, go_on: Continue) -> None:
+    def _mark_state(self, root: RootRef, fetcher: Fetcher, go_on: Continue, on_damage: OnDamage) -> None:
+        self._need([root.root])
+        try:
+            tree = Tree(fetcher.get, root)
+        except Corrupt as damage:
+            on_damage(damage)
+            return
+        self._mark(tree, (tree.root.top, tree.root.level, None), go_on, on_damage)
+        with self._rows:
+            self._rows.execute("DELETE FROM needed WHERE blob = ?", (ZERO_CHUNK,))
+
+    def _mark(self, tree: Tree, place: tuple[bytes, int, bytes | None], go_on: Continue, on_damage: OnDamage) -> None:
+        """`place` is a page's blob, its level and its first key."""
+        blob, level, first = place
         if not self._rows.execute("INSERT OR IGNORE INTO walked VALUES (?)", (blob,)).rowcount:
             return
         go_on()
         self._need([blob])
-        page = tree.page(blob, level, first)
-        if level:
-            for key, below in zip(page.keys, page.values, strict=True):
-                self._mark(tree, below, level - 1, key, go_on)
+        try:
+            page = tree.page(blob, level, first)
+            if not level:
+                self._need(_chunks(page.keys, page.values))
+        except Corrupt as damage:
+            on_damage(damage)
             return
-        self._need(_chunks(page.keys, page.values))
+        for key, below in zip(page.keys, page.values, strict=True) if level else ():
+            self._mark(tree, (below, level - 1, key), go_on, on_damage)
 
     def _need(self, blobs: Iterable[bytes]) -> None:
         self._rows.executemany("INSERT OR IGNORE INTO needed VALUES (?)", ((blob,) for blob in blobs))
@@ -172,3 +183,7 @@ def _chunks(keys: Sequence[bytes], values: Sequence[bytes]) -> Iterator[bytes]:
             node = decode_node(value)
             if node.type is NodeType.FILE and not node.group_count:
                 yield from inline_ids(node)
+
+
+def _pass_over(_: Corrupt) -> None:
+    """An `OnDamage` for states that need not be whole."""
