@@ -17,9 +17,12 @@ import pytest
 
 from cli.conftest import Ran
 from mosaic.adapters.api_client import HiveClient
+from mosaic.adapters.blobs import FolderStore
 from mosaic.cli import credentials
+from mosaic.core.auditing import Suspects
 from mosaic.core.consistency import APP_CONSISTENT
 from mosaic.core.ids import HeadHash
+from mosaic.storage.engine.suspects import mark_suspects
 from support.fake_device import FakeDevice
 from support.replicated import ReplicatedVolume
 from support.running_hive import PASSPHRASE, Owner, made_keys, running_hive
@@ -178,6 +181,35 @@ def test_a_pinned_snapshot_is_listed_with_its_pin_until_it_is_unpinned(world: Wo
     assert mosaic("volume", "unpin", "notes").code == 2
     assert mosaic("volume", "unpin", "notes", "--at", BETWEEN).code == 0
     assert pins() == [None, None]
+
+
+def test_a_snapshot_that_an_audit_put_under_suspicion_is_marked_and_whoever_reads_it_is_told(
+    world: World, mosaic: Mosaic, code: str
+) -> None:
+    folder = world.store / world.volume.id
+    store = FolderStore(folder)
+    newest = mosaic("volume", "snapshots", "notes", "--json").value
+    assert isinstance(newest, list)
+    assert not any(one["suspect"] for one in newest)
+    first = min(one["seq"] for one in newest if one["head"] in world.heads)
+    mark_suspects(store, world.volume.keys, Suspects(first, first))
+    forged = folder / f"a-{first + 1:020}-{first + 1:020}"
+    forged.write_bytes(bytes(64))
+    try:
+        listed = mosaic("volume", "snapshots", "notes", "--json").value
+        assert isinstance(listed, list)
+        assert {one["seq"] for one in listed if one["suspect"]} == {first}
+        lines = mosaic("volume", "snapshots", "notes").stdout.splitlines()
+        assert [line for line in lines if "SUSPECT" in line] == [line for line in lines if f"  {first}  " in line]
+        words = ["volume", "browse", "notes", "notes.txt", "--recovery-file", code]
+        assert f"Snapshot {first} is SUSPECT" in mosaic(*words, "--at", str(first)).stderr
+        assert "SUSPECT" not in mosaic(*words, "--at", str(first + 1)).stderr
+        alone = mosaic("volume", "snapshots", "notes", "--store", str(folder), "--json").value
+        assert isinstance(alone, list)
+        assert {one["seq"] for one in alone if one["suspect"]} == {first}
+    finally:
+        forged.unlink()
+        (folder / f"a-{first:020}-{first:020}").unlink()
 
 
 def test_what_the_list_shows_of_a_snapshot_chooses_it(world: World, mosaic: Mosaic) -> None:

@@ -16,6 +16,8 @@ from mosaic.core.errors import Fenced, MosaicError, Unavailable
 from mosaic.wire import stores as wire_stores
 from mosaic.wire.hiveless import HivelessVolumes, NamedVolume, Nothing, RecoveryCode
 from mosaic.wire.storage import (
+    AuditRequest,
+    AuditState,
     Discard,
     Done,
     Envelope,
@@ -169,6 +171,10 @@ class StorageClient:
     def store_remove(self, name: str) -> Done:
         """Follow a store no more."""
         return self._ask("store-remove", wire_stores.StoreName(name), Done)
+
+    def audit(self, request: AuditRequest) -> AuditState:
+        """Return how the audits of a volume go, and begin one if that is asked."""
+        return self._ask("audit", request, AuditState)
 
     def stores(self) -> wire_stores.Stores:
         """Return everything about stores."""

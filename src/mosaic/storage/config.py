@@ -34,6 +34,20 @@ class CollectPace:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditPace:
+    """An audit rests `rest` times as long as it works, and gives way to snapshots for up to `yield_seconds` at a time.
+
+    One that came to no end is tried again `again_seconds` later. One that found differences is followed by another
+    as soon as everything was read again, and when that finds some too, by the next one `repeated_seconds` later.
+    """
+
+    rest: float = 1.0
+    yield_seconds: float = 30.0
+    again_seconds: float = 1800.0
+    repeated_seconds: float = 12 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class StorageConfig:
     """One daemon. Everything it keeps lies under `state`, which must exist.
 
@@ -46,7 +60,7 @@ class StorageConfig:
     than `reserve_bytes` of the pool is free (None: 5 % of it, at most 1 GiB).
     A Hive that says 'fenced' is believed after `fence_confirm_seconds`. `scrub`
     says how often stored packs are read again, `collect` how often old
-    snapshots are let go.
+    snapshots are let go, `audit` how audits go about it.
     """
 
     state: Path
@@ -60,6 +74,7 @@ class StorageConfig:
     fence_confirm_seconds: float = 10.0
     scrub: ScrubPace = ScrubPace()
     collect: CollectPace = CollectPace()
+    audit: AuditPace = AuditPace()
 
     @property
     def control_socket(self) -> Path:

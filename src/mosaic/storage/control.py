@@ -8,6 +8,7 @@ import msgspec
 from mosaic.core.errors import Conflict, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.storage import log, verbs
+from mosaic.storage.audit_verb import audit
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.discarding import discard
 from mosaic.storage.states import state, volume_state
@@ -15,6 +16,7 @@ from mosaic.storage.unix_http import Reply
 from mosaic.storage.volume import Volume
 from mosaic.wire.hiveless import HIVELESS_VERBS
 from mosaic.wire.storage import (
+    AuditRequest,
     Discard,
     Done,
     Envelope,
@@ -60,6 +62,7 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         "/v1/discard": done(Discard, discard),
         "/v1/envelope": done(Envelope, verbs.envelope),
         "/v1/heads": lambda body: _heads(daemon, msgspec.json.decode(body, type=HeadsRequest)),
+        "/v1/audit": lambda body: audit(daemon, msgspec.json.decode(body, type=AuditRequest)),
         "/v1/state": lambda body: state(daemon, msgspec.json.decode(body or b"{}", type=StateRequest)),
     }
 

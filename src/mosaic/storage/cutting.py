@@ -16,6 +16,7 @@ from mosaic.core.consistency import APP_CONSISTENT, APP_STOPPED, FUZZY
 from mosaic.core.errors import Conflict, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.storage.caches import Caches
+from mosaic.storage.decide_audit import must_reread
 from mosaic.storage.engine.heads import open_head, root_of
 from mosaic.storage.pool import Pool
 from mosaic.storage.records import Cut, Lease
@@ -94,14 +95,14 @@ def drop(volume: Volume, lease: Lease, cut: Cut) -> None:
 
 
 def trim(volume: Volume) -> None:
-    """Delete all local snapshots but the newest acknowledged one, the one under way and the one that waits."""
+    """Delete all local snapshots but the newest acknowledged, those under way and waiting, and the audited one."""
     if not volume.cutting.acquire(blocking=False):
         # One that is being cut is in no record yet. The next round trims.
         return
     try:
         record, folder = volume.record, volume.places.snapshots(volume.id)
         needed = (record.accepted, record.pending, record.cut) if volume.subvolumes.keeps_snapshots else (record.cut,)
-        kept = {found.snapshot for found in needed if found is not None}
+        kept = {found.snapshot for found in needed if found is not None} | {volume.audited_snapshot}
         if folder.is_dir():
             for path in folder.iterdir():
                 if path.name not in kept:
@@ -119,7 +120,7 @@ def _cut(volume: Volume, lease: Lease, flags: int, caches: Caches) -> Cut:
     @contextlib.contextmanager
     def known() -> Iterator[IsKnown | None]:
         accepted = volume.record.accepted
-        if accepted is None or volume.is_damaged or volume.copies_all:
+        if accepted is None or volume.is_damaged or volume.copies_all or must_reread(volume.record):
             yield None
             return
         root = root_of(open_head(bytes.fromhex(accepted.signed), volume.id))

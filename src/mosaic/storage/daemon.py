@@ -5,9 +5,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mosaic.adapters.clock import Clock, SystemClock
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.storage import aside, cutting, log
+from mosaic.storage.auditing import Auditor
 from mosaic.storage.backing import Backing, Backings
 from mosaic.storage.books import Books
 from mosaic.storage.caches import Caches
@@ -55,6 +57,7 @@ class Daemon:
     lock: threading.RLock = field(default_factory=threading.RLock)
     mounted_at: dict[str, float] = field(default_factory=dict)
     sharing: "ShareServer | None" = None
+    clock: Clock = field(default_factory=SystemClock)
     _workers: list[Worker] = field(default_factory=list)
 
     @property
@@ -80,6 +83,11 @@ class Daemon:
         """The stores that follow."""
         cache = self.config.state / "cache"
         return Followers(self.books, self.limits, cache=cache, changed=self.reports.changed)
+
+    @functools.cached_property
+    def auditor(self) -> Auditor:
+        """What audits the volumes."""
+        return Auditor(self.caches, self.clock, self.config.audit, self._is_carrying)
 
     @property
     def caches(self) -> Caches:
@@ -128,6 +136,7 @@ class Daemon:
         self.limits.stop()
         for worker in self._workers:
             worker.stop(deadline_seconds / max(1, len(self._workers)))
+        self.auditor.stop()
         self.followers.stop(deadline_seconds)
 
     def mounts(self, volume: VolumeId) -> int:
@@ -135,6 +144,11 @@ class Daemon:
         return sum(
             len(found.mount_ids) for found in self.books.docker_volumes.items().values() if found.volume == volume
         )
+
+    def _is_carrying(self) -> bool:
+        with self.lock:
+            volumes = list(self.volumes.values())
+        return any(volume.moved is not None or volume.cutting.locked() for volume in volumes)
 
     def _make(self, record: VolumeRecord) -> Volume:
         return Volume(
@@ -155,6 +169,7 @@ class Daemon:
             backings=self.backings,
             config=self.config,
             without_hive=self._step_without_hive,
+            auditor=self.auditor,
         )
         self._workers.append(worker)
         worker.start()

@@ -11,7 +11,7 @@ import msgspec
 
 from mosaic.core.epoch import Epoch, parse
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
-from mosaic.wire.storage import Failure
+from mosaic.wire.storage import Audited, Failure
 
 Phase = Literal["absent", "restoring", "ready", "going-back", "releasing", "released", "failed", "set-aside"]
 
@@ -169,6 +169,25 @@ class Hiveless(msgspec.Struct, frozen=True):
     keeps: str | None = None
 
 
+class Audits(msgspec.Struct, frozen=True):
+    """What the audits of the live subvolume `live` found.
+
+    The last one was, or the subvolume was met, at `since_ns`. `trusted` is the
+    sequence number of the newest head that one found good, or that the
+    subvolume began with; 0 for none. `rereads`: the next head must be made by
+    reading everything again. Heads up to `covered` were called suspect, and
+    `untold` are those ranges of which the store does not say it yet.
+    """
+
+    live: str
+    since_ns: int
+    trusted: int
+    last: Audited | None = None
+    rereads: bool = False
+    covered: int = 0
+    untold: tuple[tuple[int, int], ...] = ()
+
+
 class VolumeRecord(msgspec.Struct, frozen=True):
     """One volume.
 
@@ -184,7 +203,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     `hiveless` is there for volumes that no Hive knows. A volume without a head
     begins with its `origin`. `going_back` is under way in the phase
     `going-back`, `went_back` the newest that is over. `lost` stays until there
-    is data again.
+    is data again. `audits` are None before the first round.
     """
 
     volume: VolumeId
@@ -217,6 +236,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     went_back: WentBack | None = None
     origin: Origin | None = None
     lost: Lost | None = None
+    audits: Audits | None = None
 
     @property
     def epoch(self) -> Epoch | None:

@@ -14,6 +14,7 @@ import time
 from blake3 import blake3
 from msgspec.structs import replace
 
+from mosaic.core.auditing import Suspects
 from mosaic.core.epoch import parse
 from mosaic.core.errors import Corrupt, Fenced
 from mosaic.crypto.hashing import head_hash
@@ -22,6 +23,7 @@ from mosaic.storage import committing, log
 from mosaic.storage.backing import Backing
 from mosaic.storage.caches import Caches
 from mosaic.storage.cutting import drop, next_cut, trim
+from mosaic.storage.decide_audit import mended, must_reread
 from mosaic.storage.differing import hints
 from mosaic.storage.engine.condemning import NOTHING, Condemning, load_condemned
 from mosaic.storage.engine.damage import CopyMissing, SourceChanged
@@ -31,6 +33,7 @@ from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.store import Store
+from mosaic.storage.engine.suspects import mark_suspects
 from mosaic.storage.pool import Pool, PoolNearlyFull
 from mosaic.storage.records import Accepted, Cut, Lease, Pending, VolumeRecord
 from mosaic.storage.stores.follower import Wanted
@@ -83,7 +86,12 @@ def _round(
     with volume.still_leased(lease) as record:
         # What the store lost is written anew from the live data, though nothing changed here.
         has_news = (
-            volume.is_damaged or bool(volume.doubted) or record.cut is not None or _has_news(record, lease, generation)
+            volume.is_damaged
+            or bool(volume.doubted)
+            or record.cut is not None
+            or must_reread(record)
+            or _lacks_snapshot(volume)
+            or _has_news(record, lease, generation)
         )
     if has_news or condemning != NOTHING:
         # The last snapshot shares every block with an app that has stopped, and leaving is what makes room.
@@ -91,6 +99,7 @@ def _round(
         if record.phase != "releasing" and record.cut is None:
             _check_room(volume, pool)
         _put_envelope(volume, store, backing.key)
+        rereads = must_reread(volume.record)
         cut = next_cut(volume, lease, caches)
         try:
             done = _upload(volume, lease, keys, backing, cut, caches, condemning)
@@ -111,12 +120,15 @@ def _round(
                 known.accept_condemned(done.replication.root.root, (one.pack for one in condemning.add))
                 note_mended(store, known, done.replaced)
             volume.is_damaged = volume.is_damaged and not done.replaced
+            if rereads:
+                _note_reread(volume)
         # The snapshot itself counts as a generation; what came after it is the next round's.
         look_at(volume)
     elif record.envelope is not None and record.enveloped != _enveloped(record.envelope, backing.key):
         # The recovery code was renewed: stores have to know, however long nothing changes here.
         _put_envelope(volume, store, backing.key)
     mirror(volume, store)
+    _tell_suspects(volume, keys, store)
     _follow(volume, keys, backing)
     trim(volume)
 
@@ -135,6 +147,8 @@ def _check_room(volume: Volume, pool: Pool) -> None:
             record = volume.record
             if record.accepted is not None and record.accepted.snapshot is not None:
                 volume.update(replace(record, accepted=replace(record.accepted, snapshot=None)))
+            # An audit ends without it, and begins anew when there is one again.
+            volume.audited_snapshot, volume.audit_asked = None, False
         trim(volume)
         # Only then does the kernel begin to take back what nobody has any more.
         volume.subvolumes.sync(volume.places.pool)
@@ -180,7 +194,8 @@ def _upload(
     path = folder / cut.snapshot
     before = record.accepted.snapshot if record.accepted else None
     is_whole = volume.subvolumes.keeps_snapshots
-    where = hints(path, folder / before if before else None) if is_whole else None
+    rereads = must_reread(record)
+    where = hints(path, folder / before if before and not rereads else None) if is_whole else None
     staged = None if is_whole else Staged(path)
 
     def show(progress: Progress) -> None:
@@ -200,6 +215,8 @@ def _upload(
                 known.doubt(pack)
             volume.doubted.clear()
             volume.is_damaged = bool(known.damaged())
+        if rereads:
+            nodes.distrust()
         lost = _condemned(volume, keys, store, known, previous)
         try:
             return replicate_and_mend(
@@ -285,6 +302,35 @@ def mirror(volume: Volume, store: Store) -> None:
         mirror_head(store, bytes.fromhex(accepted.signed))
         with volume.wakes:
             volume.update(replace(volume.record, mirrored=accepted.head))
+
+
+def _lacks_snapshot(volume: Volume) -> bool:
+    """Whether an audit waits for a local snapshot, as after a restore: one is cut though nothing changed."""
+    accepted = volume.record.accepted
+    if accepted is None or not volume.audit_asked or not volume.subvolumes.keeps_snapshots:
+        return False
+    return accepted.snapshot is None
+
+
+def _note_reread(volume: Volume) -> None:
+    """Note that the accepted head was made by reading everything again."""
+    with volume.wakes:
+        record = volume.record
+        if record.audits is not None and record.accepted is not None:
+            newest = open_head(bytes.fromhex(record.accepted.signed), volume.id).seq
+            volume.update(replace(record, audits=mended(record.audits, newest=newest)))
+
+
+def _tell_suspects(volume: Volume, keys: VolumeKeys, store: Store) -> None:
+    """Have the store say which snapshots an audit put under suspicion."""
+    audits = volume.record.audits
+    for first, last in audits.untold if audits is not None else ():
+        mark_suspects(store, keys, Suspects(first, last))
+        with volume.wakes:
+            now = volume.record.audits
+            if now is not None:
+                left = tuple(one for one in now.untold if one != (first, last))
+                volume.update(replace(volume.record, audits=replace(now, untold=left)))
 
 
 def _follow(volume: Volume, keys: VolumeKeys, backing: Backing) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mosaic.adapters import readiness
+from mosaic.adapters.clock import Clock, SystemClock
 from mosaic.core.errors import Conflict, MosaicError, Refused
 from mosaic.storage import control, docker_volumes, log, memory, plugin
 from mosaic.storage.books import Books
@@ -64,8 +65,8 @@ def serve(config: StorageConfig) -> None:
 
 
 @contextlib.contextmanager
-def serving(config: StorageConfig, *, boot: str | None = None) -> Iterator[Daemon]:
-    """Serve while the block runs. `boot` names this boot of the machine; None asks the kernel."""
+def serving(config: StorageConfig, *, boot: str | None = None, clock: Clock | None = None) -> Iterator[Daemon]:
+    """Serve while the block runs. `boot` names this boot of the machine; None asks the kernel. `clock` tells nights."""
     if not config.state.is_dir():
         raise StateMissing(config.state)
     with contextlib.ExitStack() as opened:
@@ -74,7 +75,7 @@ def serving(config: StorageConfig, *, boot: str | None = None) -> Iterator[Daemo
         opened.callback(books.close)
         pool = open_pool(config)
         boot = boot or _BOOT_ID.read_text().strip()
-        daemon = Daemon(config, books, pool, Upstreams(books.upstream()), boot)
+        daemon = Daemon(config, books, pool, Upstreams(books.upstream()), boot, clock=clock or SystemClock())
         opened.callback(_close_unused, daemon, pool)
         if books.boot() != boot:
             docker_volumes.forget_mounts(daemon)

@@ -9,6 +9,7 @@ from mosaic.core.ids import VolumeId
 from mosaic.storage import aside
 from mosaic.storage.backing import Backing
 from mosaic.storage.daemon import Daemon
+from mosaic.storage.decide_audit import suspicion
 from mosaic.storage.stores.follower import Follower
 from mosaic.storage.volume import Volume, is_clean
 from mosaic.wire import head as wire
@@ -38,7 +39,8 @@ def state(daemon: Daemon, asked: StateRequest) -> State:
 
 def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -> VolumeState:
     """Return what is so with one volume."""
-    record, moved, problem = volume.record, volume.moved, volume.problem
+    record, moved = volume.record, volume.moved
+    problem = volume.problem or suspicion(record)
     going, went = record.going_back, record.went_back
     waiting = (moved.total_bytes or 0) - moved.moved_bytes if moved and moved.kind == "replicating" else 0
     return VolumeState(

@@ -16,7 +16,7 @@ from mosaic.storage.books import Books
 from mosaic.storage.places import Places
 from mosaic.storage.records import Lease, VolumeRecord
 from mosaic.storage.subvolumes import Subvolumes
-from mosaic.wire.storage import Failure
+from mosaic.wire.storage import Audited, Failure
 
 
 class LeaseGone(Conflict):
@@ -78,6 +78,12 @@ class Volume:
         self.cut_ns: int | None = None
         self.copies_all = False
         self.look_seconds = 0.0
+        self.audit_asked = False
+        self.audit_answer: Audited | None = None
+        self.audit_at: float | None = None
+        self.audit_problem: Failure | None = None
+        self.auditing: Moved | None = None
+        self.audited_snapshot: str | None = None
         self.cutting = threading.Lock()
         self._changed = changed
 

@@ -20,6 +20,7 @@ from mosaic.core.ids import VolumeId
 from mosaic.core.pace import pause_after_look_seconds, pause_seconds
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
 from mosaic.storage import adopting, collecting, descent, going_back, log, memory, replication, restoring, scrubbing
+from mosaic.storage.auditing import Auditor
 from mosaic.storage.backing import Backings
 from mosaic.storage.caches import Caches
 from mosaic.storage.config import StorageConfig
@@ -92,12 +93,14 @@ class Worker:
         backings: Backings,
         config: StorageConfig,
         without_hive: Callable[[Volume, OwnStep], float | None],
+        auditor: Auditor,
     ) -> None:
         self._volume = volume
         self._pool = pool
         self._caches = caches
         self._backings = backings
         self._without_hive = without_hive
+        self._auditor = auditor
         self._interval_seconds = config.interval_seconds
         self._scrub = config.scrub
         self._collect = config.collect
@@ -164,6 +167,7 @@ class Worker:
                 began = time.monotonic()
                 before = volume.record.accepted
                 backing = self._backings.of(volume.record)
+                self._auditor.meet(volume)
                 replication.replicate_volume(volume, self._keys(), backing, pool=self._pool, caches=self._caches)
                 after = volume.record.accepted
                 if after is not None and (before is None or before.head != after.head):
@@ -174,6 +178,7 @@ class Worker:
                 collecting.collect_if_due(
                     volume, self._keys(), backing, pool=self._pool, caches=self._caches, pace=self._collect
                 )
+                self._auditor.look(volume, self._keys(), backing)
                 rest = pause_seconds(self._interval_seconds, time.monotonic() - began)
                 return max(rest, pause_after_look_seconds(volume.look_seconds))
             case Save() | CopyConflict() | PutBack() | Attest():

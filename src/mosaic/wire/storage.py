@@ -21,6 +21,7 @@ ends with a reboot: the phase is `released` then, until the Device holds again
 | discard | Discard | Done |
 | envelope | Envelope | Done |
 | heads | HeadsRequest | KnownHeads |
+| audit | AuditRequest | AuditState |
 | state | StateRequest | State |
 """
 
@@ -209,6 +210,57 @@ class KnownHeads(msgspec.Struct, frozen=True):
     """Signed heads in hex, each following the one before it, up to the newest acknowledged one."""
 
     heads: list[str]
+
+
+class AuditRequest(msgspec.Struct, frozen=True):
+    """Ask how the audits of a volume go; with `begin` one is begun as soon as it can be, and ends by itself."""
+
+    volume: str
+    begin: bool = False
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A path that is not stored as it is. `reason` is a clause."""
+
+    path: str
+    reason: str
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """An audit that came to its end at `at_ns`: the snapshot `seq` of `instant_ns` was compared with the head `head`.
+
+    `differing` names at most 20 of the `difference_count` paths that are not as stored; none is how it should be.
+    """
+
+    at_ns: int
+    head: str
+    seq: int
+    instant_ns: int
+    files: int
+    read_bytes: int
+    difference_count: int
+    differing: list[Difference]
+
+
+class AuditState(msgspec.Struct, frozen=True):
+    """How the audits of a volume go.
+
+    `asked`: one was asked for, and has not ended. `under_way` tells whether it
+    has begun, then `read_bytes` of at most `total_bytes` are read. `answer` is
+    what the newest one that was asked for found (another one may have followed
+    it), `last` the newest that ended, `problem` why the newest try came to no
+    end. `rereads`: the next snapshot is made by reading everything again.
+    """
+
+    volume: str
+    asked: bool
+    under_way: bool
+    read_bytes: int | None
+    total_bytes: int | None
+    answer: Audited | None
+    last: Audited | None
+    rereads: bool
+    problem: Failure | None = None
 
 
 class StateRequest(msgspec.Struct, frozen=True):

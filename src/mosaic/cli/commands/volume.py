@@ -22,6 +22,7 @@ OTHERS = {
     "pin": ("volume_pin", "pin", "Keep a snapshot until it is unpinned."),
     "unpin": ("volume_pin", "unpin", "Let retention decide about a snapshot again."),
     "verify": ("volume_verify", "verify", "Read and check everything that is stored."),
+    "audit": ("volume_audit", "audit", "Compare the disk with what is stored."),
     "drill": ("volume_drill", "drill", "Prove that a snapshot comes back."),
 }
 

@@ -10,7 +10,7 @@ from mosaic.cli.connection import connected
 from mosaic.cli.follow import follow
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.past.asked import Asked
-from mosaic.cli.past.opening import chosen, past_of
+from mosaic.cli.past.opening import chosen, past_of, warn_of_suspects
 from mosaic.cli.shown import describe
 from mosaic.cli.units import second
 from mosaic.wire.api import Fork, Installation, Policy
@@ -43,6 +43,7 @@ def fork(
     """
     with past_of(Asked(name, at, None, None, None, None)) as past:
         snapshot = chosen(past, at)
+        warn_of_suspects(past, snapshot)
     with connected() as hive:
         wish = Fork(fork_name, snapshot.hash, device, _grant(hive, name, fork_name, passphrase_file))
         made = hive.send("POST", f"/api/installations/{segment(name)}/fork", wish, Installation)

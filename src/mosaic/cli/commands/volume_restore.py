@@ -10,7 +10,7 @@ from mosaic.cli.connection import connected
 from mosaic.cli.follow import follow
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.past.asked import Asked
-from mosaic.cli.past.opening import chosen, past_of
+from mosaic.cli.past.opening import chosen, past_of, warn_of_suspects
 from mosaic.cli.past.past import PastSnapshot
 from mosaic.cli.shown import describe
 from mosaic.cli.units import second
@@ -75,7 +75,9 @@ def restore(
 
 def _chosen(name: str, at: str) -> PastSnapshot:
     with past_of(Asked(name, at, None, None, None, None)) as past:
-        return chosen(past, at)
+        meant = chosen(past, at)
+        warn_of_suspects(past, meant)
+        return meant
 
 
 def _ask(out: Output, name: str, snapshot: PastSnapshot | None, conflict: str | None, *, yes: bool) -> None:

@@ -5,14 +5,19 @@ import msgspec
 
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.past.asked import Asked, asked_of
-from mosaic.cli.past.opening import chosen, past_of
+from mosaic.cli.past.opening import SUSPECT, chosen, past_of
 from mosaic.cli.past.past import Past, PastSnapshot
 from mosaic.cli.units import second
+from mosaic.core.auditing import is_suspect
 from mosaic.core.ids import HeadHash
+from mosaic.storage.engine.suspects import suspects_in
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """One snapshot. `app_digest` (hex) is None for a volume that belongs to no app, `pin` when it is not pinned."""
+    """One snapshot. `app_digest` (hex) is None for a volume that belongs to no app, `pin` when it is not pinned.
+
+    `suspect`: by an audit it may lack changes that the app had made before it.
+    """
 
     head: str
     seq: int
@@ -24,6 +29,7 @@ class Shown(msgspec.Struct, frozen=True):
     config_revision: int
     label: str
     pin: str | None
+    suspect: bool
 
 
 @click.command()
@@ -37,13 +43,14 @@ def snapshots(out: Output, asked: Asked) -> None:
     """
     with past_of(asked) as past:
         found = [chosen(past, asked.at)] if asked.at is not None else _once(past)
-        shown = [_shown(past, one) for one in found]
+        doubted = list(suspects_in(past.store, past.volume)) if found else []
+        shown = [_shown(past, one, suspect=is_suspect(one.seq, doubted)) for one in found]
     rows = [
         [
             second(one.instant_ns),
             str(one.seq),
             at.short,
-            one.label,
+            f"{one.label}, SUSPECT" if one.suspect else one.label,
             one.device_name,
             one.epoch,
             _app(one),
@@ -53,6 +60,8 @@ def snapshots(out: Output, asked: Asked) -> None:
     ]
     columns = ["WHEN", "NUMBER", "HASH", "CONSISTENCY", "DEVICE", "EPOCH", "APP", "PIN"]
     out.table(shown, columns, rows, empty=f"{past.name} has no snapshot yet.")
+    if any(one.suspect for one in shown):
+        out.remark(SUSPECT)
 
 
 def _once(past: Past) -> list[PastSnapshot]:
@@ -63,7 +72,7 @@ def _once(past: Past) -> list[PastSnapshot]:
     return list(found.values())
 
 
-def _shown(past: Past, one: PastSnapshot) -> Shown:
+def _shown(past: Past, one: PastSnapshot, *, suspect: bool) -> Shown:
     head = one.head
     return Shown(
         head=one.hash,
@@ -76,6 +85,7 @@ def _shown(past: Past, one: PastSnapshot) -> Shown:
         config_revision=head.config_revision,
         label=one.label,
         pin=one.pin,
+        suspect=suspect,
     )
 
 

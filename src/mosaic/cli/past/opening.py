@@ -5,12 +5,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import click
+
 from mosaic.cli.past.asked import Asked
 from mosaic.cli.past.at_hive import at_hive
 from mosaic.cli.past.at_store import at_store
 from mosaic.cli.past.index_cache import index_of
 from mosaic.cli.past.past import Past, PastSnapshot
 from mosaic.cli.units import zoned
+from mosaic.core.auditing import is_suspect
 from mosaic.core.errors import NotFound
 from mosaic.core.ids import HeadHash
 from mosaic.core.snapshot_choice import choose, parse_at
@@ -18,6 +21,12 @@ from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.heads import root_of
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.roots import RootRef
+from mosaic.storage.engine.suspects import suspects_in
+
+SUSPECT = (
+    "Snapshots marked SUSPECT may lack changes that the app had made before them: an audit found that some were "
+    "overlooked. Those that are not marked have everything."
+)
 
 
 class NoSnapshots(NotFound):
@@ -63,6 +72,7 @@ def opened(asked: Asked) -> Iterator[OpenSnapshot]:
     """Choose the snapshot, then ask for what opens it: nobody types a passphrase for one that is not there."""
     with past_of(asked) as past:
         snapshot = chosen(past, asked.at)
+        warn_of_suspects(past, snapshot)
         keys = past.keys()
         with past.reading(snapshot.hash), index_of(past, keys) as known:
             yield OpenSnapshot(past, snapshot, keys, known)
@@ -84,3 +94,15 @@ def chosen(past: Past, at: str | None) -> PastSnapshot:
     if not found:
         raise NoSnapshots(past.name)
     return found[choose((one.choice for one in found.values()), wanted).head]
+
+
+def warn_of_suspects(past: Past, *meant: PastSnapshot) -> None:
+    """Say on stderr that an audit put snapshots under suspicion, when it did."""
+    doubted = list(suspects_in(past.store, past.volume))
+    for one in meant:
+        if is_suspect(one.seq, doubted):
+            click.echo(
+                f"Snapshot {one.seq} is SUSPECT: an audit found that changes were overlooked about then, and it may "
+                f"lack some. `mosaic volume snapshots {past.name}` shows which snapshots have everything.",
+                err=True,
+            )

@@ -9,6 +9,7 @@ privileged attributes are not written.
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from mosaic.storage.engine.records import Node, NodeType, Xattrs
 
@@ -72,6 +73,20 @@ def write_attributes(file: int | bytes, node: Node, *, owned: tuple[int, int] | 
         os.utime(file, ns=times)
     else:
         os.utime(file, ns=times, follow_symlinks=False)
+
+
+def holdable(folder: Path, xattrs: Xattrs) -> Xattrs:
+    """Return those attributes that a file in this folder's file system can have; all, when it can't be tried out."""
+    try:
+        fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return xattrs
+    try:
+        return tuple(one for one in xattrs if not any(_write_xattr(fd, *one)))
+    except OSError:
+        return xattrs
+    finally:
+        os.close(fd)
 
 
 def _value(file: int | bytes, name: str) -> bytes:

@@ -12,7 +12,6 @@ file, the time begins anew.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from mosaic.core.collecting import Condemned, Waiting
@@ -50,11 +49,11 @@ GOOD, DAMAGED, MENDED, CONDEMNED = range(4)
 
 _UNSIGNED = 1 << 64
 _FIND = """
-SELECT number, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
+SELECT pack, key_version, salt, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
 WHERE blob = ? ORDER BY state, number
 """
 _FIND_MANY = """
-SELECT blob, number, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
+SELECT blob, pack, key_version, salt, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
 WHERE blob IN ({}) ORDER BY state, number
 """
 _HAVING = "SELECT blob FROM blobs JOIN packs USING (number) WHERE blob IN ({}) AND state = {}"
@@ -86,8 +85,6 @@ class ChunkIndex:
         self._rows = open_cache(path, schema=_SCHEMA, version=_VERSION)
         self.rows = self._rows
         """For `needs` alone, which asks questions about all blobs at once."""
-
-        self._head_of = lru_cache(maxsize=1024)(self._read_head)
 
     def load(self, store: Store, keys: VolumeKeys) -> Loaded:
         """Make the index equal to what the store has now. Call at start and after anybody else wrote.
@@ -149,8 +146,8 @@ class ChunkIndex:
     def locations(self, blob: bytes) -> list[Location]:
         """Return every place where the blob may be read, those in packs that were never found damaged first."""
         return [
-            Location(self._head_of(number), BlobPlace(blob, *place))
-            for number, *place in self._rows.execute(_FIND, (blob,))
+            Location(PackHead(pack, version, salt), BlobPlace(blob, *place))
+            for pack, version, salt, *place in self._rows.execute(_FIND, (blob,))
         ]
 
     def locations_of(self, blobs: Sequence[bytes]) -> dict[bytes, list[Location]]:
@@ -159,8 +156,9 @@ class ChunkIndex:
         for at in range(0, len(blobs), _MOST_WORDS):
             some = blobs[at : at + _MOST_WORDS]
             marks = ",".join("?" * len(some))
-            for blob, number, *place in self._rows.execute(_FIND_MANY.format(marks), some):
-                found.setdefault(blob, []).append(Location(self._head_of(number), BlobPlace(blob, *place)))
+            for blob, pack, version, salt, *place in self._rows.execute(_FIND_MANY.format(marks), some):
+                location = Location(PackHead(pack, version, salt), BlobPlace(blob, *place))
+                found.setdefault(blob, []).append(location)
         return found
 
     def in_order(self, blobs: Iterable[bytes]) -> Iterator[bytes]:
@@ -211,7 +209,6 @@ class ChunkIndex:
                 )
                 self._drop_blobs(_FORGOTTEN)
                 self._rows.execute("DELETE FROM packs WHERE size = ?", (_FORGOTTEN,))
-                self._head_of.cache_clear()
             self._rows.execute("DELETE FROM listed")
         self.condemn(listed.values())
         self._accept(listed)
@@ -322,8 +319,6 @@ class ChunkIndex:
             if row is not None:
                 self._rows.execute("DELETE FROM blobs WHERE number = ?", row)
                 self._rows.execute("DELETE FROM packs WHERE number = ?", row)
-                # Numbers are used again.
-                self._head_of.cache_clear()
             number = self._rows.execute(
                 "INSERT INTO packs (pack, key_version, salt, size, state, checked, met) "
                 "VALUES (?, ?, ?, ?, ?, unixepoch(), unixepoch())",
@@ -333,12 +328,6 @@ class ChunkIndex:
                 "INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?)",
                 ((at.blob, number, at.position, at.offset, at.length, at.plain_length, at.flags) for at in places),
             )
-
-    def _read_head(self, number: int) -> PackHead:
-        pack, key_version, salt = self._rows.execute(
-            "SELECT pack, key_version, salt FROM packs WHERE number = ?", (number,)
-        ).fetchone()
-        return PackHead(pack, key_version, salt)
 
 
 def _numbers(*unsigned: int) -> tuple[int, ...]:

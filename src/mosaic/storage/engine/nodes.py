@@ -9,6 +9,7 @@ without it, files are matched by their paths and read again.
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,31 @@ class NodeMap:
             return was is not None and self.unchanged(was, now)
 
         return is_known
+
+    @contextmanager
+    def claims(self, root: bytes) -> Iterator[Callable[[os.stat_result], int | None] | None]:
+        """Have what tells which node a file is, if it is as it is remembered of `root`; None for another state.
+
+        It stays the memory of `root` to the end, also when another one who
+        opened the file writes: it is read in one transaction.
+        """
+        self.rollback()
+        self._rows.execute("BEGIN")
+        try:
+            is_known = self.recognised(root)
+
+            def node(now: os.stat_result) -> int | None:
+                was = self.find(now.st_ino)
+                return was.node if was is not None and self.unchanged(was, now) else None
+
+            yield None if is_known is None else node
+        finally:
+            self.rollback()
+
+    def distrust(self) -> None:
+        """Forget everything, so that every file is read again."""
+        self.begin(None)
+        self._rows.commit()
 
     @property
     def source(self) -> str:
