@@ -47,6 +47,7 @@ class Kept:
         self.seeds = {VOLUME: envelope.wrap_volume_seed(SEED, made_keys().opened.root, volume=VOLUME)}
         hive.answers["GET /api/account/root"] = lambda _: self.reach()
         hive.answers["PUT /api/account/root"] = self.put_root
+        hive.answers["GET /api/installations"] = [samples.installation()]
 
     def reach(self) -> RootReach:
         opened = made_keys().opened
@@ -241,6 +242,7 @@ def test_a_renewal_whose_reply_is_lost_is_found_out_by_reading(mosaic: Mosaic, k
     kept.loses_reply = True
     ran = mosaic("keys", "renew", "--yes", "--passphrase-file", present, "--json")
     assert ran.code == 0, ran.stdout
+    assert (ran.value["devices"], ran.value["apps"]) == (["attic"], ["notes"])
     assert unwrap.recover_root(kept.keys, ran.value["recovery_code"]) != made_keys().opened.root
 
 

@@ -7,6 +7,7 @@ real; here their requests are calls.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -177,7 +178,10 @@ class CrashingHive:
 
     def look(self) -> None:
         """Take every step that is due."""
-        self.write(lambda tx: scheduler.look(tx, NOTES, self.heard, now_ns=self.now_ns, term=self.term))
+        with self.database.read() as tx:
+            due = installations.every(tx)
+        for one in due:
+            self.write(partial(scheduler.look, installation=one, heard=self.heard, now_ns=self.now_ns, term=self.term))
 
     def round(self) -> None:
         """Every Device reports, is told, obeys, and reports again."""

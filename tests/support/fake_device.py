@@ -367,7 +367,8 @@ class FakeDevice:
             case "run" | "stop" | "leave":
                 if item.epoch is None:
                     return
-                if self.cannot_restore and any(each.base and each.kind not in local.volumes for each in item.volumes):
+                missing = any(each.base and each.kind not in local.volumes for each in item.volumes)
+                if self.cannot_restore and (missing or (item.origin is not None and not local.volumes)):
                     self._give_up(item, local)
                     return
                 fresh = local.epoch != item.epoch

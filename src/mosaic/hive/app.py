@@ -18,7 +18,19 @@ from litestar.types import Message, Scope
 from mosaic import __version__
 from mosaic.core.errors import MosaicError
 from mosaic.hive import problems
-from mosaic.hive.api import care, device_side, devices, events, heads, installations, objects, people, retained, volumes
+from mosaic.hive.api import (
+    care,
+    device_side,
+    devices,
+    events,
+    heads,
+    installations,
+    objects,
+    people,
+    rekeying,
+    retained,
+    volumes,
+)
 from mosaic.hive.channel.socket import device_channel
 from mosaic.hive.console import problems as console_problems
 from mosaic.hive.console.routes import console_router
@@ -48,6 +60,7 @@ def build() -> Litestar:
         route_handlers=[
             *devices.handlers,
             *installations.handlers,
+            *rekeying.handlers,
             *volumes.handlers,
             *events.handlers,
             *care.handlers,

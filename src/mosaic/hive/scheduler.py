@@ -19,7 +19,7 @@ from mosaic.core import failover, rewind
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import DeviceId, InstallationId
 from mosaic.core.placement import Phase, Placement
-from mosaic.hive import wishes
+from mosaic.hive import succession, wishes
 from mosaic.hive.channel.assigning import sights
 from mosaic.hive.channel.sights import Heard, highest
 from mosaic.hive.roll_call import TERM
@@ -35,11 +35,15 @@ _RETRY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of one look: whom it concerns, when to look again (None: when something changes), and any step."""
+    """What came of one look: whom it concerns, when to look again (None: when something changes), and any step.
+
+    `others` are the installations that were changed along with it.
+    """
 
     concerned: frozenset[DeviceId]
     again_ns: int | None
     changed: bool = False
+    others: frozenset[InstallationId] = frozenset()
 
 
 def begin_term(tx: Tx, salt: int) -> int:
@@ -90,6 +94,7 @@ async def _carry_on(hive: Hive, installation: InstallationId) -> int | None:
         return now_ns + int(_RETRY_SECONDS * 1e9)
     if looked.changed:
         hive.unsaved.note(now_ns, "soon")
+    hive.carry_on(looked.others)
     hive.connections.wake(set(looked.concerned))
     return looked.again_ns
 
@@ -115,8 +120,10 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
         if kind == "move-failed":
             installations.remember_failure(tx, installation, text)
         events.add(tx, Happened(known.account, kind, installation, text), now_ns=now_ns)
+    others = succession.carry_on(tx, installation, now_ns=now_ns)
     concerned = {before.home, after.home, before.other, after.other, *advanced.goals, *reports} - {None}
-    return Looked(frozenset(device for device in concerned if device), _again_ns(after, now_ns), after != before)
+    devices_concerned = frozenset(device for device in concerned if device)
+    return Looked(devices_concerned, _again_ns(after, now_ns), after != before or bool(others), others)
 
 
 def _is_behind(placement: Placement, installation: InstallationId, heard: Mapping[DeviceId, Heard]) -> bool:

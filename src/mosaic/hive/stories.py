@@ -16,6 +16,8 @@
 | head-accepted | installation | a snapshot was replicated |
 | volumes-made | installation | a Device made a volume's keys |
 | forked | installation | it was installed with a snapshot of another one |
+| rekeying | installation | it comes up under new keys, in the place of the one that had the older ones |
+| rekeyed, rekey-failed | installation | it has new keys, or is as it was before |
 | going-back | installation | its owner wants its data as it was |
 | went-back, restore-failed | installation | it is as it was then, or as it was before |
 | opened, closed | installation | its ports are bound beyond loopback, or no more |
@@ -37,7 +39,7 @@ KINDS = frozenset({
     "move-failed", "holder-changed", "uninstalled", "restored", "conflict", "device-joined", "device-admitted",
     "device-removed", "device-connected", "device-disconnected", "device-reported", "head-accepted", "volumes-made",
     "opened", "closed", "restarting", "policy-changed", "keys-set", "root-key-renewed", "login",
-    "keeping-changed", "forked", "going-back", "went-back", "restore-failed",
+    "keeping-changed", "forked", "rekeying", "rekeyed", "rekey-failed", "going-back", "went-back", "restore-failed",
 })  # fmt: skip
 
 

@@ -40,6 +40,9 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/installations/{id}/restore | GoBack | Installation |
 | POST /api/installations/{id}/fork | Fork | Installation |
 | POST /api/installations/{id}/cancel-restore | | Installation |
+| POST /api/installations/{id}/rekey | | Rekeying; a new installation of the same name follows |
+| GET /api/rekeyings/{id} | | Rekeying, by the id of the older installation |
+| POST /api/rekeyings/{id or name}/cancel | | Rekeying |
 | GET /api/installations/{id}/move-forecast?to= | | MoveForecast |
 | DELETE /api/installations/{id} | | TrashEntry (uninstall: the data stays in the trash for 30 days) |
 | GET /api/installations/{id}/logs?service=&lines= | | Logs |
@@ -239,6 +242,23 @@ class Fork(msgspec.Struct, frozen=True):
     head: str
     device: str | None = None
     grant: PolicyGrant | None = None
+
+
+class Rekeying(msgspec.Struct, frozen=True):
+    """An app is given new keys: `successor` takes the place of `installation`, and its name.
+
+    `is_made` says that the successor exists, because the older one has stopped
+    and handed over its last data. Over at `ended_ns`; with a `failure` the
+    older one goes back to where it was, and has when it is over.
+    """
+
+    installation: str
+    successor: str
+    name: str
+    asked_ns: int
+    is_made: bool
+    ended_ns: int | None = None
+    failure: str | None = None
 
 
 class GoingBack(msgspec.Struct, frozen=True):

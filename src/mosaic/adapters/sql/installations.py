@@ -64,10 +64,11 @@ def find(tx: Tx, account: AccountId, wanted: str, *, trashed: bool) -> Installat
 
 
 def name_taken(tx: Tx, account: AccountId, name: str) -> bool:
-    """Say whether an installation outside the trash has the name."""
-    query = select(_installations.id).where(
-        _installations.account == account, _installations.name == name, _installations.phase != Phase.TRASHED
-    )
+    """Say whether an installation outside the trash has the name, or one whose successor will have it."""
+    successions = schema.successions.c
+    succeeded = select(successions.installation).where(successions.ended_ns.is_(None))
+    in_use = (_installations.phase != Phase.TRASHED) | _installations.id.in_(succeeded)
+    query = select(_installations.id).where(_installations.account == account, _installations.name == name, in_use)
     return tx.execute(query.limit(1)).one_or_none() is not None
 
 

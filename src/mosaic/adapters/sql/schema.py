@@ -267,3 +267,14 @@ origins = Table(
     Column("volume", Text, ForeignKey("volumes.id"), nullable=False),
     Column("head", Text, nullable=False),
 )
+
+successions = Table(
+    "successions",
+    metadata,
+    Column("installation", Text, ForeignKey("installations.id"), primary_key=True),
+    # Its id is chosen first: it is made only when the older one has handed over its last data.
+    Column("successor", Text, nullable=False, unique=True),
+    Column("asked_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    Column("failure", Text),
+)

@@ -19,7 +19,7 @@ from mosaic.crypto import account as account_keys
 from mosaic.crypto import envelope, passphrase, unwrap
 from mosaic.crypto.account import Made, Opened
 from mosaic.wire.account import AccountKeys
-from mosaic.wire.api import Account, DeviceRoot, RenewRoot, RootReach
+from mosaic.wire.api import Account, DeviceRoot, Installation, RenewRoot, RootReach
 from mosaic.wire.hive_backup import HiveKit, KitRequest
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -81,6 +81,7 @@ def renew(out: Output, file: Path | None, yes: bool, passphrase_file: Path | Non
         proof = change.previous_auth_key
         of_hive = hive.send("POST", "/api/hive/kit", KitRequest(proof), HiveKit)
         account = hive.get("/api/account", Account)
+        apps = [one.name for one in hive.get("/api/installations", list[Installation])]
         named = f"{account.name} ({account.account})"
         kit = Kit(named, hive.url, made.recovery_code, of_hive.backup_code, of_hive.to)
         if file is not None:
@@ -95,7 +96,6 @@ def renew(out: Output, file: Path | None, yes: bool, passphrase_file: Path | Non
             if file is not None:
                 remove_kit(file)
             raise
-    apps = sorted({one.name for one in reach.seeds})
     value = {"version": change.new.keys.version, "devices": [one.name for one in reach.devices], "apps": apps}
     out.result(value if file else value | {"recovery_code": made.recovery_code}, _done(file, apps))
 
@@ -144,8 +144,6 @@ def _done(file: Path | None, apps: list[str]) -> str:
     )
     if not apps:
         return told
-    names = ", ".join(apps)
-    return (
-        f"{told}\nWho has the older root key can still read the volumes of {names}, also what is written from now on.\n"
-        "An app gets new ones as a fork: `mosaic volume fork NAME --as NEWNAME`, then `mosaic uninstall NAME`."
-    )
+    each = "\n".join(f"  mosaic volume rekey {name}" for name in apps)
+    still = "Who has the older root key can read these apps' data, also what is written from now on, until you run"
+    return f"{told}\n{still}\n{each}"

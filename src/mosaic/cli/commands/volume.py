@@ -19,6 +19,7 @@ OTHERS = {
     "export": ("volume_export", "export", "Write a snapshot, or a part of it, as tar."),
     "restore": ("volume_restore", "restore", "Bring an app's data back to a snapshot."),
     "fork": ("volume_fork", "fork", "Install an app once more, with the data of a snapshot."),
+    "rekey": ("volume_rekey", "rekey", "Give an app's data new keys, after a Device was stolen."),
     "pin": ("volume_pin", "pin", "Keep a snapshot until it is unpinned."),
     "unpin": ("volume_pin", "unpin", "Let retention decide about a snapshot again."),
     "verify": ("volume_verify", "verify", "Read and check everything that is stored."),

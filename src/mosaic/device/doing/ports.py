@@ -49,7 +49,7 @@ async def choose(means: Means, item: Assignment, compose: Compose) -> list[Assig
         own = {
             (port.protocol, port.host_port) for seen in containers_of(sight, item.installation) for port in seen.ports
         }
-        taken = (await means.engine.published_ports() | _promised(means, item.installation)) - own
+        taken = (await means.engine.published_ports() | _promised(means, item)) - own
         chosen = _choose_free(wanted(compose), taken, before, own, open_to_all=item.open)
         means.records.note(item.installation, ports=[_wish(port) for port in chosen])
     return chosen
@@ -89,9 +89,13 @@ def _choose_free(
     return allocate(wants, used, before)
 
 
-def _promised(means: Means, installation: str) -> set[tuple[str, int]]:
-    """Return what other apps here were given, whether they run just now or not."""
-    others = (notes for key, notes in means.records.notes.items().items() if key != installation)
+def _promised(means: Means, item: Assignment) -> set[tuple[str, int]]:
+    """Return what other apps here were given, whether they run just now or not.
+
+    One of the same name is in the trash: it was uninstalled, or this one succeeds it and is found where it was.
+    """
+    known = means.records.notes.items().items()
+    others = (notes for key, notes in known if key != item.installation and notes.name != item.name)
     return {(wish.protocol, wish.host_port) for notes in others for wish in notes.ports}
 
 

@@ -14,13 +14,16 @@ from mosaic.hive.actions.keeping import read_keeping, set_keeping
 from mosaic.hive.actions.logs import read_logs
 from mosaic.hive.actions.people import log_in, log_out, set_keys, set_up
 from mosaic.hive.actions.policy import read_policy, set_policy
+from mosaic.hive.actions.rekeying import cancel_rekeying, get_rekeying, rekey
 from mosaic.hive.actions.root_key import renew_root, root_reach
 from mosaic.hive.actions.whereabouts import cancel_move, move, restore_from_trash, uninstall
 
 __all__ = [
     "admit",
     "cancel_move",
+    "cancel_rekeying",
     "fork",
+    "get_rekeying",
     "go_back",
     "install",
     "log_in",
@@ -30,6 +33,7 @@ __all__ = [
     "read_keeping",
     "read_logs",
     "read_policy",
+    "rekey",
     "remove_device",
     "renew_root",
     "restart",

@@ -10,7 +10,7 @@ from mosaic.core.failover import TRASH_NS
 from mosaic.core.health import duration_words
 from mosaic.core.ids import AccountId, InstallationId
 from mosaic.core.placement import Placement
-from mosaic.hive import names, wishes
+from mosaic.hive import names, succession, wishes
 from mosaic.hive.actions.installations import InstallationNameTaken, change_placement, changed
 from mosaic.hive.finding import InstallationUnknown, find_device, find_installation
 from mosaic.hive.forecast import LossNotAccepted, require_ready
@@ -132,6 +132,7 @@ async def restore_from_trash(
 
     def change(tx: Tx) -> api.Installation:
         found = find_installation(tx, who, installation, trashed=True)
+        succession.require_none(tx, found)
         before = placements.get(tx, found.id)
         if before is None or seen.now_ns >= before.since_ns + TRASH_NS:
             raise InstallationUnknown(installation, trashed=True)

@@ -11,7 +11,7 @@ from sqlalchemy import inspect, text
 from mosaic.adapters.sql.engine import Database, Tx
 from mosaic.core.errors import Refused
 
-NEWEST = "0005"
+NEWEST = "0006"
 _TABLE = "alembic_version"
 
 
