@@ -272,3 +272,33 @@ def test_only_a_hives_own_folder_is_marked_and_nothing_is_made_elsewhere(tmp_pat
     assert isinstance(ran.exception, NoDatabaseHere)
     assert list(tmp_path.iterdir()) == []
     assert marked("--waive", "attic").exit_code == marked("--from", tmp_path).exit_code == 2
+
+
+def test_the_word_of_a_device_that_nobody_admitted_freezes_nothing(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    stranger = FakeDevice("stranger")
+    stranger.join(owner.join_token(admitted=False))
+    stranger.highest = {made.installation: "999999999999999999.5"}
+    stranger.connect()
+    try:
+        eventually(lambda: next(each for each in owner.devices() if each.name == "stranger").machine is not None)
+        assert not state_of(owner).recovering
+        before = owner.installation().epoch
+        attic.restart()
+        eventually(lambda: owner.installation().epoch != before)
+        assert owner.do("stop").wanted == "stop"
+    finally:
+        stranger.disconnect()
+
+
+def test_an_epoch_that_no_hive_can_have_granted_freezes_nothing(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    made = owner.install()
+    settled(owner, attic)
+    before = owner.installation().epoch
+    attic.highest[made.installation] = f"{2**62}.1"
+    attic.restart()
+    eventually(lambda: owner.installation().epoch != before)
+    assert not state_of(owner).recovering

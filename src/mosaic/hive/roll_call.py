@@ -17,7 +17,6 @@ from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.core import epoch as epochs
 from mosaic.core import rewind
-from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Refused, Unavailable
 from mosaic.core.ids import AccountId, DeviceId, HeadHash, InstallationId, VolumeId
 from mosaic.core.lease import OfferedHead
@@ -25,7 +24,7 @@ from mosaic.core.placement import Phase, Placement, Wish, enter
 from mosaic.core.rewind import Recollection
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
-from mosaic.hive.channel.sights import read_epoch
+from mosaic.hive.channel.sights import MOST, is_sensible, read_epoch
 from mosaic.hive.finding import find_device
 from mosaic.hive.runtime import Hive
 from mosaic.wire.head import BODY_BYTES, CONTEXT, Head, HeadUnreadable, parse
@@ -34,7 +33,6 @@ from mosaic.wire.recollection import Recollection as Told
 from mosaic.wire.report import Report
 
 TERM = "term"
-_MOST = 2**62
 
 
 class HiveRecovering(Unavailable):
@@ -97,17 +95,23 @@ async def waive(hive: Hive, who: AccountId, name: str) -> None:
         await _go_on(hive)
 
 
-def knows_more(tx: Tx, report: Report) -> bool:
+def knows_more(tx: Tx, by: DeviceId, report: Report) -> bool:
     """Say whether a Device's report shows that this Hive lost some of its past.
 
+    Only what an admitted Device says of its own account's installations counts:
+    a roll call stops everybody, and waits for those who are admitted.
     Either it was granted a later epoch, or a head was acknowledged to it in
     the present one that is not here. A head of an older epoch that nobody
     knows is another matter: it was left behind, and stays a conflict there.
     """
+    device = devices.get(tx, by)
+    if device is None or device.removed or device.admission is None:
+        return False
     for name, text in report.highest.items():
         epoch = read_epoch(text)
-        placement = None if "\0" in name else placements.get(tx, InstallationId(name))
-        if placement is None or epoch is None or not _sensible(epoch) or epoch < placement.lease.epoch:
+        known = None if "\0" in name else installations.get(tx, InstallationId(name))
+        placement = placements.get(tx, known.id) if known is not None and known.account == device.account else None
+        if placement is None or epoch is None or not is_sensible(epoch) or epoch < placement.lease.epoch:
             continue
         if epoch > placement.lease.epoch:
             return True
@@ -231,7 +235,7 @@ def _believable(tx: Tx, account: AccountId, told: Told) -> Told:
         except ValueError:
             continue
         known = None if "\0" in said.installation else installations.get(tx, InstallationId(said.installation))
-        if known is None or known.account != account or not _sensible(epoch):
+        if known is None or known.account != account or not is_sensible(epoch):
             continue
         kept = [RememberedVolume(each.volume, _signed_by(VolumeId(each.volume), each.heads)) for each in said.volumes]
         items.append(RememberedInstallation(said.installation, said.epoch, said.held, kept))
@@ -248,11 +252,7 @@ def _signed_by(volume: VolumeId, texts: list[str]) -> list[str]:
         except (ValueError, HeadUnreadable):
             break
         is_ours = head.volume == volume and signing.verify(volume, CONTEXT, signed[:BODY_BYTES], signature)
-        if not is_ours or not _sensible(head.epoch) or max(head.seq, head.instant_ns) >= _MOST:
+        if not is_ours or not is_sensible(head.epoch) or max(head.seq, head.instant_ns) >= MOST:
             break
         good.insert(0, text)
     return good
-
-
-def _sensible(epoch: Epoch) -> bool:
-    return max(epoch.term, epoch.n) < _MOST

@@ -107,7 +107,7 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
     if before is None or known is None or roll_calls.is_on(tx):
         return Looked(frozenset(), None)
     reports = sights(before, installation, heard)
-    behind = _is_behind(before, installation, heard)
+    behind = _is_behind(tx, known, before, heard)
     advanced = failover.advance(before, reports, now_ns, term=term, frozen=behind)
     after = advanced.placement
     if after != before:
@@ -126,10 +126,14 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
     return Looked(devices_concerned, _again_ns(after, now_ns), after != before or bool(others), others)
 
 
-def _is_behind(placement: Placement, installation: InstallationId, heard: Mapping[DeviceId, Heard]) -> bool:
+def _is_behind(tx: Tx, known: Installation, placement: Placement, heard: Mapping[DeviceId, Heard]) -> bool:
     """Whether a Device knows of a grant that this database does not: then nothing is granted (design 7)."""
-    known = [highest(said, installation) for said in heard.values()]
-    return any(epoch is not None and epoch > placement.lease.epoch for epoch in known)
+    said = {device: highest(each, known.id) for device, each in heard.items()}
+    later = {device for device, epoch in said.items() if epoch is not None and epoch > placement.lease.epoch}
+    # Asked only in the rare case. The word of one that is not admitted, or another account's, stops nobody.
+    return bool(later) and any(
+        each.id in later and each.admission is not None for each in devices.of_account(tx, known.account)
+    )
 
 
 def _home_report(

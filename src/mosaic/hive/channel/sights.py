@@ -10,6 +10,9 @@ from mosaic.core.ids import HeadHash, InstallationId, SessionId, VolumeId
 from mosaic.core.lease import Lease
 from mosaic.wire.report import InstallationReport, Report, VolumeReport
 
+MOST = 2**62
+"""Beyond every number that a Hive or a Device counted up to."""
+
 _LONGEST_PROBLEM = 2000
 
 
@@ -66,9 +69,15 @@ def read_epoch(text: str | None) -> Epoch | None:
         return None
 
 
+def is_sensible(epoch: Epoch) -> bool:
+    """Tell whether a Hive can have granted it: a database could not hold a larger one."""
+    return max(epoch.term, epoch.n) < MOST
+
+
 def highest(heard: Heard, installation: InstallationId) -> Epoch | None:
-    """Return the highest epoch of the installation that the Device ever saw."""
-    return read_epoch(heard.report.highest.get(installation))
+    """Return the highest epoch of the installation that the Device ever saw, if any Hive can have granted it."""
+    epoch = read_epoch(heard.report.highest.get(installation))
+    return epoch if epoch is not None and is_sensible(epoch) else None
 
 
 def _problem(told: InstallationReport) -> str | None:

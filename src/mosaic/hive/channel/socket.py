@@ -17,7 +17,7 @@ from mosaic.adapters.sql import devices, events, installations, roll_calls
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.core.errors import MosaicError
-from mosaic.core.ids import InstallationId
+from mosaic.core.ids import DeviceId, InstallationId
 from mosaic.hive import roll_call
 from mosaic.hive.channel import assigning, handshake
 from mosaic.hive.channel.assigning import Told
@@ -147,7 +147,7 @@ async def _hear(hive: Hive, connection: Connection, report: Report) -> None:
     answers = connection.answers_to(report.assignments_revision)
     before = hive.connections.heard().get(connection.device)
     news = before is None or before.session != connection.session or _differs(before.report, report)
-    if news and await _knows_more(hive, report):
+    if news and await _knows_more(hive, connection.device, report):
         # Before anybody could act on what it said.
         await roll_call.begin(hive)
         return
@@ -161,9 +161,9 @@ async def _hear(hive: Hive, connection: Connection, report: Report) -> None:
     hive.carry_on(concerned | mentioned(report))
 
 
-async def _knows_more(hive: Hive, report: Report) -> bool:
+async def _knows_more(hive: Hive, device: DeviceId, report: Report) -> bool:
     try:
-        return await hive.read(lambda tx: not roll_calls.is_on(tx) and roll_call.knows_more(tx, report))
+        return await hive.read(lambda tx: not roll_calls.is_on(tx) and roll_call.knows_more(tx, device, report))
     except MosaicError:
         # The database does not answer, so nothing will be granted either.
         return False
