@@ -208,3 +208,18 @@ def test_epochs_are_read_as_written_and_ordered() -> None:
     assert parse(str(Epoch(2, 10))) == Epoch(2, 10)
     following: Callable[[], Epoch] = Epoch(2, 10).next
     assert Epoch(1, 99) < Epoch(2, 1) < following()
+
+
+def test_what_was_released_stays_released_unless_somebody_tells_of_something_later() -> None:
+    given_back = release(replicated(), {DATA: HeadHash("h1")}, by=ATTIC, epoch=E1)
+    same = report("attic", E1, head(1, E1))
+    for reports in ([], [same], [same, report("cellar", Epoch(1, 0))]):
+        assert adopt(given_back, reports, term=7).lease.released
+    later = [
+        report("cellar", E2),
+        report("attic", E1, head(1, E1), head(2, E1, "h1")),
+        report("attic", E1, head(1, E1), is_held=True),
+    ]
+    for one in later:
+        assert not adopt(given_back, [same, one], term=7).lease.released
+    assert not adopt(suspend(replicated()), [same], term=7).lease.released

@@ -302,3 +302,22 @@ def test_an_epoch_that_no_hive_can_have_granted_freezes_nothing(owner: Owner, jo
     attic.restart()
     eventually(lambda: owner.installation().epoch != before)
     assert not state_of(owner).recovering
+
+
+def test_what_is_in_the_trash_can_be_restored_after_a_roll_call_without_its_old_device(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic, shed = joined("attic"), joined("shed")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    attic.commit(made.installation)
+    owner.uninstall()
+    eventually(lambda: owner.trash()[0].saved)
+    with owner.client() as client:
+        client.order("DELETE", "/api/devices/attic")
+    go_back(owner, copied(owner, tmp_path), without_blobs=False)
+    come_again(owner, shed)
+    eventually(lambda: not state_of(owner).recovering)
+    assert [each.saved for each in owner.trash()] == [True]
+    owner.restore(made.installation, device="shed")
+    settled(owner, shed)

@@ -105,6 +105,9 @@ def adopt(lease: Lease, reports: Sequence[Recollection], *, term: int) -> Adopte
     highest number: a later grant started from all that was accepted before.
     Devices keep the newest heads only, so a chain may begin above the Hive's
     own: what lies between is history that nobody knows any more, and no data.
+
+    A lease that was released stays so when nobody tells of anything later: its
+    newest heads still hold all of its data, as what is in the trash relies on.
     """
     newest: dict[VolumeId, AcceptedHead | None] = dict(lease.newest)
     for report in reports:
@@ -115,7 +118,9 @@ def adopt(lease: Lease, reports: Sequence[Recollection], *, term: int) -> Adopte
     latest = max([lease.epoch, *(report.epoch for report in reports)])
     holders = [report.device for report in reports if report.held and report.epoch == latest]
     epoch = Epoch(max(latest.term, term), latest.n)
-    adopted = replace(lease, epoch=epoch, holder=None, released=False, newest=newest)
+    later = any(knows_more(lease, each) or (each.held and each.epoch == lease.epoch) for each in reports)
+    released = lease.released and not later
+    adopted = replace(lease, epoch=epoch, holder=None, released=released, newest=newest)
     return Adopted(adopted, holders[0] if len(holders) == 1 else None)
 
 
