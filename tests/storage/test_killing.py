@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from mosaic.adapters.storage_client import StorageRefused, StorageSilent
-from mosaic.wire.head import parse
+from mosaic.storage.engine.heads import root_of
+from mosaic.wire.head import Head, parse
 from mosaic.wire.storage import Release, SnapshotNow
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import VOLUME, TestDaemon, place
+from support.stores import MemoryStore
+from support.volumes import Machine
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.btrfs, pytest.mark.timeout(180)]
@@ -50,14 +53,16 @@ def there(pool_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
 
 @on_both
 def test_killed_while_replicating_loses_no_acknowledged_snapshot(
-    hive: FakeHive, here: TestDaemon, luck: random.Random
+    hive: FakeHive, here: TestDaemon, luck: random.Random, tmp_path: Path
 ) -> None:
     epoch = here.take(hive)
     here.create()
     folder = here.mount()
     acknowledged: list[bytes] = []
+    written: dict[str, bytes] = {}
     for number in range(ROUNDS):
-        (folder / f"page-{number}").write_bytes(os.urandom(400_000))
+        written[f"page-{number}"] = os.urandom(400_000)
+        (folder / f"page-{number}").write_bytes(written[f"page-{number}"])
         here.client.snapshot(SnapshotNow(VOLUME, epoch))
         interrupt(here, luck, longest_seconds=0.4)
         state = here.volume()
@@ -68,6 +73,21 @@ def test_killed_while_replicating_loses_no_acknowledged_snapshot(
     assert here.volume().conflicts == []
     heads = [parse(signed)[0] for signed in hive.volume(VOLUME).heads]
     assert [head.seq for head in heads] == list(range(1, len(heads) + 1))
+    assert restored(hive, heads[-1], tmp_path / "newest") == written
+    older = restored(hive, heads[len(heads) // 2], tmp_path / "older")
+    names = list(written)[: len(older)]
+    assert sorted(older) == names
+    # The newest of them may have been half written when the snapshot was cut.
+    assert all(older[name] == written[name] for name in names[:-1])
+    assert all(written[name].startswith(older[name]) for name in names[-1:])
+
+
+def restored(hive: FakeHive, head: Head, target: Path) -> dict[str, bytes]:
+    """Restore a head from what the store has, and nothing else. Returns the files of the Docker volume."""
+    store = MemoryStore()
+    store.objects.update(hive.volume(VOLUME).objects)
+    Machine(store).restore(root_of(head), target)
+    return {path.name: path.read_bytes() for path in target.rglob("*") if path.is_file()}
 
 
 def is_ready(daemon: TestDaemon) -> bool:

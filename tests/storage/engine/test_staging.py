@@ -127,12 +127,16 @@ def test_a_snapshot_that_lacks_a_copy_is_refused_and_never_stored(tmp_path: Path
 def test_files_that_change_and_vanish_while_they_are_read_end_no_snapshot(tmp_path: Path) -> None:
     live, here = tmp_path / "live", Machine()
     live.mkdir()
+    (live / "still").write_bytes(b"nobody touches this")
     known = [0]
+    written: dict[str, list[bytes]] = {"still": [b"nobody touches this"]}
 
     def restless(_: int) -> None:
         """Called before each copy: the app is not held still."""
         known[0] += 1
-        (live / f"new-{known[0] % 7}").write_bytes(os.urandom(known[0] * 1000))
+        name, content = f"new-{known[0] % 7}", os.urandom(known[0] * 1000)
+        (live / name).write_bytes(content)
+        written.setdefault(name, []).append(content)
         with contextlib.suppress(FileNotFoundError):
             (live / f"new-{(known[0] + 3) % 7}").unlink()
 
@@ -145,6 +149,10 @@ def test_files_that_change_and_vanish_while_they_are_read_end_no_snapshot(tmp_pa
             staging.finish()
         done = store(here, target, time.time_ns())
         Machine(here.store).restore(done.root, tmp_path / f"restored-{number}")
+        found = {path.name: path.read_bytes() for path in (tmp_path / f"restored-{number}").iterdir()}
+        assert "still" in found
+        assert len(found) > 1
+        assert all(content in written[name] for name, content in found.items())
 
 
 def test_the_number_of_a_folder_changes_with_every_change_and_else_stays(tmp_path: Path) -> None:
