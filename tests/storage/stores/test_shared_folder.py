@@ -12,10 +12,12 @@ import pytest
 
 from conformance.store_suite import StoreSuite
 from mosaic.adapters.blobs import StoreFull, StoreUnavailable
+from mosaic.adapters.storage_client import StorageRefused
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.ca import self_signed
 from mosaic.crypto.tokens import hash_token, new_token
 from mosaic.storage.engine.store import Store
+from mosaic.storage.serve import serving
 from mosaic.storage.stores.marked_folder import mark_folder
 from mosaic.storage.stores.opening import connect_device
 from mosaic.storage.stores.pairing import (
@@ -30,7 +32,9 @@ from mosaic.storage.stores.pairing import (
 from mosaic.storage.stores.share_server import ShareNotOpen, ShareServer
 from mosaic.storage.stores.shared_folder import SharedBlobs
 from mosaic.storage.stores.store_records import StoreKey
+from mosaic.wire import stores as wire
 from support.acme_authority import free_port
+from support.storage_daemon import place
 
 VOLUME = VolumeId("ab" * 32)
 TOKEN = new_token()
@@ -155,6 +159,26 @@ def test_a_folder_that_is_not_there_any_more_is_not_made_anew(share: Share) -> N
     with share.store() as store, pytest.raises(StoreUnavailable):
         store.put("p-1", b"one")
     assert not share.folder.exists()
+
+
+def test_a_shared_folder_whose_disk_is_not_mounted_is_neither_marked_nor_served_until_it_is(tmp_path: Path) -> None:
+    disk, mounted, unmounted = tmp_path / "disk", tmp_path / "mounted", tmp_path / "unmounted"
+    disk.mkdir()
+    asked = wire.Share("127.0.0.1", free_port(), str(disk))
+    with place(tmp_path, "cellar", "token-a") as cellar:
+        with serving(cellar.config):
+            cellar.client.share(asked)
+        disk.rename(mounted)
+        disk.mkdir()
+        with serving(cellar.config) as daemon:
+            assert daemon.sharing is None
+            with pytest.raises(StorageRefused, match="not mounted"):
+                cellar.client.share(asked)
+            assert list(disk.iterdir()) == []
+            disk.rename(unmounted)
+            mounted.rename(disk)
+            cellar.client.stores()
+            assert daemon.sharing is not None
 
 
 def test_an_address_that_is_taken_is_said_to_be(share: Share) -> None:

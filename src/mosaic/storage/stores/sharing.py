@@ -11,7 +11,7 @@ from mosaic.crypto.ca import self_signed
 from mosaic.crypto.tokens import hash_token, new_token
 from mosaic.storage import log
 from mosaic.storage.daemon import Daemon
-from mosaic.storage.stores.marked_folder import mark_folder
+from mosaic.storage.stores.marked_folder import FolderUnusable, mark_folder, read_mark
 from mosaic.storage.stores.pairing import Pairing, fingerprint_of, pairing_string
 from mosaic.storage.stores.share_server import ShareServer
 from mosaic.storage.stores.shared_folder import SharedBlobs
@@ -33,11 +33,11 @@ class ShareUnusable(Refused):
 def share(daemon: Daemon, asked: wire.Share) -> wire.Shared:
     """Share a folder from now on, in place of what was shared before. The pairing is in the answer when it is new."""
     _check(asked)
-    mark_folder(Path(asked.folder))
     before = daemon.books.shared.get(_ONLY)
+    mark = _mark(Path(asked.folder), before)
     token = new_token() if before is None or asked.new_pairing else None
     token_hash = hash_token(token) if token is not None else before.token_hash if before is not None else ""
-    wanted = SharedFolder(asked.host, asked.port, asked.folder, asked.quota_bytes, token_hash)
+    wanted = SharedFolder(asked.host, asked.port, asked.folder, asked.quota_bytes, token_hash, mark)
     _stop(daemon)
     try:
         server = _start(daemon, wanted)
@@ -58,10 +58,12 @@ def unshare(daemon: Daemon) -> Done:
 
 
 def shared(daemon: Daemon) -> wire.Shared | None:
-    """Return what is shared, None for nothing."""
+    """Return what is shared, None for nothing. A folder that was not there when the daemon started may be now."""
     record = daemon.books.shared.get(_ONLY)
     if record is None:
         return None
+    if daemon.sharing is None:
+        resume(daemon)
     return _shown(record, daemon.sharing.used_bytes if daemon.sharing is not None else 0, None)
 
 
@@ -76,9 +78,26 @@ def resume(daemon: Daemon) -> None:
         log.warning("not_shared", code=error.code, reason=error.message)
 
 
+def _mark(folder: Path, before: SharedFolder | None) -> str:
+    """Return the mark of a folder that is to be shared. Raises ShareUnusable where another one lies in its place."""
+    if before is None or before.folder != str(folder) or before.mark is None:
+        return mark_folder(folder)
+    try:
+        found = read_mark(folder)
+    except FolderUnusable:
+        found = None
+    if found != before.mark:
+        raise ShareUnusable(
+            f"what lies at {folder} is not the folder that is shared; perhaps its disk is not mounted",
+            hint="mount what belongs there; to share what is there now, first: `mosaic storage share --stop`",
+        )
+    return found
+
+
 def _start(daemon: Daemon, record: SharedFolder) -> ShareServer:
     folder = Path(record.folder)
-    blobs = SharedBlobs(folder, mark_folder(folder), record.quota_bytes)
+    # Never marked here: a disk that is not mounted leaves an empty folder, and what others put there would vanish.
+    blobs = SharedBlobs(folder, record.mark or read_mark(folder), record.quota_bytes)
     server = ShareServer(
         (record.listen, record.port), _certificate(daemon), record.token_hash, blobs, machine=machine_name()
     )

@@ -31,13 +31,17 @@ class StoreKey(msgspec.Struct, frozen=True):
 
 
 class SharedFolder(msgspec.Struct, frozen=True):
-    """A folder that this machine keeps for other Devices. `token_hash` is of the one token that opens it."""
+    """A folder that this machine keeps for other Devices. `token_hash` is of the one token that opens it.
+
+    `mark` is the folder's, from when it was shared; None in a record of before there were any.
+    """
 
     listen: str
     port: int
     folder: str
     quota_bytes: int | None
     token_hash: str
+    mark: str | None = None
 
 
 class LineLimits(msgspec.Struct, frozen=True):
