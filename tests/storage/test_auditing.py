@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from mosaic.storage.engine.changes import Hints
 from mosaic.storage.engine.nodes import CLOCK_STEP_NS
 from mosaic.storage.engine.roots import Skipped
 from mosaic.storage.engine.suspects import suspects_in
+from mosaic.storage.pool import Pool, PoolNearlyFull
 from mosaic.storage.records import Audits
 from mosaic.storage.serve import serving
 from mosaic.wire.storage import Audited, AuditRequest, AuditState
@@ -275,6 +277,52 @@ def test_snapshots_are_replicated_while_an_audit_rests_and_what_it_reads_stays_u
         here.hand_over()
         eventually(lambda: not state(here).under_way, seen=lambda: state(here))
         assert ended == []
+
+
+def test_a_pool_that_runs_out_of_room_ends_the_audit_first(
+    pool_path: Path, hive: FakeHive, ended: list[Audited], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "_WORK_SECONDS", 0.0)
+    clock = ManualClock()
+    with audited_daemon(pool_path, clock, AuditPace(rest=1e9)) as here:
+        filled(here, hive)
+        asleep(clock)
+        here.inside_volume(VOLUME).wake()
+        eventually(lambda: state(here).under_way, seen=lambda: state(here))
+
+        def full(*_: object, **__: object) -> None:
+            raise PoolNearlyFull(1, 2)
+
+        monkeypatch.setattr(Pool, "check_room", full)
+        (live(here) / "other").write_bytes(b"news")
+        here.inside_volume(VOLUME).wake()
+        eventually(lambda: not state(here).under_way, seen=lambda: state(here))
+        eventually(lambda: list((here.pool / "snap" / VOLUME).iterdir()) == [], seen=here.volume)
+        problem = here.volume().problem
+        assert problem is not None
+        assert problem.code == PoolNearlyFull.code
+        assert ended == []
+
+
+def test_what_is_put_in_the_place_of_what_is_audited_is_not_judged_by_it(
+    pool_path: Path, hive: FakeHive, ended: list[Audited], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr(auditing.Auditor, "_go_on", lambda *_: may_end.wait(20))
+    with audited_daemon(pool_path, ManualClock()) as here:
+        filled(here, hive)
+        earlier = here.volume().local_head
+        (live(here) / "other").write_bytes(b"news")
+        here.wait_until_clean()
+        here.client.audit(AuditRequest(VOLUME, begin=True))
+        eventually(lambda: state(here).under_way, seen=lambda: state(here))
+        here.go_back(earlier)
+        here.wait_until_back()
+        may_end.set()
+        eventually(lambda: not state(here).under_way, seen=lambda: state(here))
+        assert ended == []
+        assert audit_now(here).answer is not None
+        assert ended[0].difference_count == 0
 
 
 def test_a_result_outlives_a_kill_and_a_killed_audit_begins_anew(pool_path: Path, hive: FakeHive) -> None:

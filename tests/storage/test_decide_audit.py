@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from mosaic.core.auditing import Suspects, is_suspect
 from mosaic.core.ids import InstallationId
 from mosaic.storage.decide_audit import concluded, mended, met, must_reread, suspicion
-from mosaic.storage.records import Audits, VolumeRecord
+from mosaic.storage.records import Audits, Lease, VolumeRecord
 from mosaic.wire.storage import Audited, Difference
 from support.storage_daemon import VOLUME
 
 NOTES = InstallationId("notes")
+HERE = Lease("1.1", None)
 
 
 def audited(seq: int, differences: int) -> Audited:
@@ -92,23 +93,32 @@ def test_a_restored_volume_trusts_what_it_was_restored_from_and_an_old_one_nothi
     assert met(other, 9) == Audits("other", 9, 0, untold=((1, 2),))
 
 
+def held(audits: Audits | None, *, live: str = "live", lease: Lease | None = HERE) -> VolumeRecord:
+    return VolumeRecord(VOLUME, NOTES, "app", live_uuid=live, lease=lease, audits=audits)
+
+
 def test_what_is_said_of_a_volume_names_the_path_until_an_audit_is_good() -> None:
-    record = VolumeRecord(VOLUME, NOTES, "app", live_uuid="live")
-    assert suspicion(record) is None
+    assert suspicion(held(None)) is None
     wrong = concluded(Audits("live", 0, 3), audited(5, 1), newest=6)
-    said = suspicion(VolumeRecord(VOLUME, NOTES, "app", live_uuid="live", audits=wrong))
+    said = suspicion(held(wrong))
     assert said is not None
     assert said.message == "an audit of snapshot 5 found that a path is not stored as on the disk (page: it is odd)"
     assert "everything is read again" in said.hint
     assert wrong.untold == ((4, 6),)
-    assert must_reread(VolumeRecord(VOLUME, NOTES, "app", live_uuid="live", audits=wrong))
-    assert not must_reread(VolumeRecord(VOLUME, NOTES, "app", live_uuid="other", audits=wrong))
+    assert must_reread(held(wrong))
     after = mended(wrong, newest=8)
     assert (after.untold, after.rereads) == (((4, 6), (4, 7)), False)
-    said = suspicion(VolumeRecord(VOLUME, NOTES, "app", live_uuid="live", audits=after))
+    said = suspicion(held(after))
     assert said is not None
     assert "audited now" in said.hint
     good = concluded(after, audited(8, 0), newest=9)
-    assert suspicion(VolumeRecord(VOLUME, NOTES, "app", live_uuid="live", audits=good)) is None
+    assert suspicion(held(good)) is None
     assert good.trusted == 8
     assert is_suspect(7, [Suspects(*one) for one in good.untold])
+
+
+def test_what_was_found_of_other_data_than_is_held_now_is_not_said_of_it() -> None:
+    wrong = concluded(Audits("live", 0, 3), audited(5, 1), newest=6)
+    assert suspicion(held(wrong, live="other")) is None
+    assert not must_reread(held(wrong, live="other"))
+    assert suspicion(held(wrong, lease=None)) is None

@@ -62,6 +62,7 @@ class _Subject:
     """What is audited, and all that is open meanwhile. `snapshot` is None where the live files are compared."""
 
     accepted: Accepted | None = None
+    live: str | None = None
     snapshot: str | None = None
     folder: Path = Path()
     uuid: str | None = None
@@ -143,7 +144,7 @@ class Auditor:
             accepted = volume.record.accepted
             if accepted is None:
                 raise AuditEnded
-            subject.accepted, subject.is_hurried = accepted, volume.audit_asked
+            subject.accepted, subject.live, subject.is_hurried = accepted, volume.record.live_uuid, volume.audit_asked
             if volume.subvolumes.keeps_snapshots and accepted.snapshot is None:
                 # The next round cuts one.
                 volume.audit_asked = True
@@ -260,7 +261,8 @@ class Auditor:
             record = volume.record
             if not self._is_there(volume, subject) or volume.subvolumes.uuid(subject.folder) != subject.uuid:
                 raise AuditEnded
-            if record.audits is None or record.audits.live != record.live_uuid or record.accepted is None:
+            if record.audits is None or record.accepted is None or record.live_uuid != subject.live:
+                # Something else took its place, which nothing that was overlooked before is in.
                 raise AuditEnded
             newest, _ = wire.parse(bytes.fromhex(record.accepted.signed))
             if volume.audit_asked:

@@ -71,9 +71,11 @@ def is_unconfirmed(record: VolumeRecord) -> bool:
 
 
 def suspicion(record: VolumeRecord) -> Failure | None:
-    """Return what has to be said of the volume because of an audit; None when the last one found it good."""
+    """Return what has to be said of a volume that is held because of an audit; None when the last one was good."""
     audits = record.audits
-    if audits is None or audits.last is None or not audits.last.difference_count:
+    if record.lease is None or audits is None or audits.live != record.live_uuid:
+        return None
+    if audits.last is None or not audits.last.difference_count:
         return None
     error = SnapshotsSuspect(audits.last, rereads=audits.rereads)
     return Failure(error.code, error.message, error.hint)
