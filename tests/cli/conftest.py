@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import click.testing
@@ -17,9 +16,9 @@ import pytest
 from mosaic.cli import credentials, main
 from mosaic.crypto import signing
 from mosaic.wire.enrol import IDENTITY_CONTEXT, HiveIdentity
+from support.ran import Json, Ran
 
 SEED = b"h" * 32
-Json = Any
 Answer = object | Callable[[Json], object]
 
 
@@ -104,20 +103,6 @@ def config_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def logged_in(hive: FakeHive, config_folder: Path) -> FakeHive:
     credentials.save(credentials.Credentials(hive.url, "a-token", "account", "owner", signing.public_key(SEED)))
     return hive
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def value(self) -> Json:
-        """What it printed as JSON."""
-        return json.loads(self.stdout)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cli.conftest import FakeHive, Ran, problem
+from cli.conftest import FakeHive, problem
 from cli.samples import ATTIC, DEVICE, device, installation, report
 from mosaic.cli import credentials, follow
 from mosaic.crypto import account, admission, passphrase, unwrap
@@ -17,6 +17,7 @@ from mosaic.wire.account import AccountKeys, OwnerAdmission
 from mosaic.wire.api import Account, LoggedIn, TrashEntry
 from mosaic.wire.report import InstallationReport
 from mosaic.wire.storage import Failure
+from support.ran import Ran
 
 Mosaic = Callable[..., Ran]
 WORDS = "abandon ability able about above absent"

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.conftest import FakeHive, Ran, problem
+from cli.conftest import FakeHive, problem
 from mosaic.cli.main import COMMANDS
+from support.ran import Ran
 
 Mosaic = Callable[..., Ran]
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import Ran
 from mosaic.adapters.backup_files import BackupFiles, Destination
 from mosaic.adapters.blobs import FolderStore
 from mosaic.adapters.sql import roll_calls, settings
@@ -32,6 +31,7 @@ from mosaic.storage.engine.verify import verify
 from support import s3_servers
 from support.kill_points import Killed, KillPoints
 from support.migrated import write_migrated
+from support.ran import Ran
 
 Mosaic = Callable[..., Ran]
 SECRET = "a name that only the database has"

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.conftest import FakeHive, Ran
+from cli.conftest import FakeHive
 from mosaic.wire.api import Policy
 from mosaic.wire.keeping import Keeping
+from support.ran import Ran
 
 Mosaic = Callable[..., Ran]
 DEFAULT = "last=40,hourly=24,daily=7,weekly=4,monthly=12"

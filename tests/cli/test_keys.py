@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from cli import samples
-from cli.conftest import FakeHive, Json, Ran, problem
+from cli.conftest import FakeHive, problem
 from mosaic.adapters.api_client import HiveClient
 from mosaic.core.ids import VolumeId
 from mosaic.crypto import account, envelope, unwrap, x25519
@@ -20,6 +20,7 @@ from mosaic.wire.account import AccountKeys
 from mosaic.wire.api import Account, DeviceRoot, RenewRoot, RootReach, Volume, WrappedSeed
 from mosaic.wire.hive_backup import HiveKit
 from support.kill_points import Killed
+from support.ran import Json, Ran
 from support.running_hive import PASSPHRASE, made_keys
 
 pytestmark = pytest.mark.long

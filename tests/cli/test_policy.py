@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import FakeHive, Ran
+from cli.conftest import FakeHive
 from cli.samples import installation
 from mosaic.crypto import account, grants
 from mosaic.wire.api import Account, Policy
 from mosaic.wire.grants import PolicyGrant
+from support.ran import Ran
 
 Mosaic = Callable[..., Ran]
 WORDS = "abandon ability able about above absent"

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from cli import samples
-from cli.conftest import FakeHive, Ran
+from cli.conftest import FakeHive
 from mosaic.wire.api import Rekeying
+from support.ran import Ran
 
 Mosaic = Callable[..., Ran]
 BEGUN = Rekeying("abc", "def", "notes", 1, is_made=False)

@@ -15,7 +15,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from cli.conftest import Ran
 from mosaic.adapters.api_client import HiveClient
 from mosaic.adapters.blobs import FolderStore
 from mosaic.cli import credentials
@@ -24,6 +23,7 @@ from mosaic.core.consistency import APP_CONSISTENT
 from mosaic.core.ids import HeadHash
 from mosaic.storage.engine.suspects import mark_suspects
 from support.fake_device import FakeDevice
+from support.ran import Ran
 from support.replicated import ReplicatedVolume
 from support.running_hive import PASSPHRASE, Owner, made_keys, running_hive
 from support.s3_servers import CREDENTIALS, rclone

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from e2e.conftest import BROKEN
-from e2e.world import MOSAIC, Ran, World, eventually, listener
+from e2e.world import MOSAIC, World, eventually, listener
+from support.ran import Ran
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 

@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 
-from e2e.world import EXAMPLES, Json, World, eventually, fetch
+from e2e.world import EXAMPLES, World, eventually, fetch
+from support.ran import Json
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 

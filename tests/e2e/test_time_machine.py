@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from e2e.world import Json, World, eventually, read_notes, write_note
+from e2e.world import World, eventually, read_notes, write_note
+from support.ran import Json
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 

@@ -18,14 +18,13 @@ from urllib.parse import urlsplit
 
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.orphans import read_note
+from support.ran import Json, Ran
 
 MOSAIC = [sys.executable, "-m", "mosaic.cli.main"]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 START_SECONDS = 180.0
 STOP_SECONDS = 150.0
 COMMAND_SECONDS = 300.0
-
-Json = Any
 
 
 def eventually(condition: Any, what: str, *, seconds: float, pause: float = 0.1) -> Any:
@@ -38,20 +37,6 @@ def eventually(condition: Any, what: str, *, seconds: float, pause: float = 0.1)
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}")
         time.sleep(pause)
-
-
-@dataclass
-class Ran:
-    """A command that ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def value(self) -> Json:
-        """What it printed as JSON."""
-        return json.loads(self.stdout)
 
 
 @dataclass

@@ -20,15 +20,6 @@ FORK_SEED = bytes(range(1, 33)).hex()
 FORK = volume_id(bytes.fromhex(FORK_SEED))
 
 
-def write(daemon: TestDaemon, content: bytes) -> str:
-    daemon.create()
-    (daemon.mount() / "page").write_bytes(content)
-    daemon.unmount()
-    head = daemon.wait_until_clean().local_head
-    assert head is not None
-    return head
-
-
 def fork(daemon: TestDaemon, hive: FakeHive, head: str, *, expect_data: bool = False) -> str:
     """Be granted the fork and hold it. Returns the epoch."""
     epoch, base = hive.grant(FORK, daemon.token)
@@ -56,8 +47,8 @@ def replicated(daemon: TestDaemon, epoch: str) -> None:
 
 def test_a_fork_begins_with_the_chosen_state_and_a_history_of_its_own(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
-    first = write(here, b"one")
-    second = write(here, b"two")
+    first = here.replicated_page(b"one")
+    second = here.replicated_page(b"two")
     epoch = fork(here, hive, first)
     forked(here)
     assert (live(here, FORK) / "page").read_bytes() == b"one"
@@ -70,7 +61,7 @@ def test_a_fork_begins_with_the_chosen_state_and_a_history_of_its_own(hive: Fake
 
 def test_what_a_fork_stores_is_opened_by_its_own_key_alone(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:
     here.take(hive)
-    first = write(here, b"one")
+    first = here.replicated_page(b"one")
     epoch = fork(here, hive, first)
     forked(here)
     replicated(here, epoch)
@@ -87,7 +78,7 @@ def test_another_device_can_begin_a_fork_and_keeps_no_foreign_key(
     hive: FakeHive, here: TestDaemon, there: TestDaemon
 ) -> None:
     here.take(hive)
-    first = write(here, b"one")
+    first = here.replicated_page(b"one")
     fork(there, hive, first)
     forked(there)
     assert (live(there, FORK) / "page").read_bytes() == b"one"
@@ -97,7 +88,7 @@ def test_another_device_can_begin_a_fork_and_keeps_no_foreign_key(
 
 def test_a_fork_of_damaged_data_never_starts_empty(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
-    first = write(here, b"one" * 1000)
+    first = here.replicated_page(b"one" * 1000)
     for name, content in hive.volume(VOLUME).objects.items():
         if name.startswith("p-"):
             hive.volume(VOLUME).objects[name] = content[:200] + bytes([content[200] ^ 1]) + content[201:]
@@ -108,7 +99,7 @@ def test_a_fork_of_damaged_data_never_starts_empty(hive: FakeHive, here: TestDae
 
 def test_a_fork_whose_data_vanished_is_not_begun_again(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
-    first = write(here, b"one")
+    first = here.replicated_page(b"one")
     with pytest.raises(StorageRefused, match="should have data"):
         fork(here, hive, first, expect_data=True)
 
@@ -123,7 +114,7 @@ def killable(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
 
 def test_killed_while_it_begins_a_fork_is_whole_all_the_same(hive: FakeHive, killable: TestDaemon) -> None:
     killable.take(hive)
-    first = write(killable, b"one")
+    first = killable.replicated_page(b"one")
     hive.may_read.clear()
     epoch = fork(killable, hive, first)
     killable.kill()

@@ -88,9 +88,7 @@ def test_mirrors_of_what_was_let_go_leave_the_store_and_the_newest_stays(eager: 
 
     # A collection's own head is mirrored too, and the one before it goes with the next collection.
     eventually(lambda: len(mirrored()) <= 2, seen=mirrored)
-    newest = hive.volume(VOLUME).newest
-    assert newest is not None
-    eventually(lambda: any(name.endswith(str(hive.volume(VOLUME).newest)) for name in mirrored()), seen=mirrored)
+    eventually(lambda: any(name.endswith(hive.newest_head(VOLUME)) for name in mirrored()), seen=mirrored)
 
 
 def test_a_volume_at_rest_is_collected_and_then_nothing_is_asked_for_it_to_change(

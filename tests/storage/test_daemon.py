@@ -169,8 +169,7 @@ def test_a_prefetched_head_needs_nothing_more_at_the_hold(hive: FakeHive, here: 
     here.take(hive)
     write(here, "one")
     here.hand_over()
-    newest = hive.volume(VOLUME).newest
-    assert newest is not None
+    newest = hive.newest_head(VOLUME)
     there.prefetch(newest)
     eventually(lambda: there.volume().prefetched == newest)
     assert there.volume().phase == "absent"

@@ -1,10 +1,7 @@
 """The volume driver through a real Docker engine: what it mounts, refuses and shows."""
 
-import os
 import secrets
-import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,39 +10,17 @@ from mosaic.adapters.storage_client import StorageRefused
 from mosaic.storage.parting import parting
 from mosaic.storage.serve import serving
 from mosaic.wire.storage import SetAside, SnapshotNow
+from support.at_engine import BASE, at_the_engine, docker, findable
 from support.fake_hive_blobs import FakeHive
-from support.storage_daemon import VOLUME, TestDaemon, place
-
-BASE = os.environ.get("MOSAIC_TEST_BASE", "mosaic/base:12")
-"""What `script/images` makes first."""
-
-PLUGINS = Path("/run/docker/plugins")
+from support.storage_daemon import VOLUME, TestDaemon
 
 pytestmark = [pytest.mark.btrfs, pytest.mark.engine, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def hive() -> Iterator[FakeHive]:
-    with FakeHive().running() as fake:
-        yield fake
-
-
-@pytest.fixture
 def daemon(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
-    # One name for all: an engine never forgets a driver, and waits for each that has gone.
-    driver = "mosaic-test"
-    with place(btrfs_path, driver, "token-a") as made:
-        made.config = replace(made.config, driver=driver, plugin_dir=PLUGINS)
-        with serving(made.config) as inside:
-            made.connect(hive)
-            made.inside = inside
-            try:
-                yield made
-            finally:
-                for name in docker("volume", "ls", "--quiet", "--filter", f"driver={driver}").split():
-                    # The driver refuses to remove data, so it has to forget that it has some.
-                    inside.books.docker_volumes.delete(name)
-                    docker("volume", "rm", "--force", name)
+    with at_the_engine(btrfs_path, hive) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +46,7 @@ def test_a_container_writes_to_a_held_volume_and_finds_it_again(daemon: TestDaem
 def test_an_engine_forgets_the_volumes_of_a_driver_that_leaves_and_their_data_stays(
     btrfs_path: Path, hive: FakeHive, image: str
 ) -> None:
-    with place(btrfs_path, "mosaic-test", "token-a") as leaving:
-        leaving.config = replace(leaving.config, driver="mosaic-test", plugin_dir=PLUGINS)
+    with findable(btrfs_path, "token-a") as leaving:
         with serving(leaving.config):
             leaving.connect(hive)
             leaving.take(hive)
@@ -172,10 +146,3 @@ def run(image: str, volume: str, *words: str, at: str = "/data") -> str:
 
 def refusal(image: str, volume: str) -> str:
     return docker("run", "--rm", "--network", "none", "--volume", f"{volume}:/data", image, "true", fails=True)
-
-
-def docker(*words: str, fails: bool = False) -> str:
-    """Run the engine's client, which must succeed, or fail, and return what it said."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60)
-    assert (done.returncode != 0) == fails, done.stderr
-    return done.stderr if fails else done.stdout

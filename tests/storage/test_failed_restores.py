@@ -17,20 +17,6 @@ pytestmark = pytest.mark.btrfs
 _PIECE_BYTES = 4_000_000
 
 
-def write(daemon: TestDaemon, content: bytes) -> None:
-    """Write as a container would."""
-    daemon.create()
-    (daemon.mount() / "page").write_bytes(content)
-    daemon.unmount()
-
-
-def read(daemon: TestDaemon) -> bytes:
-    daemon.create()
-    content = (daemon.mount() / "page").read_bytes()
-    daemon.unmount()
-    return content
-
-
 def damage(hive: FakeHive) -> None:
     """Flip a bit of every pack."""
     objects = hive.volume(VOLUME).objects
@@ -38,42 +24,31 @@ def damage(hive: FakeHive) -> None:
         objects[name] = objects[name][:40] + bytes([objects[name][40] ^ 1]) + objects[name][41:]
 
 
-def newest(hive: FakeHive) -> str:
-    head = hive.volume(VOLUME).newest
-    assert head is not None
-    return head
-
-
-def lies_in(daemon: TestDaemon, place: str) -> bool:
-    assert daemon.config.pool is not None
-    return btrfs.exists(daemon.config.pool / place / VOLUME)
-
-
 def test_a_device_that_could_not_restore_gives_way_to_the_one_that_has_it_all(
     hive: FakeHive, here: TestDaemon, there: TestDaemon
 ) -> None:
     here.take(hive)
-    write(here, b"precious " * 1000)
+    here.write_page(b"precious " * 1000)
     here.hand_over()
     damage(hive)
     there.take(hive)
     failed = there.wait_for_phase("failed")
     assert (failed.epoch, failed.problem is not None) == (None, True)
-    eventually(lambda: not lies_in(there, "incoming"))
+    eventually(lambda: not there.has_in("incoming"))
     here.take(hive, expect_data=True)
     here.wait_for_phase("ready")
-    assert read(here) == b"precious " * 1000
+    assert here.read_page() == b"precious " * 1000
     assert here.volume().conflicts == []
 
 
 def test_what_could_not_be_restored_can_be_let_go(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:
     here.take(hive)
-    write(here, b"precious")
+    here.write_page(b"precious")
     here.hand_over()
     damage(hive)
     there.take(hive)
     there.wait_for_phase("failed")
-    there.client.discard(Discard(VOLUME, newest(hive)))
+    there.client.discard(Discard(VOLUME, hive.newest_head(VOLUME)))
     assert there.volume().phase == "absent"
 
 
@@ -82,7 +57,7 @@ def test_a_restore_onto_a_full_disk_fails_at_once_and_ends_when_there_is_room(
 ) -> None:
     content = os.urandom(30_000_000)
     here.take(hive)
-    write(here, content)
+    here.write_page(content)
     here.hand_over()
     assert there.config.pool is not None
     filler = there.config.pool.parent / "filler"
@@ -93,8 +68,8 @@ def test_a_restore_onto_a_full_disk_fails_at_once_and_ends_when_there_is_room(
     assert "full" in failed.problem.message
     filler.unlink()
     btrfs.sync(there.config.pool)
-    eventually(lambda: is_ready_when_asked_again(there, epoch, newest(hive)), seen=there.volume)
-    assert read(there) == content
+    eventually(lambda: is_ready_when_asked_again(there, epoch, hive.newest_head(VOLUME)), seen=there.volume)
+    assert there.read_page() == content
 
 
 def is_ready_when_asked_again(daemon: TestDaemon, epoch: str, base: str) -> bool:

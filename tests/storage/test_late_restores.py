@@ -30,48 +30,23 @@ from support.waiting import eventually
 pytestmark = pytest.mark.btrfs
 
 
-def write(daemon: TestDaemon, content: bytes) -> None:
-    """Write as a container would."""
-    daemon.create()
-    (daemon.mount() / "page").write_bytes(content)
-    daemon.unmount()
-
-
-def read(daemon: TestDaemon) -> bytes:
-    daemon.create()
-    content = (daemon.mount() / "page").read_bytes()
-    daemon.unmount()
-    return content
-
-
-def newest(hive: FakeHive) -> str:
-    head = hive.volume(VOLUME).newest
-    assert head is not None
-    return head
-
-
-def lies_in(daemon: TestDaemon, place: str) -> bool:
-    assert daemon.config.pool is not None
-    return btrfs.exists(daemon.config.pool / place / VOLUME)
-
-
 def test_a_copy_that_is_discarded_while_it_is_restored_is_not_taken_for_complete(
     hive: FakeHive, here: TestDaemon, there: TestDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discarding, "_PATIENCE_SECONDS", 0.1)
     here.take(hive)
-    write(here, b"one")
+    here.write_page(b"one")
     here.hand_over()
     hive.may_read.clear()
-    there.prefetch(newest(hive))
-    eventually(lambda: lies_in(there, "incoming"))
+    there.prefetch(hive.newest_head(VOLUME))
+    eventually(lambda: there.has_in("incoming"))
     with pytest.raises(StorageNotYet):
-        there.client.discard(Discard(VOLUME, newest(hive)))
+        there.client.discard(Discard(VOLUME, hive.newest_head(VOLUME)))
     hive.may_read.set()
-    eventually(lambda: is_discarded(there, newest(hive)))
+    eventually(lambda: is_discarded(there, hive.newest_head(VOLUME)))
     there.take(hive, expect_data=True)
     there.wait_for_phase("ready")
-    assert read(there) == b"one"
+    assert there.read_page() == b"one"
 
 
 def is_discarded(daemon: TestDaemon, replaced_by: str) -> bool:
@@ -99,9 +74,9 @@ def test_a_restore_that_nobody_wants_when_it_ends_is_not_noted_as_complete(
     hive: FakeHive, here: TestDaemon, btrfs_path: Path, tmp_path: Path
 ) -> None:
     here.take(hive)
-    write(here, b"one")
+    here.write_page(b"one")
     here.hand_over()
-    head = HeadHash(newest(hive))
+    head = HeadHash(hive.newest_head(VOLUME))
     places = Places(btrfs_path / "elsewhere")
     places.pool.mkdir()
     places.make()
@@ -129,21 +104,21 @@ def test_a_complete_restore_that_is_gone_costs_nothing_that_is_there(
     hive: FakeHive, here: TestDaemon, there: TestDaemon
 ) -> None:
     there.take(hive)
-    write(there, b"one")
+    there.write_page(b"one")
     there.hand_over()
     here.take(hive, expect_data=True)
     here.wait_for_phase("ready")
-    write(here, b"two")
+    here.write_page(b"two")
     here.hand_over()
-    there.prefetch(newest(hive))
-    eventually(lambda: there.volume().prefetched == newest(hive), seen=there.volume)
+    there.prefetch(hive.newest_head(VOLUME))
+    eventually(lambda: there.volume().prefetched == hive.newest_head(VOLUME), seen=there.volume)
     epoch, base = hive.grant(VOLUME, there.token)
     assert there.config.pool is not None
     btrfs.delete(there.config.pool / "incoming" / VOLUME)
     hive.is_down = True
     there.hold(epoch, base, expect_data=True)
     eventually(lambda: there.volume().prefetched is None, seen=there.volume)
-    assert lies_in(there, "live"), "it was taken away for something that is not there"
+    assert there.has_in("live"), "it was taken away for something that is not there"
     hive.is_down = False
     there.wait_for_phase("ready", seconds=20)
-    assert read(there) == b"two"
+    assert there.read_page() == b"two"

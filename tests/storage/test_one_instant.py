@@ -3,11 +3,9 @@
 import itertools
 import os
 import secrets
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,13 +15,11 @@ from mosaic.storage.on_folders import OnFolders
 from mosaic.storage.serve import serving
 from mosaic.wire.head import parse
 from mosaic.wire.storage import SnapshotNow
+from support.at_engine import BASE, at_the_engine, docker
 from support.control_groups import Sleeper, control_group
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import VOLUME, TestDaemon, place
 from support.waiting import eventually
-
-BASE = os.environ.get("MOSAIC_TEST_BASE", "mosaic/base:12")
-PLUGINS = Path("/run/docker/plugins")
 
 WRITER = """
 number=0
@@ -91,19 +87,8 @@ def test_one_snapshot_cuts_two_docker_volumes_of_an_app_at_one_instant(hive: Fak
 @pytest.fixture
 def scanned(tmp_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
     """A daemon without btrfs, on a real engine."""
-    # One name for all: an engine never forgets a driver, and waits for each that has gone.
-    driver = "mosaic-test"
-    with place(tmp_path, driver, "token-a", interval_seconds=0.05) as made:
-        made.config = replace(made.config, driver=driver, plugin_dir=PLUGINS)
-        with serving(made.config) as inside:
-            made.connect(hive)
-            made.inside = inside
-            try:
-                yield made
-            finally:
-                for name in docker("volume", "ls", "--quiet", "--filter", f"driver={driver}").split():
-                    inside.books.docker_volumes.delete(name)
-                    docker("volume", "rm", "--force", name)
+    with at_the_engine(tmp_path, hive, interval_seconds=0.05) as made:
+        yield made
 
 
 @contextmanager
@@ -122,12 +107,6 @@ def writing(daemon: TestDaemon) -> Iterator[str]:
         yield container
     finally:
         docker("rm", "--force", container)
-
-
-def docker(*words: str) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def labels(hive: FakeHive) -> list[str]:

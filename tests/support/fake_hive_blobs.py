@@ -107,6 +107,12 @@ class FakeHive:
             heads = self.volume(volume).heads
             return wire.parse(heads[-1])[0] if heads else None
 
+    def newest_head(self, volume: str) -> str:
+        """Return the hash of the newest head; there must be one."""
+        found = self.volume(volume).newest
+        assert found is not None
+        return found
+
     def count(self, method: str, part: str) -> int:
         """Count the requests of a method whose path contains `part`."""
         with self.lock:

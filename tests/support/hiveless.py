@@ -12,6 +12,9 @@ from mosaic.wire.hiveless import HivelessVolume
 from support.storage_daemon import TestDaemon, place
 from support.waiting import eventually
 
+SAVED = "saved on this machine only"
+"""The state of a volume in a folder of this machine."""
+
 
 class Machine:
     """A machine with a storage daemon, and the words that a person or an engine says to it."""
@@ -32,6 +35,18 @@ class Machine:
         """Create a volume that must be possible."""
         assert self.create(name, **options) == ""
         return self.volume(name)
+
+    def saved_with(self, text: str, **options: object) -> HivelessVolume:
+        """Create a volume, write a text into it, and wait until the store has it."""
+        made = self.made("notes", **options)
+        self.write(text)
+        self.save()
+        return made
+
+    def take_over(self, made: HivelessVolume, store: Path) -> None:
+        """Take a volume over with its key file, and wait until it is this machine's."""
+        self.made(store=store, key_file=made.key_file, take_over="yes")
+        self.wait_for(SAVED)
 
     def remove(self, name: str = "notes") -> str:
         return str(self.daemon.engine("VolumeDriver.Remove", Name=name)["Err"])
@@ -87,7 +102,7 @@ class Machine:
         return (Path(self.volume(name).conflicts[0].path) / "data" / file).read_text()
 
     def _is_saved(self, name: str) -> bool:
-        return self.volume(name).state in ("replicated", "saved on this machine only")
+        return self.volume(name).state in ("replicated", SAVED)
 
 
 @contextmanager

@@ -18,7 +18,16 @@ DIRECTORY = Node(NodeType.DIRECTORY, 0o755, 0, 0, 0, 0, 1, (), b"")
 FILE = Node(NodeType.FILE, 0o644, 0, 0, 0, 0, 1, (), b"")
 LINK = Node(NodeType.SYMLINK, 0o777, 0, 0, 0, 9, 2, (), b"../escape")
 _BIG = 400_000
-_ODD_NAMES = [b"..", b".", b"", b"../evil", b"/evil", b"a/b", b"nul\0", b"x" * 256]
+ODD_NAMES = [b"..", b".", b"", b"../evil", b"/evil", b"a/b", b"nul\0", b"x" * 256]
+"""Names that lead elsewhere, or that no file system has."""
+
+CONTAINS_ITSELF = {
+    node_key(1): encode_node(DIRECTORY),
+    node_key(2): encode_node(DIRECTORY),
+    entry_key(1, b"a"): encode_entry(2),
+    entry_key(2, b"again"): encode_entry(2),
+    entry_key(2, b"up"): encode_entry(1),
+}
 
 _SANE = {
     node_key(1): encode_node(DIRECTORY),
@@ -52,6 +61,16 @@ def store_tree(store: MemoryStore, records: Mapping[bytes, bytes]) -> RootRef:
     return RootRef(blob, found.head.pack)
 
 
+def beside_a_good_one(name: bytes) -> dict[bytes, bytes]:
+    """Return the records of a tree that has a file by the name `good`, and by this one too."""
+    return {
+        node_key(1): encode_node(DIRECTORY),
+        node_key(2): encode_node(FILE),
+        entry_key(1, name): encode_entry(2),
+        entry_key(1, b"good"): encode_entry(2),
+    }
+
+
 @st.composite
 def hostile_trees(draw: st.DrawFn) -> dict[bytes, bytes]:
     """A tree with some records that are gone, changed, cut, lead elsewhere or have impossible names."""
@@ -67,7 +86,7 @@ def hostile_trees(draw: st.DrawFn) -> dict[bytes, bytes]:
             case 2:
                 records[key + b"\0"] = value
             case 3:
-                records[entry_key(draw(st.integers(1, 2)), draw(st.sampled_from(_ODD_NAMES)))] = encode_entry(3)
+                records[entry_key(draw(st.integers(1, 2)), draw(st.sampled_from(ODD_NAMES)))] = encode_entry(3)
             case 4:
                 records[entry_key(draw(st.integers(1, 2)), b"loop")] = encode_entry(draw(st.integers(1, 2)))
             case _:

@@ -188,6 +188,31 @@ class TestDaemon:
     def unmount(self, name: str = "data", mount_id: str = "one") -> None:
         assert self.engine("VolumeDriver.Unmount", Name=name, ID=mount_id) == {"Err": ""}
 
+    def write_page(self, content: bytes) -> None:
+        """Write a file as a container would."""
+        self.create()
+        (self.mount() / "page").write_bytes(content)
+        self.unmount()
+
+    def read_page(self) -> bytes:
+        """Read that file as another container would."""
+        self.create()
+        content = (self.mount(mount_id="look") / "page").read_bytes()
+        self.unmount(mount_id="look")
+        return content
+
+    def replicated_page(self, content: bytes) -> str:
+        """Write it, and return the head that has it."""
+        self.write_page(content)
+        head = self.wait_until_clean().local_head
+        assert head is not None
+        return head
+
+    def has_in(self, place: str) -> bool:
+        """Whether the volume lies in that folder of the pool, `live` for instance."""
+        assert self.config.pool is not None
+        return btrfs.exists(self.config.pool / place / VOLUME)
+
     def start(self, **environment: str) -> None:
         """Start the daemon as a process of its own, and wait until it is ready."""
         self.launch(**environment)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mosaic.crypto.volume_keys import volume_keys
 from mosaic.storage.engine.index import ChunkIndex
+from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
 from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.replicate import replicate
 from mosaic.storage.engine.restore import restore
@@ -40,6 +41,22 @@ class Machine:
             taken_ns=time.time_ns() + (_SOON_NS if settled else 0),
         )
         self.newest = done.root
+        return done
+
+    def mend(self, folder: Path) -> Mending:
+        """Replicate a folder as the storage daemon does it in a round: what is damaged in the store is replaced."""
+        self.known.load(self.store, KEYS)
+        done = replicate_and_mend(
+            folder,
+            KEYS,
+            self.store,
+            previous=self.newest,
+            known=self.known,
+            nodes=self.nodes,
+            taken_ns=time.time_ns(),
+        )
+        self.newest = done.replication.root
+        note_mended(self.store, self.known, done.replaced)
         return done
 
     def restore(self, root: RootRef, target: Path, *, base: tuple[Path, RootRef] | None = None) -> Restoration:

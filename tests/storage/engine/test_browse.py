@@ -29,7 +29,16 @@ from mosaic.storage.engine.records import (
 from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.store import Store
 from support.edits import Edit, edits, make
-from support.hostile_trees import DIRECTORY, FILE, LINK, hostile_trees, store_tree
+from support.hostile_trees import (
+    CONTAINS_ITSELF,
+    DIRECTORY,
+    FILE,
+    LINK,
+    ODD_NAMES,
+    beside_a_good_one,
+    hostile_trees,
+    store_tree,
+)
 from support.stores import FailingStore, MemoryStore
 from support.volumes import KEYS, Machine
 
@@ -220,18 +229,10 @@ def test_a_store_that_does_not_answer_is_not_called_damaged(volume: tuple[Memory
         list(browser.read((b"noise",)))
 
 
-@pytest.mark.parametrize("name", [b"..", b".", b"", b"../evil", b"/evil", b"a/b", b"nul\0", b"x" * 256])
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_name_that_leads_elsewhere_is_damage_to_its_directory_and_the_rest_is_listed(name: bytes) -> None:
     store = MemoryStore()
-    root = store_tree(
-        store,
-        {
-            node_key(1): encode_node(DIRECTORY),
-            node_key(2): encode_node(FILE),
-            entry_key(1, name): encode_entry(2),
-            entry_key(1, b"good"): encode_entry(2),
-        },
-    )
+    root = store_tree(store, beside_a_good_one(name))
     listed = []
     with looking_into(store, root) as browser:
         with pytest.raises(PathDamaged, match="the volume's own directory"):
@@ -252,16 +253,7 @@ def test_an_entry_that_points_nowhere_is_damage_that_names_it(child: int) -> Non
 
 def test_a_directory_that_contains_itself_is_not_entered_twice() -> None:
     store = MemoryStore()
-    root = store_tree(
-        store,
-        {
-            node_key(1): encode_node(DIRECTORY),
-            node_key(2): encode_node(DIRECTORY),
-            entry_key(1, b"a"): encode_entry(2),
-            entry_key(2, b"again"): encode_entry(2),
-            entry_key(2, b"up"): encode_entry(1),
-        },
-    )
+    root = store_tree(store, CONTAINS_ITSELF)
     with looking_into(store, root) as browser:
         for path in ((b"a", b"again"), (b"a", b"up"), (b"a", b"again", b"again")):
             with pytest.raises(PathDamaged, match="contains itself"):

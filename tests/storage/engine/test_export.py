@@ -30,7 +30,14 @@ from mosaic.storage.engine.records import (
 from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.store import Store
 from support.edits import Edit, edits, make
-from support.hostile_trees import DIRECTORY, FILE, hostile_trees, store_tree
+from support.hostile_trees import (
+    CONTAINS_ITSELF,
+    DIRECTORY,
+    ODD_NAMES,
+    beside_a_good_one,
+    hostile_trees,
+    store_tree,
+)
 from support.stores import FailingStore, MemoryStore
 from support.trees import holds_xattrs, tree_difference
 from support.volumes import KEYS, Machine
@@ -260,18 +267,10 @@ def test_damage_costs_the_files_that_it_hits_and_tar_fails_after_the_others(sour
         read.getnames()
 
 
-@pytest.mark.parametrize("name", [b"..", b".", b"", b"../evil", b"/evil", b"a/b", b"nul\0", b"x" * 256])
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_no_name_that_leads_elsewhere_is_written(tmp_path: Path, name: bytes) -> None:
     store = MemoryStore()
-    root = store_tree(
-        store,
-        {
-            node_key(1): encode_node(DIRECTORY),
-            node_key(2): encode_node(FILE),
-            entry_key(1, name): encode_entry(2),
-            entry_key(1, b"good"): encode_entry(2),
-        },
-    )
+    root = store_tree(store, beside_a_good_one(name))
     with pytest.raises(ExportIncomplete) as incomplete:
         export_to(tmp_path / "archive.tar", store, root)
     assert incomplete.value.paths == (".",)
@@ -281,16 +280,7 @@ def test_no_name_that_leads_elsewhere_is_written(tmp_path: Path, name: bytes) ->
 
 def test_a_directory_that_contains_itself_is_written_once(tmp_path: Path) -> None:
     store = MemoryStore()
-    root = store_tree(
-        store,
-        {
-            node_key(1): encode_node(DIRECTORY),
-            node_key(2): encode_node(DIRECTORY),
-            entry_key(1, b"a"): encode_entry(2),
-            entry_key(2, b"again"): encode_entry(2),
-            entry_key(2, b"up"): encode_entry(1),
-        },
-    )
+    root = store_tree(store, CONTAINS_ITSELF)
     with pytest.raises(ExportIncomplete) as incomplete:
         export_to(tmp_path / "archive.tar", store, root)
     assert incomplete.value.paths == ("a/again", "a/up")

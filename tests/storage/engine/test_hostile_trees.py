@@ -4,7 +4,6 @@ Such a tree can be made only by a holder of the volume's keys: a compromised
 device of the same owner.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,6 @@ import pytest
 
 from mosaic.core.errors import Corrupt
 from mosaic.storage.engine.damage import TreeMalformed
-from mosaic.storage.engine.grow import grow
-from mosaic.storage.engine.index import ChunkIndex
-from mosaic.storage.engine.pack import Kind
 from mosaic.storage.engine.pages import Root, decode_page, decode_root, encode_page, encode_root
 from mosaic.storage.engine.records import (
     CHUNK_BYTES,
@@ -29,44 +25,15 @@ from mosaic.storage.engine.records import (
     node_key,
 )
 from mosaic.storage.engine.restore import RestoreIncomplete
-from mosaic.storage.engine.roots import RootRef
-from mosaic.storage.engine.upload import Uploader
+from support.hostile_trees import CONTAINS_ITSELF, DIRECTORY, FILE, ODD_NAMES, beside_a_good_one, store_tree
 from support.stores import MemoryStore
-from support.volumes import KEYS, Machine
-
-DIRECTORY = Node(NodeType.DIRECTORY, 0o755, 0, 0, 0, 0, 1, (), b"")
-FILE = Node(NodeType.FILE, 0o644, 0, 0, 0, 0, 1, (), b"")
+from support.volumes import Machine
 
 
-def store_tree(store: MemoryStore, records: Mapping[bytes, bytes]) -> RootRef:
-    """Store a tree with exactly these records."""
-    known = ChunkIndex()
-    with Uploader(KEYS, store, known) as uploader:
-        top = grow(
-            None,
-            iter(sorted(records.items())),
-            write=lambda page: uploader.add(page, Kind.PAGE),
-            cut_key=KEYS.current.blob_id,
-        )
-        blob = uploader.add(encode_root(Root(top.level, top.page, 100, 0, 0, 0)), Kind.ROOT)
-        uploader.finish()
-    found = known.find(blob)
-    assert found is not None
-    return RootRef(blob, found.head.pack)
-
-
-@pytest.mark.parametrize("name", [b"..", b".", b"", b"../evil", b"/evil", b"a/b", b"nul\0", b"x" * 256])
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_name_that_leads_elsewhere_is_refused_and_the_rest_restored(tmp_path: Path, name: bytes) -> None:
     store = MemoryStore()
-    root = store_tree(
-        store,
-        {
-            node_key(1): encode_node(DIRECTORY),
-            node_key(2): encode_node(FILE),
-            entry_key(1, name): encode_entry(2),
-            entry_key(1, b"good"): encode_entry(2),
-        },
-    )
+    root = store_tree(store, beside_a_good_one(name))
     with pytest.raises(RestoreIncomplete):
         Machine(store).restore(root, tmp_path / "target")
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
@@ -76,16 +43,7 @@ def test_a_name_that_leads_elsewhere_is_refused_and_the_rest_restored(tmp_path: 
 
 def test_a_directory_that_contains_itself_is_entered_once(tmp_path: Path) -> None:
     store = MemoryStore()
-    root = store_tree(
-        store,
-        {
-            node_key(1): encode_node(DIRECTORY),
-            node_key(2): encode_node(DIRECTORY),
-            entry_key(1, b"a"): encode_entry(2),
-            entry_key(2, b"again"): encode_entry(2),
-            entry_key(2, b"up"): encode_entry(1),
-        },
-    )
+    root = store_tree(store, CONTAINS_ITSELF)
     with pytest.raises(RestoreIncomplete) as incomplete:
         Machine(store).restore(root, tmp_path / "target")
     assert incomplete.value.paths == ("a/again", "a/up")

@@ -12,7 +12,7 @@ from mosaic.crypto.hashing import blob_id
 from mosaic.storage.engine import upload
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.index import ChunkIndex
-from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
+from mosaic.storage.engine.mend import replicate_and_mend
 from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.pack import HEADER_BYTES, object_name
 from mosaic.storage.engine.roots import RootRef
@@ -71,23 +71,6 @@ def restarted(store: MemoryStore, source: Path) -> Machine:
     return here
 
 
-def mend(here: Machine, source: Path) -> Mending:
-    """Do what the storage daemon does in a round."""
-    here.known.load(here.store, KEYS)
-    done = replicate_and_mend(
-        source,
-        KEYS,
-        here.store,
-        previous=here.newest,
-        known=here.known,
-        nodes=here.nodes,
-        taken_ns=time.time_ns(),
-    )
-    here.newest = done.replication.root
-    note_mended(here.store, here.known, done.replaced)
-    return done
-
-
 def assert_whole(store: MemoryStore, root: RootRef, source: Path, target: Path) -> None:
     """A machine that knows nothing but the store verifies and restores the state."""
     assert Machine(store).verify(root).damaged == ()
@@ -113,7 +96,7 @@ def test_whatever_pack_is_cut_or_lost_its_content_is_sent_again(
             break
         harm(store, sorted(store.objects)[number])
         (source / "changed").write_text(str(number))
-        done = mend(here, source)
+        done = here.mend(source)
         assert len(done.replaced) == 1
         assert_whole(store, done.replication.root, source, tmp_path / str(number))
     assert number > 3
@@ -126,7 +109,7 @@ def test_a_rotten_page_has_everything_in_its_pack_sent_again(source: Path, tmp_p
     rotten = here.newest.pack
     rot(store, object_name(rotten))
     (source / "changed").write_text("now")
-    done = mend(here, source)
+    done = here.mend(source)
     assert done.replaced == (rotten,)
     assert_whole(store, done.replication.root, source, tmp_path / "target")
 
@@ -136,7 +119,7 @@ def test_only_what_the_damaged_pack_had_is_sent_again(source: Path) -> None:
     here = settled(store, source)
     before = store.put_bytes
     lose(store, sorted(store.objects)[1])
-    mend(here, source)
+    here.mend(source)
     assert store.put_bytes - before < before / 2
 
 
@@ -144,12 +127,12 @@ def test_a_mended_store_is_not_mended_again(source: Path) -> None:
     store = MemoryStore()
     here = restarted(store, source)
     damage_footer(store, sorted(store.objects)[0])
-    assert mend(here, source).replaced != ()
-    done = mend(here, source)
+    assert here.mend(source).replaced != ()
+    done = here.mend(source)
     assert (done.replaced, done.replication.uploaded_packs) == ((), 0)
     elsewhere = Machine(store)
     elsewhere.newest = here.newest
-    assert mend(elsewhere, source).replaced == ()
+    assert elsewhere.mend(source).replaced == ()
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it had its effect", "after it had its effect"])
@@ -168,13 +151,13 @@ def test_killed_at_any_request_of_the_mending_the_next_round_makes_it_whole(
         failing = FailingStore(store, fails_at=fails_at, after=after)
         here.store = failing
         try:
-            mend(here, source)
+            here.mend(source)
         except Unavailable:
             if forgetful:
                 here.forget()
             # What was changed is as it was: nothing asks for the damaged pages again but the memory of the damage.
             (source / "changed").unlink()
-            mend(here, source)
+            here.mend(source)
         assert_whole(store, here.newest, source, tmp_path / str(fails_at))
         if not failing.failed:
             break
@@ -189,7 +172,7 @@ def test_an_index_built_anew_after_the_mending_finds_the_good_pack(source: Path,
     rotten = here.newest.pack
     rot(store, object_name(rotten))
     (source / "changed").write_text("now")
-    root = mend(here, source).replication.root
+    root = here.mend(source).replication.root
     known = ChunkIndex(tmp_path / "index")
     assert known.load(store, KEYS).damaged == ()
     assert rotten not in known.packs()
@@ -206,12 +189,12 @@ def test_what_only_a_damaged_pack_has_is_sent_when_it_is_needed_again(source: Pa
         rot(store, name)
     assert "big" in verify(here.newest, KEYS, store, known=here.known).damaged
     (source / "big").write_bytes(b"other")
-    assert len(mend(here, source).replaced) == len(rotten)
+    assert len(here.mend(source).replaced) == len(rotten)
     # Another machine, which has the store's word alone, writes the old content.
     there = Machine(store)
     there.newest = here.newest
     (source / "big").write_bytes(old)
-    assert_whole(store, mend(there, source).replication.root, source, tmp_path / "target")
+    assert_whole(store, there.mend(source).replication.root, source, tmp_path / "target")
 
 
 def test_a_pack_that_comes_back_is_used_again(source: Path) -> None:
@@ -238,7 +221,7 @@ def test_an_older_state_is_read_from_what_is_left_of_a_damaged_pack(source: Path
     store.objects[name] = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
     here.known.doubt(older.pack)
     (source / "changed").write_text("now")
-    mend(here, source)
+    here.mend(source)
     damaged = Machine(store).verify(older).damaged
     assert len(damaged) <= 1
 

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from mosaic.core.epoch import Epoch
 from mosaic.core.ids import DeviceId
 from mosaic.crypto.hashing import head_hash
 from mosaic.storage.engine.heads import mirror_head, sign_head
-from mosaic.storage.engine.mend import note_mended, replicate_and_mend
 from mosaic.storage.engine.roots import RootRef
 from mosaic.wire.head import Head
 from support.edits import Edit, make
@@ -100,18 +98,8 @@ def test_a_volume_that_was_mended_restores_without_mosaic(source: Path, tmp_path
         footer = int.from_bytes(whole[-4:], "big") + 4
         pack.write_bytes(whole[:45] + bytes(byte ^ 1 for byte in whole[45:-footer]) + whole[-footer:])
     (source / "big").write_bytes(b"now small")
-    here.known.load(here.store, KEYS)
-    done = replicate_and_mend(
-        source,
-        KEYS,
-        here.store,
-        previous=here.newest,
-        known=here.known,
-        nodes=here.nodes,
-        taken_ns=time.time_ns(),
-    )
+    done = here.mend(source)
     commit(store, done.replication.root, 2)
-    note_mended(here.store, here.known, done.replaced)
     assert len(done.replaced) == 1
     restored = rescue(tmp_path, "--to", str(tmp_path / "target"))
     assert (restored.returncode, restored.stderr) == (0, "")

@@ -6,30 +6,16 @@ from pathlib import Path
 import pytest
 
 from support import s3_servers
-from support.hiveless import Machine, machine
+from support.hiveless import SAVED, Machine
 from support.s3_servers import CREDENTIALS, Server
 
 pytestmark = pytest.mark.btrfs
-
-SAVED = "saved on this machine only"
 
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[Server]:
     with s3_servers.moto() as server:
         yield server
-
-
-@pytest.fixture
-def here(btrfs_path: Path) -> Iterator[Machine]:
-    with machine(btrfs_path, "here") as found:
-        yield found
-
-
-@pytest.fixture
-def there(btrfs_path: Path) -> Iterator[Machine]:
-    with machine(btrfs_path, "there") as found:
-        yield found
 
 
 def key_of(folder: Path, secret: str = CREDENTIALS.secret_access_key) -> Path:
@@ -51,9 +37,7 @@ def test_a_volume_in_a_bucket_is_restored_on_another_machine_which_fences_the_fi
     usual.parent.mkdir()
     usual.write_bytes(key_of(tmp_path).read_bytes())
     usual.chmod(0o600)
-    made = here.made(store=at(moto))
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=at(moto))
     there.made(store=at(moto), credentials=tmp_path / "credentials", key_file=made.key_file, take_over="yes")
     there.wait_for(SAVED)
     assert there.read() == "hello"

@@ -1,47 +1,30 @@
 """`docker volume create -d mosaic -o store=…` on a real engine: made, used, restarted, removed, taken over."""
 
 import json
-import os
 import secrets
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from support.hiveless import machine, started
-from support.storage_daemon import TestDaemon, place
+from support.at_engine import BASE, DRIVER, docker, findable, volumes
+from support.hiveless import SAVED, machine, started
+from support.storage_daemon import TestDaemon
 from support.waiting import eventually
 
-BASE = os.environ.get("MOSAIC_TEST_BASE", "mosaic/base:12")
-"""What `script/images` makes first."""
-
-DRIVER = "mosaic-test"
-PLUGINS = Path("/run/docker/plugins")
-SAVED = "saved on this machine only"
-
 pytestmark = [pytest.mark.btrfs, pytest.mark.engine, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "nas"
-    folder.mkdir()
-    return folder
 
 
 @contextmanager
 def at_the_engine(pool: Path) -> Iterator[TestDaemon]:
     """A daemon that the engine finds; its volumes are removed from the engine at the end."""
-    with place(pool, DRIVER, "no-token") as made:
-        made.config = replace(made.config, driver=DRIVER, plugin_dir=PLUGINS)
+    with findable(pool, "no-token") as made:
         try:
             yield made
         finally:
             with started(made):
-                for name in docker("volume", "ls", "--quiet", "--filter", f"driver={DRIVER}").split():
+                for name in volumes():
                     docker("volume", "rm", "--force", name)
 
 
@@ -115,10 +98,3 @@ def run(name: str, script: str, *, fails: bool = False) -> str:
 
 def volume(name: str) -> tuple[str, str]:
     return "--volume", f"{name}:/data"
-
-
-def docker(*words: str, fails: bool = False) -> str:
-    """Run the engine's client, which must succeed, or fail, and return what it said."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60)
-    assert (done.returncode != 0) == fails, done.stderr
-    return done.stderr if fails else done.stdout

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from mosaic.storage.hiveless.key_file import write_new_key
-from support.hiveless import Machine
+from support.hiveless import SAVED, Machine
 from support.storage_daemon import place
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.btrfs, pytest.mark.timeout(180)]
 
-SAVED = "saved on this machine only"
 ROUNDS = 4
 
 

@@ -1,7 +1,6 @@
 """Coming back with little: the store and the recovery code, or the store and the key file and no Mosaic at all."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,31 +8,11 @@ from click.testing import CliRunner
 
 from mosaic.adapters import process
 from mosaic.cli.main import mosaic
-from support.hiveless import Machine, machine
+from support.hiveless import SAVED, Machine
 
 pytestmark = pytest.mark.btrfs
 
 TOOLS = Path(__file__).parents[3] / "tools"
-SAVED = "saved on this machine only"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "nas"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def here(btrfs_path: Path) -> Iterator[Machine]:
-    with machine(btrfs_path, "here") as found:
-        yield found
-
-
-@pytest.fixture
-def there(btrfs_path: Path) -> Iterator[Machine]:
-    with machine(btrfs_path, "there") as found:
-        yield found
 
 
 def ask(*words: object, fails: bool = False) -> str:
@@ -48,9 +27,7 @@ def test_a_volume_is_restored_on_another_machine_from_the_store_and_the_recovery
     here: Machine, there: Machine, store: Path, tmp_path: Path
 ) -> None:
     here.made("other", store=store)
-    here.made(store=store)
-    here.write("hello")
-    here.save()
+    here.saved_with("hello", store=store)
     here.save("other")
     waiting = here.state / "recovery" / "notes"
     assert (waiting.stat().st_mode & 0o777, waiting.parent.stat().st_mode & 0o777) == (0o600, 0o700)
@@ -67,9 +44,7 @@ def test_a_volume_is_restored_on_another_machine_from_the_store_and_the_recovery
 
 
 def test_a_recovery_code_of_another_volume_opens_nothing(here: Machine, store: Path, tmp_path: Path) -> None:
-    here.made(store=store)
-    here.write("hello")
-    here.save()
+    here.saved_with("hello", store=store)
     (tmp_path / "elsewhere").mkdir()
     here.made("other", store=tmp_path / "elsewhere")
     (tmp_path / "code").write_text(ask("recovery", "other", "--state", here.state).splitlines()[0])
@@ -79,18 +54,14 @@ def test_a_recovery_code_of_another_volume_opens_nothing(here: Machine, store: P
 
 
 def test_the_store_and_the_key_file_are_enough_without_mosaic(here: Machine, store: Path, tmp_path: Path) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     options = ["--store", str(store / made.public_key), "--seed-file", made.key_file, "--to", str(tmp_path / "back")]
     process.run([sys.executable, str(TOOLS / "rescue.py"), *options], deadline_seconds=60)
     assert (tmp_path / "back" / "data" / "page").read_text() == "hello"
 
 
 def test_the_store_and_the_recovery_code_are_enough_without_mosaic(here: Machine, store: Path, tmp_path: Path) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     (tmp_path / "code").write_text(ask("recovery", "notes", "--state", here.state).splitlines()[0])
     options = ["--code-file", str(tmp_path / "code"), "--seed-file", str(tmp_path / "seed")]
     folder = ["--store", str(store / made.public_key)]
@@ -102,9 +73,7 @@ def test_people_see_how_safe_each_volume_is_and_no_secret(
     here: Machine, store: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert "no volumes without a Hive" in ask("volumes", "--state", here.state)
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     listed = ask("volumes", "--state", here.state)
     assert [word in listed for word in ("notes", made.public_key[:12], SAVED, str(store))] == [True] * 4
     status = here.status()

@@ -1,7 +1,6 @@
 """`docker volume rm` of a volume without a Hive: away from the engine, and back for 30 days."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,26 +8,11 @@ import pytest
 from mosaic.adapters import btrfs
 from mosaic.adapters.storage_client import StorageRefused
 from mosaic.storage.hiveless import trash
-from support.hiveless import Machine, machine, started
+from support.hiveless import SAVED, Machine, started
 from support.storage_daemon import place
 from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
-
-SAVED = "saved on this machine only"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "nas"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def here(btrfs_path: Path) -> Iterator[Machine]:
-    with machine(btrfs_path, "here") as found:
-        yield found
 
 
 def test_a_removed_volume_comes_back_with_what_was_not_replicated(here: Machine, store: Path) -> None:
@@ -69,9 +53,7 @@ def test_a_volume_in_use_is_not_removed(here: Machine, store: Path) -> None:
 
 
 def test_the_trash_is_emptied_of_a_volume_on_request_and_its_store_and_key_stay(here: Machine, store: Path) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     here.remove()
     here.daemon.client.trash_delete("notes")
     assert here.daemon.client.hiveless().volumes == []
@@ -103,9 +85,7 @@ def test_after_thirty_days_the_local_copy_goes_also_over_a_restart(
 def test_a_volume_that_was_replicated_elsewhere_goes_on_in_another_store_only_with_its_history(
     here: Machine, store: Path
 ) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     here.remove()
     other = store.with_name("other-nas")
     other.mkdir()

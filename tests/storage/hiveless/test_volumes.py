@@ -1,7 +1,6 @@
 """Volumes of `docker volume create -o store=…`: made, written, moved to another machine, removed and brought back."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,41 +13,19 @@ from mosaic.storage.hiveless import creating, steps
 from mosaic.storage.hiveless.key_file import write_new_key
 from mosaic.storage.stores.marked_folder import MarkedFolder, MarkedStore
 from mosaic.storage.volume import Volume
-from support.hiveless import Machine, machine, started
+from support.hiveless import SAVED, Machine, started
 from support.storage_daemon import place
 from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
 
-SAVED = "saved on this machine only"
 TAKEN_OVER = "taken over by another machine"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "nas"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def here(btrfs_path: Path) -> Iterator[Machine]:
-    with machine(btrfs_path, "here") as found:
-        yield found
-
-
-@pytest.fixture
-def there(btrfs_path: Path) -> Iterator[Machine]:
-    with machine(btrfs_path, "there") as found:
-        yield found
 
 
 def test_what_was_written_is_restored_on_another_machine_with_the_key_file(
     here: Machine, there: Machine, store: Path
 ) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     there.made(store=f"file://{store}", key_file=made.key_file, take_over="yes")
     there.wait_for(SAVED)
     assert there.read() == "hello"
@@ -58,11 +35,8 @@ def test_what_was_written_is_restored_on_another_machine_with_the_key_file(
 def test_a_machine_that_was_replaced_keeps_what_only_it_has_and_mounts_no_more(
     here: Machine, there: Machine, store: Path
 ) -> None:
-    made = here.made(store=store)
-    here.write("first")
-    here.save()
-    there.made(store=store, key_file=made.key_file, take_over="yes")
-    there.wait_for(SAVED)
+    made = here.saved_with("first", store=store)
+    there.take_over(made, store)
     here.write("only here")
     here.daemon.inside_volume(made.public_key).wake()
     here.wait_for(TAKEN_OVER)
@@ -76,9 +50,7 @@ def test_a_machine_that_was_replaced_keeps_what_only_it_has_and_mounts_no_more(
 def test_data_of_another_machine_is_taken_over_only_when_that_was_asked_for(
     here: Machine, there: Machine, store: Path
 ) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     said = there.create(store=store, key_file=made.key_file)
     assert "another machine wrote it last" in said
     assert "-o take-over=yes" in said
@@ -99,9 +71,7 @@ def test_a_take_over_of_nothing_is_refused_and_makes_nothing(here: Machine, stor
 def test_a_volume_is_not_mounted_before_it_is_restored_and_says_how_far_it_is(
     here: Machine, there: Machine, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     may_read, read = threading.Event(), MarkedStore.get_range
 
     def slow(folder: MarkedStore, name: str, offset: int, length: int) -> bytes:
@@ -120,9 +90,7 @@ def test_a_volume_is_not_mounted_before_it_is_restored_and_says_how_far_it_is(
 def test_a_restore_that_meets_damage_mounts_nothing_and_can_be_asked_for_again(
     here: Machine, there: Machine, store: Path, tmp_path: Path
 ) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     packs = sorted((store / made.public_key).glob("p-*"))
     for pack in packs:
         pack.rename(tmp_path / pack.name)
@@ -165,9 +133,7 @@ def test_of_two_machines_that_begin_with_one_key_at_once_one_gives_way_and_keeps
 def test_after_a_reboot_it_is_held_again_by_itself(btrfs_path: Path, store: Path) -> None:
     with place(btrfs_path, "here", "no-token") as daemon:
         with started(daemon, boot="first") as here:
-            here.made(store=store)
-            here.write("hello")
-            here.save()
+            here.saved_with("hello", store=store)
         with started(daemon, boot="second") as here:
             assert here.read() == "hello"
             assert here.volume().confirmed
@@ -181,11 +147,8 @@ def test_after_a_reboot_a_machine_that_was_replaced_mounts_nothing(
 ) -> None:
     with place(btrfs_path, "here", "no-token") as daemon:
         with started(daemon, boot="first") as here:
-            made = here.made(store=store)
-            here.write("hello")
-            here.save()
-        there.made(store=store, key_file=made.key_file, take_over="yes")
-        there.wait_for(SAVED)
+            made = here.saved_with("hello", store=store)
+        there.take_over(made, store)
         with started(daemon, boot="second") as here:
             assert "another machine took it over" in here.refusal()
 
@@ -193,9 +156,7 @@ def test_after_a_reboot_a_machine_that_was_replaced_mounts_nothing(
 def test_a_store_that_is_away_after_a_reboot_stops_nobody_and_is_asked_later(btrfs_path: Path, store: Path) -> None:
     with place(btrfs_path, "here", "no-token") as daemon:
         with started(daemon, boot="first") as here:
-            here.made(store=store)
-            here.write("hello")
-            here.save()
+            here.saved_with("hello", store=store)
         away = store.rename(store.with_name("away"))
         # What is left of a share that is not mounted: an empty folder.
         store.mkdir()
@@ -217,11 +178,8 @@ def test_a_machine_that_went_on_without_its_store_gives_way_to_one_that_took_ove
 ) -> None:
     with place(btrfs_path, "here", "no-token") as daemon:
         with started(daemon, boot="first") as here:
-            made = here.made(store=store)
-            here.write("hello")
-            here.save()
-        there.made(store=store, key_file=made.key_file, take_over="yes")
-        there.wait_for(SAVED)
+            made = here.saved_with("hello", store=store)
+        there.take_over(made, store)
         mark = store / "mosaic-store"
         mark.rename(store / "hidden")
         with started(daemon, boot="second") as here:
@@ -232,16 +190,12 @@ def test_a_machine_that_went_on_without_its_store_gives_way_to_one_that_took_ove
 
 
 def test_a_volume_is_taken_back_by_the_machine_that_lost_it(here: Machine, there: Machine, store: Path) -> None:
-    made = here.made(store=store)
-    here.write("first")
-    here.save()
-    there.made(store=store, key_file=made.key_file, take_over="yes")
-    there.wait_for(SAVED)
+    made = here.saved_with("first", store=store)
+    there.take_over(made, store)
     there.write("second")
     there.save()
     assert here.remove() == ""
-    here.made(store=store, key_file=made.key_file, take_over="yes")
-    here.wait_for(SAVED)
+    here.take_over(made, store)
     assert here.read() == "second"
     there.write("too late")
     there.daemon.inside_volume(made.public_key).wake()
@@ -267,9 +221,7 @@ def test_a_daemon_that_is_restarted_while_it_is_making_a_volume_makes_it(
 def test_a_claim_whose_answer_was_lost_is_found_out_and_not_made_twice(
     here: Machine, there: Machine, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = here.made(store=store)
-    here.write("hello")
-    here.save()
+    made = here.saved_with("hello", store=store)
     commit, lost = SlotLog.commit, [True]
 
     def losing(log: SlotLog, signed: bytes, *, wish: str | None = None) -> Literal["accepted", "stale"]:
@@ -287,9 +239,7 @@ def test_a_claim_whose_answer_was_lost_is_found_out_and_not_made_twice(
 
 
 def test_an_unchanged_volume_makes_no_request(here: Machine, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here.made(store=store)
-    here.write("hello")
-    here.save()
+    here.saved_with("hello", store=store)
     here.save()
     asked: list[str] = []
     monkeypatch.setattr(MarkedFolder, "check", lambda _: asked.append("a request"))

@@ -19,11 +19,11 @@ from blake3 import blake3
 from mosaic.adapters import btrfs
 from mosaic.adapters.storage_client import StorageRefused, StorageSilent
 from mosaic.wire.storage import SnapshotNow
-from support.btrfs_pool import btrfs_folder
 from support.fake_hive_blobs import FakeHive
-from support.storage_daemon import VOLUME, TestDaemon, place
+from support.storage_daemon import VOLUME, TestDaemon
 from support.torture.auditing import Auditor
 from support.torture.tally import Tally
+from support.torture.two_machines import two_machines
 from support.torture.writing import Diary, fingerprint, read_files, write_unfinished
 from support.waiting import eventually
 
@@ -33,13 +33,7 @@ _LONGEST_SECONDS = 0.3
 def run(tally: Tally, folder: Path) -> None:
     """Race `tally.count` times. `folder` must be on a disk with 400 MB of room."""
     (folder / "audit").mkdir()
-    with (
-        btrfs_folder(folder) as pool,
-        FakeHive().running() as hive,
-        place(pool, "here", "token-a", interval_seconds=0.05) as here,
-        place(pool, "there", "token-b", interval_seconds=0.05) as there,
-    ):
-        there.device = "0b" * 16
+    with two_machines(folder) as (hive, here, there):
         _Run(tally, hive, (here, there), folder / "audit").carry_out()
 
 
