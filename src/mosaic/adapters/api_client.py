@@ -81,14 +81,8 @@ class HiveClient:
     """One Hive. `ca_pem` is what to trust for https (None: public authorities); used in a `with` block."""
 
     def __init__(self, url: str, *, token: str | None = None, ca_pem: str | None = None) -> None:
-        check_address(url)
         self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        trusted = ssl.create_default_context(cadata=ca_pem) if self.url.startswith("https:") else False
-        # A proxy from the environment must not see a token, and never reaches this machine's loopback anyway.
-        self._http = httpx2.Client(
-            base_url=self.url, headers=headers, verify=trusted, timeout=DEADLINE_SECONDS, trust_env=False
-        )
+        self._http = open_http(self.url, token=token, ca_pem=ca_pem)
 
     def __enter__(self) -> "HiveClient":
         return self
@@ -142,6 +136,15 @@ class HiveClient:
 def segment(name: str) -> str:
     """Return a name as one segment of a path, whatever is in it."""
     return quote(name, safe="")
+
+
+def open_http(url: str, *, token: str | None, ca_pem: str | None) -> httpx2.Client:
+    """Return what asks a Hive, with this bearer token. Raises as `check_address`."""
+    check_address(url)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    trusted = ssl.create_default_context(cadata=ca_pem) if url.startswith("https:") else False
+    # A proxy from the environment must not see a token, and never reaches this machine's loopback anyway.
+    return httpx2.Client(base_url=url, headers=headers, verify=trusted, timeout=DEADLINE_SECONDS, trust_env=False)
 
 
 def check_address(url: str) -> None:

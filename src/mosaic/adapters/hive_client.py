@@ -4,14 +4,13 @@ Synchronous: callers with an event loop ask from a thread. Refusals and
 silence are the errors of `mosaic.adapters.api_client`.
 """
 
-import ssl
 from types import TracebackType
 from typing import TypeVar
 
 import httpx2
 import msgspec
 
-from mosaic.adapters.api_client import HiveSilent, HiveUnreadable, check_address, refusal, segment
+from mosaic.adapters.api_client import HiveSilent, HiveUnreadable, open_http, refusal, segment
 from mosaic.wire.account import AccountKeys
 from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.enrol import Enrol, Enrolled, JoinSecret, NewVolume
@@ -20,20 +19,13 @@ from mosaic.wire.recollection import Recollection
 
 Answer = TypeVar("Answer")
 
-DEADLINE_SECONDS = 30.0
-
 
 class DeviceClient:
     """One Hive, before joining or with the bearer token of a session. Close it, or use it in a `with` block."""
 
     def __init__(self, url: str, *, ca_pem: str | None, token: str | None = None) -> None:
-        check_address(url)
         self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        trusted = ssl.create_default_context(cadata=ca_pem) if self.url.startswith("https:") else False
-        self._http = httpx2.Client(
-            base_url=self.url, headers=headers, verify=trusted, timeout=DEADLINE_SECONDS, trust_env=False
-        )
+        self._http = open_http(self.url, token=token, ca_pem=ca_pem)
 
     def account_keys(self, secret: JoinSecret) -> AccountKeys:
         """Return the account's wrapped keys; the join token stays good."""

@@ -68,19 +68,12 @@ def put_back(volume: Volume) -> None:
     Safe to call again after a kill at any line: the subvolume's uuid tells how far it came.
     """
     with volume.wakes:
-        record, places, going, incoming = volume.record, volume.places, volume.record.going_back, volume.record.incoming
+        record, going, incoming = volume.record, volume.record.going_back, volume.record.incoming
         if record.lease is None or going is None or going.saved is None or incoming is None or record.accepted is None:
             return
-        if volume.live != incoming.uuid:
-            if not restoring.lies_here(volume, incoming.uuid):
-                # Before anything is retired: what should take its place is gone, and is restored anew.
-                volume.update(replace(record, incoming=None))
-                return
-            aside.retire(volume)
-            places.incoming(volume.id).rename(places.live(volume.id))
-        volume.subvolumes.sync(places.pool)
-        generation = volume.subvolumes.generation(places.live(volume.id))
-        volume.generation = generation
+        generation = restoring.put_in_place(volume, incoming.uuid)
+        if generation is None:
+            return
         went = WentBack(
             id=going.id,
             saved=going.saved,

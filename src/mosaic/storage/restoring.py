@@ -111,20 +111,12 @@ def promote(volume: Volume) -> None:
     Safe to call again after a kill at any line: the subvolume's uuid tells how far it came.
     """
     with volume.wakes:
-        record, places = volume.record, volume.places
-        if record.lease is None or record.incoming is None or record.incoming.head != _awaited(record):
+        record, restored = volume.record, volume.record.incoming
+        if record.lease is None or restored is None or restored.head != _awaited(record):
             return
-        if volume.live != record.incoming.uuid:
-            if not lies_here(volume, record.incoming.uuid):
-                # Before anything is retired: what should take its place is gone, and is restored anew.
-                volume.update(replace(record, incoming=None))
-                return
-            aside.retire(volume)
-            places.incoming(volume.id).rename(places.live(volume.id))
-        volume.subvolumes.sync(places.pool)
-        generation = volume.subvolumes.generation(places.live(volume.id))
-        volume.generation = generation
-        restored = record.incoming
+        generation = put_in_place(volume, restored.uuid)
+        if generation is None:
+            return
         is_own = record.lease.base is not None or record.lost_under_lease is not None
         volume.update(
             replace(
@@ -141,6 +133,26 @@ def promote(volume: Volume) -> None:
                 lost=None,
             )
         )
+
+
+def put_in_place(volume: Volume, uuid: str) -> int | None:
+    """Have this complete subvolume of `incoming/` be the live one, on the disk too; what was there has been retired.
+
+    Returns its generation. None: it is gone, nothing was taken away for it,
+    and it is restored anew. Safe to call again after a kill at any line.
+    """
+    places = volume.places
+    if volume.live != uuid:
+        if not lies_here(volume, uuid):
+            # Before anything is retired: what should take its place is gone.
+            volume.update(replace(volume.record, incoming=None))
+            return None
+        aside.retire(volume)
+        places.incoming(volume.id).rename(places.live(volume.id))
+    volume.subvolumes.sync(places.pool)
+    generation = volume.subvolumes.generation(places.live(volume.id))
+    volume.generation = generation
+    return generation
 
 
 def _awaited(record: VolumeRecord) -> HeadHash | None:

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from mosaic.core.errors import Conflict, Refused
+from mosaic.storage.connections import Connections
 
 MAX_BODY_BYTES = 1024 * 1024
 _IDLE_SECONDS = 120.0
@@ -85,7 +86,7 @@ class UnixServer:
             with contextlib.suppress(OSError):
                 self._server.socket.shutdown(socket.SHUT_RDWR)
             self._server.server_close()
-            self._server.end_all()
+            self._server.connections.end_all()
             self._server = None
             self._path.unlink(missing_ok=True)
 
@@ -97,28 +98,15 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def __init__(self, path: str, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(path, handler)
-        self._open: set[socket.socket] = set()
-        self._guard = threading.Lock()
+        self.connections = Connections()
 
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
         """Serve one connection, and know that it is open."""
         assert isinstance(request, socket.socket)
-        with self._guard:
-            self._open.add(request)
-        try:
+        with self.connections.open(request):
             super().process_request_thread(request, client_address)
-        finally:
-            with self._guard:
-                self._open.discard(request)
-
-    def end_all(self) -> None:
-        """End every open connection: an engine that keeps one must not be answered by a daemon that has stopped."""
-        with self._guard:
-            for connection in self._open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
 
     def accept_all(self) -> None:
         """Serve until the socket is shut down. The inherited loop would wake up twice a second."""

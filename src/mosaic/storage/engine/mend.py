@@ -8,6 +8,7 @@ needs none of them was accepted, whatever is killed before that.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mosaic.core.errors import Corrupt
@@ -54,33 +55,11 @@ def replicate_and_mend(
     Raises:
         As `replicate`, but Corrupt only as SourceDamaged: the local disk fails.
     """
-    if previous is not None and not known.damaged():
-        try:
-            done = replicate(
-                snapshot,
-                keys,
-                store,
-                previous=previous,
-                known=known,
-                nodes=nodes,
-                taken_ns=taken_ns,
-                hints=hints,
-                condemning=condemning,
-                staged=staged,
-                on_progress=on_progress,
-            )
-            return Mending(done, ())
-        except SourceDamaged:
-            raise
-        except Corrupt:
-            # Whatever took one pack may have taken others: what is gone is known after a look at the names.
-            known.load(store, keys)
-    damaged = known.damaged()
-    done = replicate(
+    write = partial(
+        replicate,
         snapshot,
         keys,
         store,
-        previous=None,
         known=known,
         nodes=nodes,
         taken_ns=taken_ns,
@@ -89,7 +68,16 @@ def replicate_and_mend(
         staged=staged,
         on_progress=on_progress,
     )
-    return Mending(done, damaged)
+    if previous is not None and not known.damaged():
+        try:
+            return Mending(write(previous=previous), ())
+        except SourceDamaged:
+            raise
+        except Corrupt:
+            # Whatever took one pack may have taken others: what is gone is known after a look at the names.
+            known.load(store, keys)
+    damaged = known.damaged()
+    return Mending(write(previous=None), damaged)
 
 
 def note_mended(store: Store, known: ChunkIndex, replaced: Iterable[bytes]) -> None:

@@ -25,6 +25,7 @@ from mosaic.core.errors import Conflict, MosaicError, NotFound, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.tokens import hash_token, same
 from mosaic.storage import log
+from mosaic.storage.connections import Connections
 from mosaic.storage.stores.shared_folder import SharedBlobs
 from mosaic.storage.unix_http import Reply
 from mosaic.wire.blobs import MAX_OBJECT_BYTES, ObjectList
@@ -94,7 +95,7 @@ class ShareServer:
             with contextlib.suppress(OSError):
                 self._server.socket.shutdown(socket.SHUT_RDWR)
             self._server.server_close()
-            self._server.end_all()
+            self._server.connections.end_all()
             self._server = None
 
     def _is_token(self, header: str) -> bool:
@@ -158,8 +159,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__(address, _Handler)
         self._context = context
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
-        self._open: set[socket.socket] = set()
-        self._guard = threading.Lock()
+        self.connections = Connections()
 
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
@@ -168,14 +168,9 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         assert isinstance(request, socket.socket)
         try:
             request.settimeout(_IDLE_SECONDS)
-            with self._context.wrap_socket(request, server_side=True) as encrypted:
-                with self._guard:
-                    self._open.add(encrypted)
-                try:
-                    self.finish_request(encrypted, client_address)
-                finally:
-                    with self._guard:
-                        self._open.discard(encrypted)
+            encrypted = self._context.wrap_socket(request, server_side=True)
+            with encrypted, self.connections.open(encrypted):
+                self.finish_request(encrypted, client_address)
         except (OSError, ValueError):
             # Whoever it was has gone, or never spoke TLS.
             pass
@@ -184,13 +179,6 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         finally:
             self.shutdown_request(request)
             self._places.release()
-
-    def end_all(self) -> None:
-        """End every open connection."""
-        with self._guard:
-            for connection in self._open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
 
     def accept_all(self) -> None:
         """Serve until the socket is shut down."""
