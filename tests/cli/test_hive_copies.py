@@ -15,11 +15,13 @@ import pytest
 
 from mosaic.adapters.backup_files import BackupFiles, Destination
 from mosaic.adapters.blobs import FolderStore
+from mosaic.adapters.s3.location import S3Credentials
 from mosaic.adapters.sql import roll_calls, settings
 from mosaic.adapters.sql.engine import open_sqlite
 from mosaic.adapters.sqlite_copy import copy_database
 from mosaic.cli.hive_backup import history, pruning
 from mosaic.cli.hive_backup.copying import back_up
+from mosaic.cli.hive_backup.destination import credentials_of
 from mosaic.cli.hive_backup.kit import Kit, write_kit
 from mosaic.cli.hive_backup.recovering import recover
 from mosaic.crypto import backup_code
@@ -318,18 +320,49 @@ def test_a_failed_copy_is_noted_with_what_to_do_and_the_instant_of_the_last_good
 
 @pytest.mark.long
 def test_copies_can_lie_in_a_bucket_and_its_key_is_in_no_url(mosaic: Mosaic, state: Path, tmp_path: Path) -> None:
-    key = tmp_path / "key.json"
+    key = tmp_path / "key.txt"
     secret = s3_servers.CREDENTIALS.secret_access_key
-    key.write_text(json.dumps({"access_key_id": s3_servers.CREDENTIALS.access_key_id, "secret_access_key": secret}))
+    key.write_text(f"access_key_id = {s3_servers.CREDENTIALS.access_key_id}\nsecret_access_key = {secret}\n")
     with s3_servers.moto() as server:
         url = f"s3://mosaic/hive?endpoint={server.location.endpoint}"
-        ran = mosaic("hive", "backup", "set", url, "--s3-key-file", str(key), "--state", str(state), "--json")
+        ran = mosaic("hive", "backup", "set", url, "--credentials", str(key), "--state", str(state), "--json")
         assert ran.code == 0, ran.stdout
         assert ran.value["same_machine"], "a server on loopback is no other machine"
         assert secret not in ran.stdout + ran.stderr + (state / "backup" / "status").read_text()
-        words = ["hive", "recover", "--from", url, "--s3-key-file", str(key), "--kit", str(kit_of(state))]
+        words = ["hive", "recover", "--from", url, "--credentials", str(key), "--kit", str(kit_of(state))]
         assert mosaic(*words, "--state", str(tmp_path / "new")).code == 0
     assert said(tmp_path / "new") == SECRET
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "code"),
+    [
+        ("s3://mosaic/hive?plain-http=maybe", "access_key_id = a\nsecret_access_key = b", "store-location-unusable"),
+        ("s3://mosaic/hive?secret=b", "access_key_id = a\nsecret_access_key = b", "store-location-unusable"),
+        ("s3://mosaic/hive", "hunter2", "store-key-unusable"),
+        ("s3://mosaic/hive", None, "no-terminal"),
+    ],
+)
+def test_a_bucket_that_cannot_be_opened_is_said_and_nothing_of_its_key_is_kept(
+    mosaic: Mosaic, state: Path, tmp_path: Path, place: str, key: str | None, code: str
+) -> None:
+    words = []
+    if key is not None:
+        (tmp_path / "key.txt").write_text(key)
+        words = ["--credentials", str(tmp_path / "key.txt")]
+    ran = mosaic("hive", "backup", "set", place, *words, "--state", str(state), "--json")
+    assert refusal(ran) == code
+    assert "hunter2" not in ran.stdout + ran.stderr
+    assert BackupFiles(state).destination() is None
+
+
+def test_a_place_that_was_noted_before_keys_could_end_is_opened_with_its_key(state: Path) -> None:
+    noted = {"url": "s3://b-1/hive?endpoint=https://s3.example.org", "access_key_id": "a", "secret_access_key": "b"}
+    BackupFiles(state).make()
+    (state / "backup" / "to").write_text(json.dumps(noted))
+    found = BackupFiles(state).destination()
+    assert found is not None
+    assert credentials_of(found) == S3Credentials("a", "b")
 
 
 @pytest.mark.long

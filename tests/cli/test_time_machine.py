@@ -471,7 +471,7 @@ def test_a_bucket_is_read_without_a_hive(world: World, mosaic: Mosaic, code: str
     (tmp_path / "key").chmod(0o600)
     with rclone(tmp_path) as server:
         address = f"s3://mosaic/kept?endpoint={server.location.endpoint}"
-        ways = ["--store", address, "--credentials-file", str(tmp_path / "key"), "--recovery-file", code]
+        ways = ["--store", address, "--credentials", str(tmp_path / "key"), "--recovery-file", code]
         assert "a.jpg" in mosaic("volume", "browse", "notes", "photos", *ways).stdout
         assert mosaic("volume", "verify", "notes", "--all", *ways).code == 0
 

@@ -44,6 +44,7 @@ class Destination(msgspec.Struct, frozen=True):
     url: str
     access_key_id: str | None = None
     secret_access_key: str | None = None
+    session_token: str | None = None
 
     def __repr__(self) -> str:
         return f"Destination({self.url!r})"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.adapters.s3.address import parse_key
 from mosaic.adapters.s3.location import S3Location
 from mosaic.core.errors import Refused
-from mosaic.storage.stores.address import DeviceAddress, FolderAddress, parse_address, parse_s3_key
+from mosaic.storage.stores.address import DeviceAddress, FolderAddress, parse_address
 from mosaic.storage.stores.machine_of import is_own_host, lies_here
 
 S3 = "s3://photos/mosaic/home?endpoint=https://s3.example.com&region=eu-1"
@@ -63,14 +64,14 @@ def test_what_is_no_address_is_refused_and_nothing_of_it_that_may_be_a_secret_is
 
 
 def test_a_key_is_read_as_other_programs_write_it() -> None:
-    key = parse_s3_key("[default]\naws_access_key_id = AKIA1\naws_secret_access_key=a/b+c=\n# a remark\n")
+    key = parse_key("[default]\naws_access_key_id = AKIA1\naws_secret_access_key=a/b+c=\n# a remark\n")
     assert (key.access_key_id, key.secret_access_key, key.session_token) == ("AKIA1", "a/b+c=", None)
 
 
 @pytest.mark.parametrize("text", ["", "hunter2", "access_key_id = a", "secret_access_key = hunter2\n" * 2])
 def test_a_file_without_one_key_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(Refused) as refused:
-        parse_s3_key(text)
+        parse_key(text)
     assert "hunter2" not in refused.value.message + refused.value.hint
 
 

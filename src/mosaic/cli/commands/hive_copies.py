@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
+from mosaic.cli.bucket_key import credentials_option
 from mosaic.cli.output import Output, json_option
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _STATE = click.option("--state", type=_FOLDER, help="The Hive's state folder; the one of `mosaic up` if not given.")
-_KEY = click.option("--s3-key-file", type=_FILE, help="JSON with access_key_id and secret_access_key, for a bucket.")
 
 
 @click.group()
@@ -21,9 +21,9 @@ def backup() -> None:
 @backup.command("set")
 @click.argument("place")
 @_STATE
-@_KEY
+@credentials_option
 @json_option
-def set_(out: Output, place: str, state: Path | None, s3_key_file: Path | None) -> None:
+def set_(out: Output, place: str, state: Path | None, credentials: Path | None) -> None:
     """Copy the Hive's own database to PLACE, now and whenever it changed.
 
     PLACE is a folder, best of another machine, or s3://BUCKET/FOLDER?endpoint=https://….
@@ -31,15 +31,15 @@ def set_(out: Output, place: str, state: Path | None, s3_key_file: Path | None) 
     """
     from mosaic.adapters.backup_files import BackupFiles
     from mosaic.cli.hive_backup.copying import back_up
+    from mosaic.cli.hive_backup.destination import destination_of
     from mosaic.cli.hive_backup.places import opened
-    from mosaic.cli.hive_backup.s3_url import with_key_file
     from mosaic.cli.hive_backup.stage import require_database
     from mosaic.crypto.volume_keys import volume_id
 
     folder = _folder(state)
     require_database(folder)
     files = BackupFiles(folder)
-    destination = with_key_file(place, s3_key_file)
+    destination = destination_of(place, credentials)
     opened(destination, volume_id(files.seed().reveal()), new=True)
     files.put_destination(destination)
     status = back_up(folder)
@@ -77,7 +77,7 @@ def off(out: Output, state: Path | None) -> None:
 @click.option("--mark", is_flag=True, help="The database was put back by other means: have it hear its Devices first.")
 @click.option("--waive", metavar="DEVICE", help="Go on without a Device that a recovered Hive waits for.")
 @_STATE
-@_KEY
+@credentials_option
 @json_option
 def recover(
     out: Output,
@@ -86,7 +86,7 @@ def recover(
     mark: bool,
     waive: str | None,
     state: Path | None,
-    s3_key_file: Path | None,
+    credentials: Path | None,
 ) -> None:
     """Bring a Hive that died back from a copy, on this machine.
 
@@ -101,12 +101,12 @@ def recover(
         return
     if place is None or kit is None or mark or waive is not None:
         raise click.UsageError("give --from and --kit, or --waive alone, or --mark alone")
+    from mosaic.cli.hive_backup.destination import destination_of
     from mosaic.cli.hive_backup.kit import read_backup_seed
     from mosaic.cli.hive_backup.recovering import recover as bring_back
-    from mosaic.cli.hive_backup.s3_url import with_key_file
     from mosaic.core.health import duration_words
 
-    back = bring_back(_folder(state), with_key_file(place, s3_key_file), read_backup_seed(kit))
+    back = bring_back(_folder(state), destination_of(place, credentials), read_backup_seed(kit))
     age = duration_words(max(0, int(time.time() - back.instant_ns / 1e9)))
     value = {
         "state": str(back.state),

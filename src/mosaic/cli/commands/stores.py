@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mosaic.cli import asking
+from mosaic.cli.bucket_key import bucket_key
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.units import ago, parse_size, size
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 _state = click.option("--state", type=_FOLDER, help="The storage daemon's folder. [/var/lib/mosaic/storage]")
-
-_KEYS = {"s3": "key of the bucket (access_key_id = …)", "mosaic": "pairing string"}
 
 
 class Rate(click.ParamType[int]):
@@ -188,14 +187,13 @@ def _sharing(shared: "Shared") -> str:
 
 
 def _key(url: str, file: Path | None) -> str | None:
-    scheme = url.partition(":")[0]
-    if scheme not in _KEYS:
-        return None
-    if file is not None or scheme == "mosaic":
-        return asking.secret(_KEYS[scheme], file=file, option="--credentials")
-    key_id = asking.secret("access key id of the bucket", file=None, option="--credentials")
-    secret = asking.secret("secret access key", file=None, option="--credentials")
-    return f"access_key_id = {key_id}\nsecret_access_key = {secret}\n"
+    match url.partition(":")[0]:
+        case "s3":
+            return bucket_key(file)
+        case "mosaic":
+            return asking.secret("pairing string", file=file, option="--credentials")
+        case _:
+            return None
 
 
 def _found_out(shown: "StoreShown") -> list[str]:

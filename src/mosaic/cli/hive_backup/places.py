@@ -63,12 +63,13 @@ def _folder(url: str) -> Path:
 
 def _bucket(destination: Destination, volume: VolumeId) -> Place:
     # The library of S3 stores is large, and copies to a folder do without it.
+    from mosaic.adapters.s3.address import parse_bucket
     from mosaic.adapters.s3.blobs import S3Blobs
     from mosaic.adapters.s3.bucket import S3Bucket
     from mosaic.adapters.s3.self_test import Conditions
-    from mosaic.cli.hive_backup.s3_url import credentials_of, location_of
+    from mosaic.cli.hive_backup.destination import credentials_of
 
-    location = location_of(destination.url)
+    location = parse_bucket(destination.url)
     bucket = S3Bucket(location, credentials_of(destination))
     # One Hive writes, under names that nobody else would choose: nothing is asked of the store's conditions.
     store = S3Blobs(bucket, Conditions(create_only=False, compare_and_swap=False)).volume(volume)

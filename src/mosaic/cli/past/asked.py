@@ -37,7 +37,9 @@ def asked_of(command: Callable[Concatenate[Asked, P], R]) -> Callable[P, R]:
     @click.option("--passphrase-file", type=_FILE, help="Read the passphrase from this file instead of the terminal.")
     @click.option("--recovery-file", type=_FILE, help="Open it with the recovery code in this file.")
     @click.option("--key-file", type=_FILE, help="With --store: open it with the volume's own key in this file.")
-    @click.option("--credentials-file", type=_FILE, help="With --store s3://…: the file with the bucket's key.")
+    @click.option(
+        "--credentials", "credentials_file", type=_FILE, help="With --store s3://…: the file with the bucket's key."
+    )
     @functools.wraps(command)
     def with_asked(*args: P.args, **kwargs: P.kwargs) -> R:
         given = {word: kwargs.pop(word) for word in ("name", "at", "store")}
@@ -51,7 +53,7 @@ def _asked(given: dict[str, object], files: dict[str, object]) -> Asked:
     name, at, store = (None if value is None else str(value) for value in given.values())
     passphrase, recovery, key, bucket = (None if value is None else Path(str(value)) for value in files.values())
     if (key or bucket) and store is None:
-        raise click.UsageError("--key-file and --credentials-file are for a store without a Hive: give --store too")
+        raise click.UsageError("--key-file and --credentials are for a store without a Hive: give --store too")
     if passphrase is not None and store is not None:
         raise click.UsageError("no store knows the passphrase: give --recovery-file or --key-file with --store")
     return Asked(name or "", at, store, passphrase, recovery, key, bucket)

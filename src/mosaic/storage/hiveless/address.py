@@ -7,8 +7,9 @@ understood as well, and one text of it is kept.
 
 from pathlib import PurePosixPath
 from typing import TypeAlias
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
+from mosaic.adapters.s3.address import write_bucket
 from mosaic.adapters.s3.location import S3Location
 from mosaic.core.errors import Refused
 from mosaic.storage.stores.address import AddressUnusable, DeviceAddress, FolderAddress
@@ -53,12 +54,7 @@ def write_address(address: StoreAddress) -> str:
     """Return all of an address as one text, which is read the same again."""
     if isinstance(address, FolderAddress):
         return str(address.path)
-    words = {"endpoint": address.endpoint, "region": address.region}
-    if address.addressing != "path":
-        words["addressing"] = address.addressing
-    if address.allow_plain_http:
-        words["plain-http"] = "yes"
-    return f"s3://{address.bucket}/{address.prefix}?{urlencode(words, safe=':/')}"
+    return write_bucket(address)
 
 
 def _own(text: str) -> StoreAddress:

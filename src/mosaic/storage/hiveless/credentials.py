@@ -12,10 +12,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mosaic.adapters.s3.address import KeyUnusable, parse_key
 from mosaic.adapters.s3.location import S3Credentials
 from mosaic.core.errors import Refused
 from mosaic.storage.hiveless.private import SecretFileRefused, read_secret
-from mosaic.storage.stores.address import KeyUnusable, parse_s3_key
 
 _WHAT = "file with the store's key"
 
@@ -54,6 +54,6 @@ def find_credentials(
 
 def _parse(path: Path, text: str) -> S3Credentials:
     try:
-        return parse_s3_key(text)
+        return parse_key(text)
     except KeyUnusable as error:
         raise SecretFileRefused(f"the {_WHAT} {path} cannot be used: {error.message}", hint=error.hint) from None

@@ -13,13 +13,14 @@ import msgspec
 
 from mosaic.adapters.blobs import FolderStore, ObjectExists, StoreUnavailable
 from mosaic.adapters.machine import machine_name
+from mosaic.adapters.s3.address import parse_key
 from mosaic.adapters.s3.bucket import Found, S3Bucket
 from mosaic.adapters.s3.failures import ConditionFailed, ConditionsUnknown
 from mosaic.adapters.s3.location import S3Location
 from mosaic.adapters.s3.self_test import Conditions, find_conditions
 from mosaic.core.errors import MosaicError
 from mosaic.storage.engine.store import Store
-from mosaic.storage.stores.address import DeviceAddress, FolderAddress, parse_address, parse_s3_key
+from mosaic.storage.stores.address import DeviceAddress, FolderAddress, parse_address
 from mosaic.storage.stores.machine_of import is_own_host, lies_here, read_mounts
 from mosaic.storage.stores.marked_folder import FolderUnusable, MarkedFolder, mark_folder
 from mosaic.storage.stores.opening import connect_device, s3_credentials
@@ -58,7 +59,7 @@ def try_new(name: str, url: str, key_text: str | None, *, now_ns: int) -> Tried:
             record = _record(name, url, now_ns, certificate=certificate)
             return try_again(record, StoreKey(pairing.token), now_ns=now_ns)
         case S3Location():
-            found = parse_s3_key(text)
+            found = parse_key(text)
             key = StoreKey(found.secret_access_key, found.access_key_id, found.session_token)
             return try_again(_record(name, url, now_ns), key, now_ns=now_ns)
 
