@@ -493,7 +493,7 @@ def test_a_recovery_code_of_another_account_and_a_store_that_is_none_are_refused
         assert (ran.code, ran.value["error"]["code"]) == (1, said)
 
 
-def test_a_head_that_the_volume_did_not_sign_is_passed_over_in_a_store(
+def test_a_head_that_the_volume_did_not_sign_is_passed_over_in_a_store_and_named(
     world: World, mosaic: Mosaic, tmp_path: Path
 ) -> None:
     shutil.copytree(world.store / world.volume.id, tmp_path / world.volume.id)
@@ -503,3 +503,4 @@ def test_a_head_that_the_volume_did_not_sign_is_passed_over_in_a_store(
     newest.write_bytes(bytes(forged))
     ran = mosaic("volume", "snapshots", "notes", "--store", str(tmp_path), "--json")
     assert [one["head"] for one in ran.value] == [world.heads[0]]
+    assert ran.stderr.count(f"{newest.name} is damaged or not the volume's. It is passed over.") == 1

@@ -98,13 +98,13 @@ def test_a_rule_that_keeps_more_needs_no_yes_and_brings_nothing_back(owner: Owne
     assert in_force(owner) == DEFAULT
 
 
-@pytest.mark.parametrize("typed", ["last=0", "often", "daily=-3"])
-def test_nonsense_is_refused_and_changes_nothing(owner: Owner, attic: FakeDevice, typed: str) -> None:
+def test_nonsense_is_refused_and_changes_nothing(owner: Owner, attic: FakeDevice) -> None:
     put(owner, "daily=30")
-    with pytest.raises(MosaicError) as refused:
-        put(owner, typed, agreed=True)
-    assert refused.value.code == "keep-unusable"
-    assert "nothing was changed" in refused.value.message
+    for typed in ("last=0", "often", "daily=-3"):
+        with pytest.raises(MosaicError) as refused:
+            put(owner, typed, agreed=True)
+        assert refused.value.code == "keep-unusable"
+        assert "nothing was changed" in refused.value.message
     assert in_force(owner) == DEFAULT.replace("daily=7", "daily=30")
 
 

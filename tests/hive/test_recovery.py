@@ -16,6 +16,7 @@ from mosaic.core.errors import MosaicError
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire.hive_backup import HiveState
+from mosaic.wire.keeping import Keeping, SetKeeping
 from support.fake_device import FakeDevice
 from support.running_hive import Owner
 from support.waiting import eventually
@@ -79,6 +80,8 @@ def test_snapshots_that_the_copy_lacks_are_adopted_and_the_app_goes_on_with_them
     attic = joined("attic")
     made = owner.install()
     settled(owner, attic)
+    with owner.client() as client:
+        client.send("PUT", "/api/installations/notes/keeping", SetKeeping("last=3", agreed=True), Keeping)
     copy, before = copied(owner, tmp_path), owner.installation()
     heads = [attic.commit(made.installation) for _ in range(3)]
     volume = VolumeId(volume_id(attic.local[made.installation].volumes["data"].seed))
@@ -93,6 +96,8 @@ def test_snapshots_that_the_copy_lacks_are_adopted_and_the_app_goes_on_with_them
     assert base(attic) == heads[-1]
     later = attic.commit(made.installation)
     assert newest(attic, volume) == later
+    with owner.client() as client:
+        assert client.get("/api/installations/notes/keeping", Keeping).rule.startswith("last=3,")
 
 
 def test_an_app_that_was_moved_after_the_copy_stays_where_it_is(owner: Owner, joined: Join, tmp_path: Path) -> None:

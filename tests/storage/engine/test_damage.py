@@ -79,16 +79,21 @@ def test_every_flipped_byte_of_a_head_is_found() -> None:
             open_head(_flipped(signed, at), KEYS.volume)
 
 
-def test_the_newest_head_that_holds_is_found_among_damaged_ones() -> None:
+def test_the_newest_head_that_holds_is_found_among_damaged_ones_which_are_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     store = MemoryStore()
     assert newest_mirrored(store, KEYS.volume) is None
     for seq in (1, 2, 10):
         mirror_head(store, sign_head(_head(seq), SEED))
     mirror_head(store, sign_head(_head(2), SEED))
     assert newest_mirrored(store, KEYS.volume) == sign_head(_head(10), SEED)
+    assert capsys.readouterr().err == ""
     newest = max(store.objects)
     store.objects[newest] = _flipped(store.objects[newest], 100)
     assert newest_mirrored(store, KEYS.volume) == sign_head(_head(2), SEED)
+    said = capsys.readouterr().err
+    assert (said.count("head_passed_over"), newest in said) == (1, True)
 
 
 def test_damaged_content_costs_only_the_files_that_have_it(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ one that hides its newest heads shows an older state (docs/format.md).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
+import click
 import msgspec
 
 from mosaic.adapters.blobs import FolderBlobs
@@ -27,7 +28,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.secret import Secret
 from mosaic.crypto.unwrap import RecoveryCodeWrong
 from mosaic.crypto.volume_keys import VolumeKeys, volume_id, volume_keys
-from mosaic.storage.engine.heads import PREFIX, head_name, open_head
+from mosaic.storage.engine.heads import PREFIX, HeadForged, head_name, open_head
 from mosaic.storage.engine.store import Store
 from mosaic.storage.hiveless.address import StoreAddress, parse_address, write_address
 from mosaic.storage.hiveless.key_file import read_key
@@ -131,12 +132,15 @@ class StorePast:
         self.where = where
         self.store = store
         self._asked = asked
+        self._said: set[str] = set()
 
     def snapshots(self) -> Iterator[PastSnapshot]:
-        """Yield the snapshots, the newest first: by epoch, then by number."""
+        """Yield the snapshots, the newest first: by epoch, then by number. Says on stderr which cannot be read."""
         names = [entry.name for entry in self.store.list(PREFIX)]
         with ThreadPoolExecutor(_READERS, "mosaic-heads") as readers:
-            found = [one for one in readers.map(self._opened, names) if one is not None]
+            opened = list(readers.map(self._opened, names))
+        self._say_damaged(name for name, one in zip(names, opened, strict=True) if isinstance(one, Corrupt))
+        found = [one for one in opened if isinstance(one, PastSnapshot)]
         yield from sorted(found, key=lambda one: (one.head.epoch, one.head.seq), reverse=True)
 
     def keys(self) -> VolumeKeys:
@@ -163,14 +167,24 @@ class StorePast:
         del drill
         return False
 
-    def _opened(self, name: str) -> PastSnapshot | None:
+    def _opened(self, name: str) -> PastSnapshot | Corrupt | None:
         try:
             signed = self.store.get(name)
             head = open_head(signed, self.volume)
-        except (Corrupt, NotFound):
+        except NotFound:
             return None
+        except Corrupt as damage:
+            return damage
         found = head_hash(signed)
-        return PastSnapshot(found, head) if name == head_name(head.seq, found) else None
+        return PastSnapshot(found, head) if name == head_name(head.seq, found) else HeadForged(self.volume)
+
+    def _say_damaged(self, names: Iterable[str]) -> None:
+        # An older snapshot must not pass for the newest without a word; and once is enough.
+        for name in sorted(set(names) - self._said):
+            self._said.add(name)
+            number = name.removeprefix(PREFIX).partition("-")[0].lstrip("0")
+            said = f"snapshot {number}" if number.isdecimal() else repr(name)
+            click.echo(f"{said} cannot be read: {name} is damaged or not the volume's. It is passed over.", err=True)
 
 
 def _envelopes(store: Store) -> Iterator[StoreEnvelope]:

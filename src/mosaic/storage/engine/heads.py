@@ -8,6 +8,7 @@ from mosaic.core.errors import Corrupt
 from mosaic.core.ids import HeadHash, VolumeId
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
+from mosaic.storage import log
 from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.store import Store
 from mosaic.wire import head as wire
@@ -69,14 +70,15 @@ def mirror_head(store: Store, signed: bytes) -> None:
 def newest_mirrored(store: Store, volume: VolumeId) -> bytes | None:
     """Return the signed head of the highest (epoch, seq) in the store; None when it has none that holds.
 
-    A damaged or forged mirror is passed over: the store is not trusted.
+    A damaged or forged mirror is passed over, and logged: the store is not trusted.
     """
     best: tuple[tuple[int, int, int], bytes] | None = None
     for entry in store.list(PREFIX):
         try:
             signed = store.get(entry.name)
             head = open_head(signed, volume)
-        except Corrupt:
+        except Corrupt as damage:
+            log.warning("head_passed_over", volume=volume[:12], object=entry.name, code=damage.code)
             continue
         rank = (head.epoch.term, head.epoch.n, head.seq)
         if entry.name == head_name(head.seq, head_hash(signed)) and (best is None or rank > best[0]):
