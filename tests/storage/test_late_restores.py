@@ -93,9 +93,8 @@ def test_a_restore_that_nobody_wants_when_it_ends_is_not_noted_as_complete(
         caches = Interrupting(tmp_path / "cache", discard)
         there = Upstream(hive.url, "token-b", "0a" * 16, "machine-1", "machine-2")
         with contextlib.closing(Upstreams(there)) as upstreams, pytest.raises(LeaseGone):
-            restoring.fetch(
-                volume, volume_keys(bytes.fromhex(SEED)), head, Backings(upstreams).of(volume.record), caches=caches
-            )
+            keys, backings = volume_keys(bytes.fromhex(SEED)), Backings(upstreams)
+            restoring.fetch(volume, keys, head, lambda: backings.of(volume.record), caches=caches)
         assert volume.record.incoming is None
         assert not btrfs.exists(places.incoming(volume.id))
 

@@ -5,6 +5,8 @@ head; the first round then stores all of it anew, under this volume's key. The
 other volume is only read.
 """
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from mosaic.core.ids import VolumeId
@@ -17,32 +19,41 @@ from mosaic.storage.decide_step import Adopt, next_step
 from mosaic.storage.engine.heads import HeadForged, open_head, root_of
 from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Progress
+from mosaic.storage.patience import Patience
 from mosaic.storage.reading import Reading
 from mosaic.storage.records import Incoming, Origin
 from mosaic.storage.volume import LeaseGone, Moved, Volume
 
 
-def adopt(volume: Volume, origin: Origin, keys: VolumeKeys, backing: Backing, *, caches: Caches) -> None:
-    """Restore the origin's state into `incoming/` and note it as complete. `keys` and `backing` are the origin's.
+def adopt(volume: Volume, origin: Origin, keys: VolumeKeys, newest: Callable[[], Backing], *, caches: Caches) -> None:
+    """Restore the origin's state into `incoming/` and note it as complete. `keys` and what `newest` returns are its.
+
+    Once begun it bears a store that does not answer.
 
     Raises:
         LeaseGone: it is not wanted any more.
         Unavailable: the Hive did not answer; call again.
         Corrupt: the head, or something that it needs, is damaged in the store.
     """
+    backing = newest()
     signed = backing.heads.get(origin.head)
     if head_hash(signed) != origin.head:
         raise HeadForged(origin.volume)
     root = root_of(open_head(signed, origin.volume))
 
+    def is_wanted() -> bool:
+        return not volume.stopping and next_step(volume.record) == Adopt(origin)
+
     def show(progress: Progress) -> None:
-        if volume.stopping or next_step(volume.record) != Adopt(origin):
+        if not is_wanted():
             raise LeaseGone(volume.id)
         volume.show(Moved("restoring", progress.moved_bytes, progress.total_bytes))
         reading.go_on()
 
+    patience = Patience(volume, backing, newest, is_wanted)
+    backing = patience.backing
     restoring.drop_incoming(volume)
-    with Reading(backing.keeper, origin.head) as reading, restoring.made(volume) as made:
+    with Reading(patience, origin.head) as reading, restoring.made(volume) as made:
         try:
             # An index of its own: the origin's may be in use by the origin's own work.
             with caches.index(VolumeId(f"{volume.id}-origin")) as known, caches.nodes(made) as nodes:

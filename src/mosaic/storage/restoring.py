@@ -7,7 +7,7 @@ then is it renamed to be the live subvolume (G3, G4).
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -26,13 +26,16 @@ from mosaic.storage.decide_step import Fetch, next_step
 from mosaic.storage.engine.heads import HeadForged, open_head, root_of
 from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Progress, RootRef
+from mosaic.storage.patience import Patience
 from mosaic.storage.reading import Reading
 from mosaic.storage.records import Accepted, Incoming, VolumeRecord
 from mosaic.storage.volume import LeaseGone, Moved, Volume, is_clean
 
 
-def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, *, caches: Caches) -> None:
-    """Restore the head into `incoming/` and note it as complete.
+def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, newest: Callable[[], Backing], *, caches: Caches) -> None:
+    """Restore the head into `incoming/` and note it as complete. `newest` returns where it lies now.
+
+    Once begun it bears a store that does not answer, unless an app waits for this with its present in place.
 
     Raises:
         LeaseGone: the head is not wanted any more.
@@ -40,19 +43,26 @@ def fetch(volume: Volume, keys: VolumeKeys, wanted: HeadHash, backing: Backing, 
         Corrupt: the head, or something that it needs, is damaged in the store.
         NotFound: there is no such head any more.
     """
+    backing = newest()
     signed = backing.heads.get(wanted)
     if head_hash(signed) != wanted:
         raise HeadForged(volume.id)
     root = root_of(open_head(signed, volume.id))
 
+    def is_wanted() -> bool:
+        return not volume.stopping and next_step(volume.record) == Fetch(wanted)
+
     def show(progress: Progress) -> None:
-        if volume.stopping or next_step(volume.record) != Fetch(wanted):
+        if not is_wanted():
             raise LeaseGone(volume.id)
         volume.show(Moved("restoring", progress.moved_bytes, progress.total_bytes))
         reading.go_on()
 
+    patience = Patience(volume, backing, newest, is_wanted)
+    if volume.record.phase != "going-back":
+        backing = patience.backing
     # Held before the index is loaded: what is written elsewhere from now on, its reader need not know.
-    with Reading(backing.keeper, wanted) as reading, _base(volume) as base, made(volume) as fresh:
+    with Reading(patience, wanted) as reading, _base(volume) as base, made(volume) as fresh:
         try:
             with caches.index(volume.id) as known, caches.nodes(fresh) as nodes:
                 known.load(backing.store, keys)

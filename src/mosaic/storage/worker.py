@@ -151,7 +151,9 @@ class Worker:
         volume = self._volume
         match step:
             case Fetch(head):
-                restoring.fetch(volume, self._keys(), head, self._backings.of(volume.record), caches=self._caches)
+                restoring.fetch(
+                    volume, self._keys(), head, lambda: self._backings.of(volume.record), caches=self._caches
+                )
                 memory.give_back()
                 log.info("volume_restored", volume=volume.id[:12], head=head[:12])
                 return 0.0
@@ -197,8 +199,9 @@ class Worker:
 
     def _adopt(self, origin: Origin) -> None:
         volume = self._volume
-        backing = self._backings.of(VolumeRecord(origin.volume, volume.record.installation, volume.record.kind))
-        adopting.adopt(volume, origin, self._keys_of(origin.volume), backing, caches=self._caches)
+        record = VolumeRecord(origin.volume, volume.record.installation, volume.record.kind)
+        keys = self._keys_of(origin.volume)
+        adopting.adopt(volume, origin, keys, lambda: self._backings.of(record), caches=self._caches)
         memory.give_back()
         log.info("volume_adopted", volume=volume.id[:12], head=origin.head[:12])
 
