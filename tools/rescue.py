@@ -214,8 +214,8 @@ class Restore:
         for name, value in record["xattrs"]:
             try:
                 os.setxattr(path, name, value, follow_symlinks=False)
-            except OSError as error:
-                warn(f"{path}: attribute {os.fsdecode(name)} not set: {error.strerror}")
+            except (OSError, ValueError) as error:
+                warn(f"{path}: attribute {os.fsdecode(name)!r} not set: {error}")
         if record["type"] != SYMLINK:
             path.chmod(record["mode"])
         os.utime(path, ns=(record["time"], record["time"]), follow_symlinks=False)

@@ -73,6 +73,22 @@ def test_two_folders_of_a_volume_are_cut_at_one_instant_and_kept_apart(here: Tes
     assert data.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.parametrize("what", ["link to a folder", "file"])
+def test_what_a_snapshot_has_in_the_place_of_a_folder_is_never_mounted(
+    here: TestDaemon, there: TestDaemon, hive: FakeHive, what: str
+) -> None:
+    here.take(hive)
+    odd = here.pool / "live" / VOLUME / "data"
+    odd.symlink_to("/etc") if what == "link to a folder" else odd.touch()
+    here.wait_until_clean()
+    here.hand_over()
+    there.take(hive, expect_data=True)
+    there.wait_for_phase("ready")
+    there.create()
+    assert "something else than a folder at data" in there.refusal()
+    assert there.volume().mounts == 0
+
+
 def test_removing_data_is_refused_and_removing_nothing_is_fine(here: TestDaemon, hive: FakeHive) -> None:
     here.create()
     assert here.engine("VolumeDriver.Remove", Name="data") == {"Err": ""}

@@ -6,6 +6,9 @@ is who uses it, by the engine's mount ids, and what is decided is whether it
 may be used at all.
 """
 
+import contextlib
+import errno
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -95,10 +98,7 @@ def mount(daemon: Daemon, name: str, mount_id: str) -> Path:
     with volume.wakes:
         check_mount(volume.id, volume.record, live_uuid=volume.live, boot=daemon.boot)
         path = _folder(daemon, docker)
-        try:
-            path.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-        except OSError as error:
-            raise btrfs.meaning(path, error) from error
+        _make_folder(path, volume.record.installation)
         _note_mount(daemon, name, mount_id)
     return path
 
@@ -209,6 +209,26 @@ def _folder(daemon: Daemon, docker: DockerVolume) -> Path:
     assert docker.volume is not None
     assert docker.folder is not None
     return daemon.places.live(docker.volume) / docker.folder
+
+
+def _make_folder(path: Path, installation: InstallationId) -> None:
+    """Have a directory at the path. Raises MountRefused when something else is there.
+
+    No container can reach it: a restored snapshot has it, and whoever could write that might lead the engine
+    anywhere on this machine by a link.
+    """
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=_FOLDER_MODE)
+        os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise btrfs.meaning(path, error) from error
+        raise MountRefused(
+            installation,
+            f"has something else than a folder at {path.name}, which no Device of yours should have written",
+            f"go back to an earlier snapshot: mosaic volume restore {installation} --at WHEN",
+        ) from error
 
 
 def _note_mount(daemon: Daemon, name: str, mount_id: str) -> None:

@@ -4,6 +4,7 @@ Such a tree can be made only by a holder of the volume's keys: a compromised
 device of the same owner.
 """
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,18 @@ def test_a_name_that_leads_elsewhere_is_refused_and_the_rest_restored(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["good"]
     assert Machine(store).verify(root).damaged != ()
+
+
+@pytest.mark.parametrize(
+    "name", [b"security.mosaic", b"security.selinux", b"system.odd", b"user.a\0b", b"user." + b"x" * 300]
+)
+def test_an_attribute_that_no_volume_keeps_is_named_and_not_written(tmp_path: Path, name: bytes) -> None:
+    store = MemoryStore()
+    odd = replace(DIRECTORY, xattrs=((name, b"of the tree"),))
+    root = store_tree(store, {node_key(1): encode_node(odd)})
+    restored = Machine(store).restore(root, tmp_path / "target")
+    assert [one.path for one in restored.lost] == [""]
+    assert os.listxattr(tmp_path / "target") == []
 
 
 def test_a_directory_that_contains_itself_is_entered_once(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mosaic.storage.engine.records import Node, NodeType, Xattrs
+from mosaic.storage.engine.roots import shown
 
 XATTRS_BYTES_MAX = 4 * 1024 * 1024
 """A file's record lies in one page, which a reader holds in memory."""
@@ -35,7 +36,7 @@ def read_xattrs(file: int | bytes) -> Xattrs:
     """
     try:
         names = os.listxattr(file) if isinstance(file, int) else os.listxattr(file, follow_symlinks=False)
-        kept = sorted(name for name in names if name.startswith(_KEPT_PREFIXES) or name in _KEPT)
+        kept = sorted(name for name in names if _is_kept(name))
         xattrs = tuple((os.fsencode(name), _value(file, name)) for name in kept)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
@@ -64,7 +65,10 @@ def write_attributes(file: int | bytes, node: Node, *, owned: tuple[int, int] | 
     elif root:
         os.chown(file, node.uid, node.gid, follow_symlinks=False)
     for name, value in node.xattrs:
-        if root or not name.startswith(PRIVILEGED_PREFIXES):
+        if not _is_kept(os.fsdecode(name)):
+            # No snapshot has it. Whoever wrote this tree would say what the host's own attributes are.
+            yield f"attribute {shown(name)}: it is not one that a volume keeps"
+        elif root or not name.startswith(PRIVILEGED_PREFIXES):
             yield from _write_xattr(file, name, value)
     if node.type is not NodeType.SYMLINK:
         os.chmod(file, node.mode)  # noqa: PTH101 - a descriptor is not a path
@@ -82,11 +86,15 @@ def holdable(folder: Path, xattrs: Xattrs) -> Xattrs:
     except OSError:
         return xattrs
     try:
-        return tuple(one for one in xattrs if not any(_write_xattr(fd, *one)))
+        return tuple(one for one in xattrs if _is_kept(os.fsdecode(one[0])) and not any(_write_xattr(fd, *one)))
     except OSError:
         return xattrs
     finally:
         os.close(fd)
+
+
+def _is_kept(name: str) -> bool:
+    return name.startswith(_KEPT_PREFIXES) or name in _KEPT
 
 
 def _value(file: int | bytes, name: str) -> bytes:
@@ -99,6 +107,8 @@ def _write_xattr(file: int | bytes, name: bytes, value: bytes) -> Iterator[str]:
             os.setxattr(file, name, value)
         else:
             os.setxattr(file, name, value, follow_symlinks=False)
+    except ValueError:
+        yield f"attribute {shown(name)}: no file system has such a name"
     except OSError as error:
         if error.errno not in _NOT_HELD:
             raise
