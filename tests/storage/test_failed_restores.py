@@ -2,14 +2,20 @@
 
 import contextlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from mosaic.adapters import btrfs
+from mosaic.adapters.ledger import LedgerNotWritten
+from mosaic.core.ids import VolumeId
+from mosaic.storage import worker
+from mosaic.storage.records import VolumeRecord
+from mosaic.storage.serve import serving
 from mosaic.wire.storage import Discard
 from support.fake_hive_blobs import FakeHive
-from support.storage_daemon import VOLUME, TestDaemon
+from support.storage_daemon import VOLUME, TestDaemon, place
 from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
@@ -22,6 +28,28 @@ def damage(hive: FakeHive) -> None:
     objects = hive.volume(VOLUME).objects
     for name in [name for name in objects if name[:2] not in ("h-", "e-")]:
         objects[name] = objects[name][:40] + bytes([objects[name][40] ^ 1]) + objects[name][41:]
+
+
+def test_a_ledger_that_takes_no_note_of_a_failure_ends_no_work_of_the_volume(
+    hive: FakeHive, btrfs_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_REFUSED_PAUSE_SECONDS", 0.05)
+    with place(btrfs_path, "here", "token-a") as here, serving(here.config) as daemon:
+        here.connect(hive)
+        epoch, _ = hive.grant(VOLUME, here.token)
+        put, refused, has_room = daemon.books.put_volume, threading.Event(), threading.Event()
+
+        def put_with_room(volume: VolumeId, record: VolumeRecord) -> None:
+            if record.phase == "failed" and not has_room.is_set():
+                refused.set()
+                raise LedgerNotWritten(here.config.state, "the disk is full")
+            put(volume, record)
+
+        monkeypatch.setattr(daemon.books, "put_volume", put_with_room)
+        here.hold(epoch, "ff" * 32)
+        assert refused.wait(15)
+        has_room.set()
+        here.wait_for_phase("failed")
 
 
 def test_a_device_that_could_not_restore_gives_way_to_the_one_that_has_it_all(

@@ -6,6 +6,7 @@ other refusal rarely, and a restore that met damage or a full disk not until it
 is asked again.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -121,12 +122,22 @@ class Worker:
     def _run(self) -> None:
         volume = self._volume
         while not volume.stopping:
-            with volume.wakes:
-                volume.asked_now = False
-                step = next_step(volume.record)
-            pause = self._carry_out(step)
+            try:
+                pause = self._next()
+            except Exception as error:  # even a ledger that takes no note of a failure must not end the thread
+                with contextlib.suppress(OSError):
+                    log.mistake(error, volume=volume.id[:12])
+                pause = _REFUSED_PAUSE_SECONDS
             with volume.wakes:
                 volume.wakes.wait_for(lambda: volume.asked_now or volume.stopping, pause)
+
+    def _next(self) -> float | None:
+        """Look, and do the one step. Returns as `_carry_out`."""
+        volume = self._volume
+        with volume.wakes:
+            volume.asked_now = False
+            step = next_step(volume.record)
+        return self._carry_out(step)
 
     def _carry_out(self, step: Step) -> float | None:
         """Do a step. Returns how long to rest after it, None until asked."""
