@@ -1,7 +1,9 @@
 """The index is only a copy of the packs' footers."""
 
 import os
+import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,11 @@ from mosaic.storage.engine.index import ChunkIndex, fetch_footer
 from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.pack import Kind, PackWriter, object_name, pack_of
 from mosaic.storage.engine.replicate import replicate
+from mosaic.wire.blobs import ObjectEntry
 from support.stores import MemoryStore
 from support.volumes import KEYS, Machine
+
+FORGED_BYTES = 2**32 - 100
 
 
 def many_blobs(count: int) -> tuple[bytes, bytes]:
@@ -37,6 +42,28 @@ def test_an_index_may_be_deleted_at_any_time(tmp_path: Path) -> None:
     here.known = ChunkIndex(tmp_path / "index")
     assert here.replicate(source).root == state.root
     assert store.puts == 1
+
+
+class ForgedStore(MemoryStore):
+    """Says that it has a pack of 4 GiB, and counts how much of it is asked for at once."""
+
+    asked_bytes = 0
+
+    def list(self, prefix: str) -> Iterator[ObjectEntry]:
+        del prefix
+        yield ObjectEntry(object_name(bytes(16)), FORGED_BYTES)
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        del name, offset
+        self.asked_bytes = max(self.asked_bytes, length)
+        table = (FORGED_BYTES - 100) // 41 * 41 - 41
+        return bytes(min(length, 65536) - 4) + struct.pack(">I", table + 16)
+
+
+def test_what_is_longer_than_any_pack_is_damaged_and_not_read() -> None:
+    store = ForgedStore()
+    assert ChunkIndex().load(store, KEYS).damaged == (bytes(16),)
+    assert store.asked_bytes == 0
 
 
 def test_an_index_survives_its_process(tmp_path: Path) -> None:

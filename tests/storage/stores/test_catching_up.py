@@ -16,6 +16,7 @@ from mosaic.storage.engine.pack import pack_of
 from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.verify import verify
 from mosaic.storage.stores.catching_up import SourceIncomplete, StoreBusy, StoreDamaged, catch_up
+from mosaic.wire.blobs import ObjectEntry
 from mosaic.wire.head import Head
 from support.stores import FailingStore, MemoryStore
 from support.volumes import KEYS, SEED, Machine
@@ -122,6 +123,26 @@ def test_a_damaged_pack_that_newer_heads_do_without_holds_nothing_up(first: Memo
     follower = MemoryStore()
     bring(first, follower)
     assert set(first.objects) - set(follower.objects) == {name}
+
+
+class ForgedStore(MemoryStore):
+    """Says of each pack that it is 4 GiB long."""
+
+    def list(self, prefix: str) -> Iterator[ObjectEntry]:
+        for entry in super().list(prefix):
+            yield ObjectEntry(entry.name, 2**32) if entry.name.startswith("p-") else entry
+
+    def get(self, name: str) -> bytes:
+        assert not name.startswith("p-")
+        return super().get(name)
+
+
+def test_what_is_longer_than_any_object_is_not_even_asked_for(first: MemoryStore) -> None:
+    forged, follower = ForgedStore(), MemoryStore()
+    forged.objects = first.objects
+    with pytest.raises(SourceIncomplete):
+        catch_up(forged, follower, KEYS, taking=roomy, go_on=lambda: None)
+    assert not packs(follower)
 
 
 def test_a_damaged_older_head_holds_nothing_up(first: MemoryStore) -> None:

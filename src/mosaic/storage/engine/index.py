@@ -23,6 +23,7 @@ from mosaic.storage.engine.damage import PackDamaged
 from mosaic.storage.engine.mended import mended
 from mosaic.storage.engine.pack import BlobPlace, PackHead
 from mosaic.storage.engine.store import Store
+from mosaic.wire.blobs import MAX_OBJECT_BYTES
 
 _TAIL_BYTES = 64 * 1024
 _SCHEMA = """
@@ -252,6 +253,11 @@ class ChunkIndex:
         """Return the names of all packs that the store had at the last look, whatever their state."""
         return {pack for (pack,) in self._rows.execute("SELECT pack FROM packs WHERE size != ?", (_GONE,))}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of any pack, as in a file that was just begun."""
+        return self._rows.execute("SELECT 1 FROM packs LIMIT 1").fetchone() is None
+
     def deleted(self, packs: Iterable[bytes]) -> None:
         """Remember that condemned packs were deleted from the store."""
         self._lose([(pack, CONDEMNED) for pack in packs])
@@ -343,6 +349,9 @@ def fetch_footer(store: Store, keys: VolumeKeys, pack: bytes, *, size: int) -> t
         ObjectMissing: the store has no such pack.
     """
     name = packs.object_name(pack)
+    if size > MAX_OBJECT_BYTES:
+        # Nobody wrote such a pack. What says so may be anybody's, and asks for as much memory as it likes.
+        raise PackDamaged(pack, "it is too long")
     if size < packs.HEADER_BYTES + packs.LENGTH_BYTES:
         raise PackDamaged(pack, "it is too short")
     tail = store.get_range(name, max(0, size - _TAIL_BYTES), min(size, _TAIL_BYTES))

@@ -17,6 +17,7 @@ from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine import heads, mended, pack
 from mosaic.storage.engine.scrub import check_pack
 from mosaic.storage.engine.store import Store
+from mosaic.wire.blobs import MAX_OBJECT_BYTES
 
 Taking: TypeAlias = Callable[[int], AbstractContextManager[bool]]
 """Waits until that many bytes have room in memory."""
@@ -84,6 +85,10 @@ def catch_up(first: Store, follower: Store, keys: VolumeKeys, *, taking: Taking,
         lost = []
         for name in names:
             go_on()
+            if here[name] > MAX_OBJECT_BYTES:
+                # Not even asked for: nobody wrote such an object.
+                lost.append(name)
+                continue
             with taking(here[name]) as has_room:
                 if not has_room:
                     raise StoreBusy
