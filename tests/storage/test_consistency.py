@@ -1,5 +1,6 @@
 """What a snapshot is worth: one instant of all volumes of an app, and a flag that speaks of exactly one cut."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from mosaic.core.consistency import label
 from mosaic.storage.serve import serving
 from mosaic.wire.head import parse
 from mosaic.wire.storage import SnapshotNow
-from support.fake_hive_blobs import FakeHive
+from support.fake_hive_blobs import Answer, FakeHive
 from support.storage_daemon import VOLUME, TestDaemon, place
 from support.waiting import eventually
 
@@ -70,6 +71,33 @@ def test_a_cut_that_was_asked_for_outlives_a_killed_daemon_and_what_is_written_a
         eventually(lambda: here.volume().clean, seen=lambda: here.volume())
         assert consistent_instants(hive) == [cut]
         assert labels(hive)[-1] == "crash-consistent"
+
+
+@on_both
+def test_a_cut_that_is_asked_for_waits_for_no_upload(hive: FakeHive, here: TestDaemon) -> None:
+    epoch = here.take(hive)
+    here.create()
+    folder = here.mount()
+    (folder / "page").write_text("one")
+    here.wait_until_clean()
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def slow(method: str, path: str, answer: Answer) -> Answer:
+        if method == "PUT" and "/objects/p-" in path:
+            begun.set()
+            may_go_on.wait(30)
+        return answer
+
+    hive.spoil = slow
+    (folder / "page").write_text("two")
+    here.client.snapshot(SnapshotNow(VOLUME, epoch))
+    try:
+        assert begun.wait(15)
+        cut = consistent(here, epoch)
+    finally:
+        may_go_on.set()
+    eventually(lambda: here.volume().clean)
+    assert consistent_instants(hive) == [cut]
 
 
 def test_when_nothing_changed_a_cut_that_was_asked_for_still_has_its_head(hive: FakeHive, here: TestDaemon) -> None:

@@ -52,6 +52,25 @@ def test_a_damaged_pack_is_replaced_while_the_app_runs_and_another_device_restor
     there.unmount()
 
 
+@pytest.mark.parametrize("kind", ["index", "nodes"])
+def test_a_memory_that_is_damaged_in_the_middle_is_made_anew_and_nothing_is_sent_twice(
+    hive: FakeHive, here: TestDaemon, kind: str
+) -> None:
+    here.take(hive)
+    here.create()
+    folder = here.mount()
+    (folder / "diary").write_bytes(os.urandom(300_000))
+    here.wait_until_clean()
+    (memory,) = (here.config.state / "cache").glob(f"*.{kind}")
+    whole = memory.read_bytes()
+    memory.write_bytes(whole[:4096] + os.urandom(len(whole) - 4096))
+    (folder / "page").write_text("written after the damage")
+    here.wait_until_clean()
+    objects = hive.volume(VOLUME).objects
+    assert sum(len(whole) for name, whole in objects.items() if name.startswith("p-")) < 400_000
+    assert here.volume().problem is None
+
+
 def _rotten(whole: bytes) -> bytes:
     """Damage every blob of a pack, and leave its footer as it is."""
     footer = int.from_bytes(whole[-4:], "big") + 4

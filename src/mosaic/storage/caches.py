@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.core.ids import VolumeId
+from mosaic.storage.engine.cachefile import replaced_if_damaged
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.nodes import NodeMap
 
@@ -22,23 +23,19 @@ class Caches:
 
     @contextlib.contextmanager
     def index(self, volume: VolumeId) -> Iterator[ChunkIndex]:
-        """Open what is known of the volume's packs. One thread at a time."""
+        """Open what is known of the volume's packs. One thread at a time. Raises CacheDamaged, also later."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        index = ChunkIndex(self.folder / f"{volume}.index")
-        try:
+        path = self.folder / f"{volume}.index"
+        with replaced_if_damaged(path), contextlib.closing(ChunkIndex(path)) as index:
             yield index
-        finally:
-            index.close()
 
     @contextlib.contextmanager
     def nodes(self, uuid: str) -> Iterator[NodeMap]:
-        """Open what is known of a subvolume's files. One thread at a time."""
+        """Open what is known of a subvolume's files. One thread at a time. Raises CacheDamaged, also later."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        nodes = NodeMap(self.folder / f"{uuid}.nodes")
-        try:
+        path = self.folder / f"{uuid}.nodes"
+        with replaced_if_damaged(path), contextlib.closing(NodeMap(path)) as nodes:
             yield nodes
-        finally:
-            nodes.close()
 
     def keep_only(self, volumes: set[VolumeId], uuids: set[str]) -> None:
         """Delete the memories of everything else."""

@@ -204,7 +204,8 @@ def _upload(
 
     with caches.index(volume.id) as known, caches.nodes(record.live_uuid or "none") as nodes:
         loaded = (lease, backing.key)
-        if volume.index_loaded_for != loaded:
+        # One that was damaged has been begun anew.
+        if volume.index_loaded_for != loaded or known.is_empty:
             if known.load(store, keys).gone:
                 volume.envelope_put = None
             volume.index_loaded_for = loaded

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mosaic.cli.past.past import Past
 from mosaic.crypto.volume_keys import VolumeKeys
+from mosaic.storage.engine.cachefile import replaced_if_damaged
 from mosaic.storage.engine.index import ChunkIndex
 
 
@@ -25,7 +26,10 @@ def index_of(past: Past, keys: VolumeKeys) -> Iterator[ChunkIndex]:
     that cannot be written, costs only that the index is made anew.
     """
     with contextlib.ExitStack() as stack:
-        index = ChunkIndex(_locked(past, stack))
+        path = _locked(past, stack)
+        if path is not None:
+            stack.enter_context(replaced_if_damaged(path))
+        index = ChunkIndex(path)
         stack.callback(index.close)
         index.load(past.store, keys)
         yield index
