@@ -2,16 +2,19 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 
+from mosaic.storage.engine import verify
 from mosaic.storage.engine.export import export
+from mosaic.storage.engine.fetch import Asked, Fetcher, Take
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.prove import Proof, prove
-from mosaic.storage.engine.roots import RootRef
+from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.verify import verify_all
 from support.edits import Edit, edits, make
 from support.stores import MemoryStore
@@ -181,3 +184,31 @@ def test_a_part_of_a_state_is_exported_with_whole_paths(restored: tuple[Machine,
         with tarfile.open(fileobj=written) as archive:
             assert sorted(archive.getnames()) == names
             assert archive.getmember(names[-1] if len(names) == 1 else "./mail/again").size == len("short")
+
+
+class Endless(Fetcher):
+    """Has every blob at once."""
+
+    def ask(self, blobs: Sequence[bytes], take: Take) -> Asked:
+        for blob in blobs:
+            take(blob, bytes(300))
+        return Asked((), {}, (), take)
+
+
+def test_a_verification_keeps_nothing_of_what_it_has_read() -> None:
+    blobs, moved = 100_000, [0]
+
+    def note(progress: Progress) -> None:
+        moved[0] = progress.moved_bytes
+
+    with Endless(KEYS, MemoryStore(), ChunkIndex()) as fetcher:
+        names = (number.to_bytes(32, "big") for number in range(blobs))
+        tracemalloc.start()
+        try:
+            assert verify._read(names, verify._CheckedAll((), fetcher), fetcher, note) == set()
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert moved[0] > blobs * 299
+    # A number for each blob would be some 4 MB.
+    assert peak_bytes < 1_000_000

@@ -1,5 +1,6 @@
 """Proving that a state of a volume can be restored."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -131,7 +132,7 @@ def _read(
         asked = fetcher.ask(batch, seen.take)
         if before is not None:
             bad.update(blob for blob, _ in fetcher.answer(before))
-            on_progress(Progress(checked.files, sum(seen.lengths), checked.content_bytes))
+            on_progress(Progress(checked.files, seen.bytes, checked.content_bytes))
         before = asked
     if before is not None:
         bad.update(blob for blob, _ in fetcher.answer(before))
@@ -139,13 +140,15 @@ def _read(
 
 
 class _Seen:
-    """Counts what was read and is whole. Lists may be appended to by several threads."""
+    """Counts what was read and is whole, in several threads."""
 
     def __init__(self) -> None:
-        self.lengths: list[int] = []
+        self.bytes = 0
+        self._lock = threading.Lock()
 
     def take(self, _: bytes, content: bytes) -> None:
-        self.lengths.append(len(content))
+        with self._lock:
+            self.bytes += len(content)
 
 
 def _batches(blobs: Iterator[bytes]) -> Iterator[list[bytes]]:
