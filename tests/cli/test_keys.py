@@ -292,3 +292,12 @@ def test_removing_a_device_says_what_it_could_read_and_what_to_type_next(mosaic:
     }
     told = mosaic("device", "remove", "stolen", "--yes").stdout
     assert "could read the volumes of notes" in told and "`mosaic keys renew`" in told
+
+
+def test_an_account_that_did_not_set_the_hive_up_renews_its_root_key_too(
+    mosaic: Mosaic, kept: Kept, present: str
+) -> None:
+    kept.hive.answers["POST /api/hive/kit"] = (403, problem("not-the-hives-owner", "it is another's", "ask him"))
+    ran = mosaic("keys", "renew", "--yes", "--passphrase-file", present)
+    assert ran.code == 0, ran.stderr
+    assert unwrap.recover_root(kept.keys, shown(ran.stdout, "recovery code")) != made_keys().opened.root
