@@ -68,7 +68,7 @@ def test_a_memory_that_is_damaged_in_the_middle_is_made_anew_and_nothing_is_sent
     here.wait_until_clean()
     objects = hive.volume(VOLUME).objects
     assert sum(len(whole) for name, whole in objects.items() if name.startswith("p-")) < 400_000
-    assert here.volume().problem is None
+    eventually(lambda: here.volume().problem is None)
 
 
 def _rotten(whole: bytes) -> bytes:
