@@ -176,11 +176,16 @@ class Auditor:
     def _run(self, volume: Volume, keys: VolumeKeys, backing: Backing, subject: _Subject) -> None:
         try:
             self._conclude(volume, subject, self._audit(volume, keys, backing, subject))
-        except AuditEnded:
-            log.info("audit_ended_early", volume=volume.id[:12])
-            self._again(volume, None)
         except MosaicError as error:
+            if isinstance(error, AuditEnded) or not self._is_there(volume, subject):
+                # What can't be read of a snapshot that was deleted says nothing.
+                log.info("audit_ended_early", volume=volume.id[:12])
+                self._again(volume, None)
+                return
             log.warning("audit_failed", volume=volume.id[:12], code=error.code, reason=error.message)
+            if subject.known is not None and subject.known.damaged():
+                # The next round writes anew what the store lost.
+                volume.is_damaged = True
             self._again(volume, Failure(error.code, error.message, error.hint))
         except Exception as error:  # a mistake of ours: shown where the audit is asked about, and tried again
             log.mistake(error, volume=volume.id[:12], step="Audit")
@@ -234,23 +239,16 @@ class Auditor:
         worked = time.monotonic() - self._slice_began
         if worked < _WORK_SECONDS:
             return
-        rest = 0.0 if subject.is_hurried else worked * self._pace.rest
-        until = time.monotonic() + rest
+        until = time.monotonic() + (0.0 if subject.is_hurried else worked * self._pace.rest)
         patience = until + self._pace.yield_seconds
-
-        def over() -> bool:
-            return not self._is_there(volume, subject)
-
-        with volume.wakes:
-            while True:
-                volume.wakes.wait_for(over, max(0.0, min(until - time.monotonic(), _LOOK_SECONDS)))
-                now = time.monotonic()
-                if over() or (now >= until and (now >= patience or not self._is_busy())):
-                    break
-                until = max(until, now + _LOOK_SECONDS) if now >= until else until
-        if over():
-            raise AuditEnded
-        self._slice_began = time.monotonic()
+        while self._is_there(volume, subject):
+            now = time.monotonic()
+            if now >= until and (now >= patience or not self._is_busy()):
+                self._slice_began = now
+                return
+            with volume.wakes:
+                volume.wakes.wait_for(lambda: not self._is_there(volume, subject), _pause(until - now))
+        raise AuditEnded
 
     def _is_there(self, volume: Volume, subject: _Subject) -> bool:
         return not volume.stopping and volume.record.lease is not None and volume.audited_snapshot == subject.snapshot
@@ -282,3 +280,8 @@ class Auditor:
         with volume.wakes:
             volume.audit_asked, volume.audit_problem = False, problem
             volume.audit_at = self._clock.boot_ns() / 1e9 + self._pace.again_seconds
+
+
+def _pause(left_seconds: float) -> float:
+    """Return how long to wait at once: what is left to rest, or until it is asked again who is busy."""
+    return min(left_seconds, _LOOK_SECONDS) if left_seconds > 0 else _LOOK_SECONDS

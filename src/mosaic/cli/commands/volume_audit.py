@@ -40,11 +40,12 @@ class AuditUnended(Unavailable):
 
     code = "audit-unended"
 
-    def __init__(self, name: str, problem: Failure | None) -> None:
-        why = problem.message if problem else "it ended early"
+    def __init__(self, name: str, problem: Failure | None, *, waits: bool) -> None:
+        why = "it waits for the audit of another volume, or for a snapshot" if waits else "it ended early"
+        why = problem.message if problem else why
         super().__init__(
             f"the audit of {name} came to no end: {why}",
-            hint=problem.hint if problem else "it begins anew by itself; or run it again",
+            hint=problem.hint if problem else "it goes on by itself; ask again later, or now",
         )
 
 
@@ -80,7 +81,7 @@ def audit(out: Output, name: str, state: Path | None) -> None:
     ended = _watched(client, client.audit(AuditRequest(volume, begin=True)))
     found = ended.answer
     if found is None:
-        raise AuditUnended(name, ended.problem)
+        raise AuditUnended(name, ended.problem, waits=ended.asked)
     out.result(found, _said(name, found))
     if found.difference_count and out.as_json:
         raise click.exceptions.Exit(1)
