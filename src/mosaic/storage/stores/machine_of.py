@@ -29,6 +29,11 @@ def lies_here(address: Address, *, mounts: str, is_own: IsOwn) -> bool:
             return address.is_loopback or is_own(address.host)
 
 
+def is_on_network(folder: Path, *, mounts: str) -> bool:
+    """Return whether a folder lies on a network file system. `mounts` is /proc/self/mountinfo."""
+    return _mount_of(folder, mounts)[0] in _NETWORK_KINDS
+
+
 def is_own_host(host: str) -> bool:
     """Return whether a name or number leads to this machine; one that leads nowhere counts as this machine."""
     try:

@@ -6,14 +6,15 @@ looks for the mark first, and a write looks again before it counts.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mosaic.adapters.blobs import FolderBlobs, StoreUnavailable
+from mosaic.adapters.blobs import FolderBlobs, ObjectDamaged, StoreUnavailable
 from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Refused
 from mosaic.core.ids import VolumeId
 from mosaic.storage.engine.store import Store
+from mosaic.storage.stores.machine_of import is_on_network, read_mounts
 from mosaic.wire.blobs import ObjectEntry
 
 _MARK = "mosaic-store"
@@ -82,6 +83,11 @@ class MarkedFolder:
         if found != self._mark:
             raise StoreUnavailable(str(self._path), "another store lies there than the one that was added")
 
+    @property
+    def is_on_network(self) -> bool:
+        """Whether a server has to answer before anything can be read."""
+        return is_on_network(self._path, mounts=read_mounts())
+
 
 class MarkedStore:
     """One volume's `Store` in a marked folder."""
@@ -98,13 +104,11 @@ class MarkedStore:
 
     def get(self, name: str) -> bytes:
         """Return a whole object; see `Store.get`."""
-        self._folder.check()
-        return self._store.get(name)
+        return self._read(lambda: self._store.get(name))
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return part of an object; see `Store.get_range`."""
-        self._folder.check()
-        return self._store.get_range(name, offset, length)
+        return self._read(lambda: self._store.get_range(name, offset, length))
 
     def delete(self, name: str) -> None:
         """Delete an object for good; see `Store.delete`."""
@@ -115,3 +119,23 @@ class MarkedStore:
         """Yield objects sorted by name; see `Store.list`."""
         self._folder.check()
         yield from self._store.list(prefix)
+
+    def _read(self, read: Callable[[], bytes]) -> bytes:
+        """Read, and believe that something is damaged only when the store is there and says so twice.
+
+        A network file system says "input/output error" while its server is away, as a disk does that rots.
+        """
+        self._folder.check()
+        try:
+            return read()
+        except ObjectDamaged:
+            self._folder.check()
+        try:
+            return read()
+        except ObjectDamaged as damage:
+            self._folder.check()
+            if isinstance(damage.__cause__, OSError) and self._folder.is_on_network:
+                raise StoreUnavailable(
+                    "the store's server", f"it gives an input/output error; {damage.message}"
+                ) from damage
+            raise
