@@ -21,7 +21,7 @@ from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Progress
 from mosaic.storage.patience import Patience
 from mosaic.storage.reading import Reading
-from mosaic.storage.records import Incoming, Origin
+from mosaic.storage.records import Incoming, Origin, VolumeRecord
 from mosaic.storage.volume import LeaseGone, Moved, Volume
 
 
@@ -70,7 +70,17 @@ def adopt(volume: Volume, origin: Origin, keys: VolumeKeys, newest: Callable[[],
 
 
 def forget_seed(volume: Volume) -> None:
-    """Let go of the origin's key once its state is in place, unless the origin is here as well."""
-    origin = volume.record.origin
-    if origin is not None and volume.record.phase == "ready" and volume.books.volumes.get(origin.volume) is None:
-        volume.books.seeds.delete(origin.volume)
+    """Let go of the origin's key once its state is in place, unless somebody else here needs it."""
+    origin, books = volume.record.origin, volume.books
+    if origin is None or volume.record.phase != "ready":
+        return
+    # A fork that is begun meanwhile is seen here, or puts the key back.
+    with books.transaction():
+        others = books.volumes.items().values()
+        is_awaited = any(one.phase == "restoring" and _is_of(one, origin) for one in others)
+        if books.volumes.get(origin.volume) is None and not is_awaited:
+            books.seeds.delete(origin.volume)
+
+
+def _is_of(record: VolumeRecord, origin: Origin) -> bool:
+    return record.origin is not None and record.origin.volume == origin.volume

@@ -135,9 +135,10 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
                 log.warning("data_lost", volume=volume.id[:12], epoch=str(epoch))
                 volume.update(replace(record, phase="restoring", lost=volume.record.loss))
             case Begin():
-                if asked.origin is not None:
-                    daemon.books.seeds.put(VolumeId(asked.origin.volume), asked.origin.seed)
-                volume.update(replace(record, phase="restoring"))
+                with daemon.books.transaction():
+                    if asked.origin is not None:
+                        daemon.books.seeds.put(VolumeId(asked.origin.volume), asked.origin.seed)
+                    volume.update(replace(record, phase="restoring"))
         log.info("volume_held", volume=volume.id[:12], epoch=str(epoch), decision=type(decision).__name__)
     volume.wake()
     return volume
