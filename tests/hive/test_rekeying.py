@@ -266,3 +266,25 @@ def is_kept(hive: CrashingHive, signed: str) -> bool:
     head, _ = parse(bytes.fromhex(signed))
     with hive.database.read() as tx:
         return heads.signed(tx, head.volume, head_hash(bytes.fromhex(signed))) is not None
+
+
+def test_the_older_one_does_not_come_back_before_the_newer_one_has_stopped(tmp_path: Path) -> None:
+    hive, attic = world(tmp_path / "one")
+    begin(hive)
+    while is_missing(hive, LATER):
+        hive.round()
+    attic.refuses = {"run": "there is no room", "leave": "it does not stop"}
+    for _ in range(4):
+        hive.round()
+
+    assert ended(hive) is None
+    assert [placement_of(hive, each).phase for each in (NOTES, LATER)] == [Phase.TRASHED, Phase.TRASHED]
+    attic.refuses = {}
+    attic.obey()
+    assert go_on(hive).failure == "there is no room"
+    assert attic.local[LATER].phase == "released"
+
+
+def is_missing(hive: CrashingHive, installation: InstallationId) -> bool:
+    with hive.database.read() as tx:
+        return installations.get(tx, installation) is None
