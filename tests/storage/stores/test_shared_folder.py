@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mosaic.crypto.ca import self_signed
 from mosaic.crypto.tokens import hash_token, new_token
 from mosaic.storage.engine.store import Store
 from mosaic.storage.serve import serving
+from mosaic.storage.stores import transfers
 from mosaic.storage.stores.marked_folder import mark_folder
 from mosaic.storage.stores.opening import connect_device
 from mosaic.storage.stores.pairing import (
@@ -35,9 +36,11 @@ from mosaic.storage.stores.store_records import StoreKey
 from mosaic.wire import stores as wire
 from support.acme_authority import free_port
 from support.storage_daemon import place
+from support.waiting import eventually
 
 VOLUME = VolumeId("ab" * 32)
 TOKEN = new_token()
+BIG = 5_000_000
 
 
 class Share:
@@ -225,6 +228,63 @@ def test_an_object_whose_sending_was_cut_off_is_not_there(share: Share) -> None:
     with share.store() as store:
         assert list(store.list("")) == []
         store.put("p-1", os.urandom(1000))
+
+
+def test_slow_uploads_keep_no_small_object_waiting_and_end(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfers, "_WAIT_SECONDS", 0.1)
+    with contextlib.ExitStack() as opened:
+        for number in range(2):
+            slow = _ask(share, f"PUT /api/volumes/{VOLUME}/objects/p-slow{number}", f"Content-Length: {BIG}")
+            opened.enter_context(slow).sendall(b"x")
+        with share.store() as store:
+            big = os.urandom(BIG)
+            eventually(lambda: _is_refused(lambda: store.put("p-big", big)))
+            store.put("h-head", b"small")
+            monkeypatch.setattr(transfers, "_GRACE_SECONDS", 0.0)
+            monkeypatch.setattr(transfers, "_SLOWEST", BIG * 10)
+            for number in range(2):
+                slow = _ask(share, f"PUT /api/volumes/{VOLUME}/objects/h-slow{number}", "Content-Length: 1000")
+                with slow:
+                    slow.sendall(b"x")
+                    assert slow.recv(1) == b""
+
+
+def test_slow_downloads_have_few_places_and_keep_no_small_object_waiting(
+    share: Share, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "_WAIT_SECONDS", 0.1)
+    with share.store() as store:
+        store.put("p-big", os.urandom(4 * BIG))
+        store.put("h-head", b"small")
+    with contextlib.ExitStack() as opened:
+        for _ in range(2):
+            slow = _ask(share, f"GET /api/volumes/{VOLUME}/objects/p-big", "Content-Length: 0")
+            assert opened.enter_context(slow).recv(1) == b"H"
+        with share.store() as store:
+            assert _is_refused(lambda: store.get("p-big"))
+            assert store.get("h-head") == b"small"
+            assert store.get_range("p-big", 0, 1000) != b""
+
+
+def _is_refused(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except StoreUnavailable:
+        return True
+    return False
+
+
+def _ask(share: Share, request_line: str, header: str) -> ssl.SSLSocket:
+    """Begin a request, and leave the connection as it is."""
+    context = ssl.create_default_context(cadata=share.certificate)
+    context.check_hostname = False
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.settimeout(20)
+    plain.connect(("127.0.0.1", share.port))
+    encrypted = context.wrap_socket(plain)
+    encrypted.sendall(f"{request_line} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n{header}\r\n\r\n".encode())
+    return encrypted
 
 
 def _raw(share: Share, text: str, *, ends: bool = False) -> bytes:

@@ -27,6 +27,7 @@ from mosaic.crypto.tokens import hash_token, same
 from mosaic.storage import log
 from mosaic.storage.connections import Connections
 from mosaic.storage.stores.shared_folder import SharedBlobs
+from mosaic.storage.stores.transfers import Deadline, Places
 from mosaic.storage.unix_http import Reply
 from mosaic.wire.blobs import MAX_OBJECT_BYTES, ObjectList
 from mosaic.wire.problem import Problem
@@ -36,13 +37,12 @@ _ROUTE = re.compile(r"/api/volumes/([0-9a-f]{64})/objects(?:/([^/]+))?", re.ASCI
 _RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{1,12})", re.ASCII)
 _IDLE_SECONDS = 60.0
 _CONNECTIONS = 32
-_BODIES = 2
-"""So many objects are in memory at once."""
-
+_PIECE_BYTES = 256 * 1024
 _LINGER_SECONDS = 10.0
 _PAGE = 1000
 
 _IsToken: TypeAlias = Callable[[str], bool]
+_Length: TypeAlias = Callable[[str, str, str | None], int]
 _Answer: TypeAlias = Callable[[str, str, Callable[[], bytes], str | None], Reply]
 
 
@@ -69,7 +69,6 @@ class ShareServer:
         self._token_hash = token_hash
         self._blobs = blobs
         self._machine = machine
-        self._bodies = threading.Semaphore(_BODIES)
         self._server: _Server | None = None
 
     @property
@@ -84,7 +83,7 @@ class ShareServer:
         context.load_cert_chain(self._certificate)
         family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
         try:
-            self._server = _Server(self.address, family, context, self._is_token, self._answer)
+            self._server = _Server(self.address, family, context, self._is_token, self._answer, self._length)
         except OSError as error:
             raise ShareNotOpen(f"{self.address[0]}:{self.address[1]}", error.strerror or "unknown failure") from None
         threading.Thread(target=self._server.accept_all, name="share", daemon=True).start()
@@ -115,14 +114,20 @@ class ShareServer:
             case ("GET", str()):
                 return self._get(volume, name, byte_range)
             case ("PUT", str()):
-                with self._bodies:
-                    self._blobs.put(volume, name, body())
+                self._blobs.put(volume, name, body())
                 return Reply(201, b"")
             case ("DELETE", str()):
                 self._blobs.delete(volume, name)
                 return Reply(200, b"")
             case _:
                 return _problem(405, "refused", "that cannot be done here")
+
+    def _length(self, method: str, target: str, byte_range: str | None) -> int:
+        """Return how many bytes the answer to a request may have."""
+        found, wanted = _ROUTE.fullmatch(urlsplit(target).path), _RANGE.fullmatch(byte_range or "")
+        if method != "GET" or found is None or found[2] is None:
+            return 0
+        return int(wanted[2]) - int(wanted[1]) + 1 if wanted else self._blobs.size(VolumeId(found[1]), found[2])
 
     def _get(self, volume: VolumeId, name: str, byte_range: str | None) -> Reply:
         wanted = _RANGE.fullmatch(byte_range) if byte_range else None
@@ -151,11 +156,20 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 32
 
     def __init__(
-        self, address: tuple[str, int], family: int, context: ssl.SSLContext, is_token: _IsToken, answer: _Answer
+        self,
+        address: tuple[str, int],
+        family: int,
+        context: ssl.SSLContext,
+        is_token: _IsToken,
+        answer: _Answer,
+        length: _Length,
     ) -> None:
         self.address_family = family
         self.is_token = is_token
         self.answer = answer
+        self.length = length
+        self.taking = Places()
+        self.giving = Places()
         super().__init__(address, _Handler)
         self._context = context
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
@@ -227,19 +241,35 @@ class _Handler(BaseHTTPRequestHandler):
 
         def body() -> bytes:
             nonlocal left
-            content, left = self.rfile.read(length), 0
-            if len(content) != length:
-                raise ConnectionResetError("the body ended early")
+            content, left = self._body(length), 0
             return content
 
+        byte_range = self.headers.get("Range")
         try:
-            reply = server.answer(self.command, self.path, body, self.headers.get("Range"))
+            with server.taking.one(length), server.giving.one(server.length(self.command, self.path, byte_range)):
+                reply = server.answer(self.command, self.path, body, byte_range)
+                if not left:
+                    # In its place until it is sent: that long it is in memory.
+                    self._send(reply)
+                    return
         except MosaicError as error:
             reply = _refusal(error)
         if left:
             self._end(reply)
         else:
             self._send(reply)
+
+    def _body(self, length: int) -> bytes:
+        """Return the body. Raises OSError when it ends early, or comes too slowly."""
+        content, deadline = bytearray(), Deadline(length)
+        while len(content) < length:
+            self.connection.settimeout(min(_IDLE_SECONDS, deadline.left_seconds()))
+            piece = self.rfile.read1(min(_PIECE_BYTES, length - len(content)))
+            if not piece:
+                raise ConnectionResetError("the body ended early")
+            content += piece
+        self.connection.settimeout(_IDLE_SECONDS)
+        return bytes(content)
 
     def _end(self, reply: Reply) -> None:
         """Answer without taking the body, and end the connection.
@@ -250,20 +280,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self._send(reply)
         self.connection.settimeout(_LINGER_SECONDS)
-        left = MAX_OBJECT_BYTES
+        left, deadline = MAX_OBJECT_BYTES, Deadline(MAX_OBJECT_BYTES)
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
-            while left > 0 and (piece := self.connection.recv(65536)):
+            while left > 0 and deadline.left_seconds() and (piece := self.connection.recv(65536)):
                 left -= len(piece)
 
     def _send(self, reply: Reply) -> None:
-        with contextlib.suppress(OSError):
+        try:
             self.send_response(reply.status)
             self.send_header("Content-Length", str(len(reply.body)))
             if self.close_connection:
                 self.send_header("Connection", "close")
             self.end_headers()
-            self.wfile.write(reply.body)
+            deadline, body = Deadline(len(reply.body)), memoryview(reply.body)
+            for at in range(0, len(body), _PIECE_BYTES):
+                self.connection.settimeout(min(_IDLE_SECONDS, deadline.left_seconds()))
+                self.wfile.write(body[at : at + _PIECE_BYTES])
+            self.connection.settimeout(_IDLE_SECONDS)
+        except OSError:
+            # Half an answer has nothing after it that anybody could read.
+            self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Log nothing: names of volumes are nobody's business."""

@@ -63,6 +63,13 @@ class SharedBlobs:
         """Return part of an object; see `Store.get_range`."""
         return self._folder.volume(volume).get_range(name, offset, length)
 
+    def size(self, volume: VolumeId, name: str) -> int:
+        """Return how long an object is, 0 when there is none."""
+        try:
+            return (self._path / volume / name).stat().st_size
+        except OSError:
+            return 0
+
     def delete(self, volume: VolumeId, name: str) -> None:
         """Delete an object; see `Store.delete`."""
         file = self._path / volume / name
