@@ -8,7 +8,6 @@ import msgspec
 from mosaic.core.errors import Conflict, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.storage import log, verbs
-from mosaic.storage.audit_verb import audit
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.discarding import discard
 from mosaic.storage.states import state, volume_state
@@ -62,7 +61,7 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         "/v1/discard": done(Discard, discard),
         "/v1/envelope": done(Envelope, verbs.envelope),
         "/v1/heads": lambda body: _heads(daemon, msgspec.json.decode(body, type=HeadsRequest)),
-        "/v1/audit": lambda body: audit(daemon, msgspec.json.decode(body, type=AuditRequest)),
+        "/v1/audit": lambda body: _audit(daemon, body),
         "/v1/state": lambda body: state(daemon, msgspec.json.decode(body or b"{}", type=StateRequest)),
     }
 
@@ -75,6 +74,13 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         return lambda body: answer(daemon, path, body)
 
     return lambda path, body: _answer(table.get(path) or of_hiveless(path) or _of_stores(daemon, path), path, body)
+
+
+def _audit(daemon: Daemon, body: bytes) -> msgspec.Struct:
+    # Loaded when a person asks.
+    from mosaic.storage.audit_verb import audit
+
+    return audit(daemon, msgspec.json.decode(body, type=AuditRequest))
 
 
 def _of_stores(daemon: Daemon, path: str) -> Route | None:
