@@ -34,12 +34,15 @@ def test_a_volume_is_made_used_and_seen_survives_restarts_and_comes_back_from_th
     name = f"notes-{secrets.token_hex(4)}"
     with at_the_engine(btrfs_path) as daemon:
         with started(daemon, boot="first") as here:
-            docker("volume", "create", "--driver", DRIVER, "--opt", f"store={store}", name)
+            docker(
+                "volume", "create", "--driver", DRIVER, "--opt", f"store={store}", "--opt", "keep=last=9,daily=30", name
+            )
             run(name, "echo hello > /data/page")
             here.save(name)
             status = json.loads(docker("volume", "inspect", "--format", "{{json .Status}}", name))
             assert (status["state"], status["public_key"]) == (SAVED, here.volume(name).public_key)
             assert status["last_replicated"] != "never"
+            assert status["keep"] == "last=9,hourly=24,daily=30,weekly=4,monthly=12"
             said = docker(
                 "volume", "create", "--driver", DRIVER, "--opt", f"store={store}", "--opt", "x=y", "z", fails=True
             )

@@ -24,7 +24,9 @@ from mosaic.storage.engine.verify import verify
 from mosaic.storage.hiveless.key_file import read_key
 from mosaic.storage.stores.marked_folder import MarkedStore
 from mosaic.wire.hiveless import HivelessVolume
+from support import s3_servers
 from support.hiveless import Machine, started
+from support.s3_servers import CREDENTIALS
 from support.storage_daemon import place
 from support.waiting import eventually
 
@@ -323,3 +325,22 @@ def test_where_the_rule_was_lost_with_a_damaged_tree_nothing_is_let_go(
     assert "what was chosen before" in there.status()["keep"]
     assert names(store, made, "h") >= before
     assert_all_read(store, made)
+
+
+def test_in_a_bucket_too_what_is_let_go_gives_its_space_back(here: Machine, tmp_path: Path) -> None:
+    key = tmp_path / "credentials"
+    key.write_text(
+        f"aws_access_key_id = {CREDENTIALS.access_key_id}\naws_secret_access_key = {CREDENTIALS.secret_access_key}\n"
+    )
+    key.chmod(0o600)
+    with s3_servers.moto() as server:
+        address = f"s3://mosaic/home?endpoint={server.location.endpoint}"
+        made = here.made(store=address, credentials=key, keep=FEW)
+        last = write_some(here, 5)
+        assert here.daemon.inside is not None
+        bucket = here.daemon.inside.backings.of(here.daemon.inside_volume(made.public_key).record).store
+        eventually(lambda: sum(one.size for one in bucket.list("p-")) < 1_000_000)
+        wait_until_collected(here, made)
+        assert len(list(bucket.list("h-"))) < len(list(bucket.list("s-")))
+        assert (here.daemon.mount("notes") / "changing").read_bytes() == last
+        here.daemon.unmount("notes")
