@@ -12,18 +12,26 @@ from hypothesis import HealthCheck, given, settings
 
 from mosaic.adapters import btrfs
 from mosaic.adapters.btrfs_send import difference
+from mosaic.core.auditing import Suspects
 from mosaic.core.errors import Corrupt
+from mosaic.crypto.volume_keys import volume_keys
+from mosaic.storage.engine.attributes import holdable
 from mosaic.storage.engine.audit import Audit, audit
 from mosaic.storage.engine.changes import Hints, Spot, gather
 from mosaic.storage.engine.replicate import replicate
 from mosaic.storage.engine.roots import Progress, RootRef
 from mosaic.storage.engine.send_stream import commands
+from mosaic.storage.engine.suspects import mark_suspects, suspects_in
 from support.edits import Edit, edits, make
 from support.stores import MemoryStore
 from support.trees import holds_xattrs, tree_fingerprint
 from support.volumes import KEYS, Machine
 
 CHUNK = 65_536
+MARK = (
+    "6528e5ad28ec3d4480bbe15892d65b07f6a2e68412e7a77bf5b6377357df4343"
+    "73e99d9a83c1a9f0361eda3526b19ae60be46b466ac9e123bf52a2e22902760a"
+)
 EXAMPLES = int(os.environ.get("MOSAIC_EXAMPLES", "15"))
 
 
@@ -207,6 +215,32 @@ def test_attributes_that_the_file_system_cannot_hold_are_no_difference(source: P
     found = audit(root, KEYS, here.store, source, known=here.known, held=lambda _: ())
     assert found.differing == ()
     assert audit(root, KEYS, here.store, source, known=here.known, held=lambda asked: asked).difference_count == 1
+
+
+def test_what_a_file_system_can_hold_is_tried_out_where_the_files_lie(tmp_path: Path) -> None:
+    if not holds_xattrs(tmp_path):
+        pytest.skip("files here have no extended attributes")
+    small, huge = (b"user.small", b"1"), (b"user.huge", b"1" * 60_000)
+    kept = holdable(tmp_path, (small, huge, (b"nonsense.name", b"1")))
+    assert small in kept
+    assert (b"nonsense.name", b"1") not in kept
+    # Where it can't be tried out, nothing is excused.
+    assert holdable(tmp_path / "missing", (small,)) == (small,)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mark_in_the_store_is_these_bytes_for_ever_and_another_volumes_says_nothing() -> None:
+    store = MemoryStore()
+    mark_suspects(store, KEYS, Suspects(3, 12))
+    mark_suspects(store, KEYS, Suspects(3, 12))
+    name = "a-00000000000000000003-00000000000000000012"
+    assert store.objects == {name: bytes.fromhex(MARK)}
+    assert list(suspects_in(store, KEYS.volume)) == [Suspects(3, 12)]
+    other = volume_keys(bytes(32))
+    assert list(suspects_in(store, other.volume)) == []
+    store.objects["a-00000000000000000003-00000000000000000013"] = store.objects[name]
+    store.objects["a-odd"] = b"odd"
+    assert list(suspects_in(store, KEYS.volume)) == [Suspects(3, 12)]
 
 
 def test_names_that_belong_to_other_files_than_before_are_found(source: Path) -> None:
