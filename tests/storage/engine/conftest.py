@@ -34,6 +34,7 @@ Left = tuple[VolumeKeys, Store, RootRef]
 _RESCUE = Path(__file__).parents[3] / "tools" / "rescue.py"
 _BEYOND_THE_RESCUE_READER = {
     "test_paths_may_be_longer_than_the_system_allows",
+    "test_a_path_that_is_longer_than_the_system_takes_at_once_is_stored",
     "test_rescue_names_what_the_file_system_does_not_take_and_restores_the_rest",
 }
 """It names each such path, and leaves it out."""

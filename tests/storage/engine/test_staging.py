@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mosaic.storage.engine.beneath import directory, open_beneath, open_root
 from mosaic.storage.engine.damage import CopyMissing
 from mosaic.storage.engine.fingerprint import fingerprint
 from mosaic.storage.engine.replicate import replicate
@@ -153,6 +154,34 @@ def test_files_that_change_and_vanish_while_they_are_read_end_no_snapshot(tmp_pa
         assert "still" in found
         assert len(found) > 1
         assert all(content in written[name] for name, content in found.items())
+
+
+def test_a_path_that_is_longer_than_the_system_takes_at_once_is_stored(tmp_path: Path) -> None:
+    live, here = tmp_path / "live", Machine()
+    live.mkdir()
+    path = (b"d" * 200,) * 21
+    fd = open_root(live)
+    for name in path:
+        os.mkdir(name, dir_fd=fd)
+        below = open_beneath(fd, (name,))
+        os.close(fd)
+        fd = below
+    write_in(fd, b"content")
+    os.close(fd)
+    stage(here, live, tmp_path / "one")
+    done = store(here, tmp_path / "one", time.time_ns())
+    Machine(here.store).restore(done.root, tmp_path / "restored")
+    fd = open_root(tmp_path / "restored")
+    try:
+        with directory(fd, path) as bottom, os.fdopen(os.open("page", os.O_RDONLY, dir_fd=bottom), "rb") as file:
+            assert file.read() == b"content"
+    finally:
+        os.close(fd)
+
+
+def write_in(folder_fd: int, content: bytes) -> None:
+    with os.fdopen(os.open("page", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=folder_fd), "wb") as file:
+        file.write(content)
 
 
 def test_the_number_of_a_folder_changes_with_every_change_and_else_stays(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from mosaic.storage.engine.attributes import read_xattrs, unfollowed
 from mosaic.storage.engine.beneath import Components, open_beneath, open_root
+from mosaic.storage.engine.beneath import directory as beneath
 from mosaic.storage.engine.fingerprint import STORED_TYPES, Fingerprint
 from mosaic.storage.engine.nodes import CLOCK_STEP_NS
 from mosaic.storage.engine.nodeset import NodeSet
@@ -124,9 +125,21 @@ class Staging:
         top = staged.top().stat
         made = Fingerprint(time.time_ns())
         made.add(top)
-        for directory in staged.directories():
-            own = os.fsencode(staged.tree) + b"".join(b"/" + name for name in directory.path)
-            os.mkdir(own, 0o700)  # noqa: PTH102 (bytes)
+        staged.tree.mkdir(mode=0o700)
+        # Never by whole paths: an app's may be longer than the system takes at once.
+        tree_fd = open_root(staged.tree)
+        try:
+            for directory in staged.directories():
+                self._place(tree_fd, directory, made)
+        finally:
+            os.close(tree_fd)
+        return made.number()
+
+    def _place(self, tree_fd: int, directory: Directory, made: Fingerprint) -> None:
+        if directory.path:
+            with beneath(tree_fd, directory.path[:-1]) as above:
+                os.mkdir(directory.path[-1], 0o700, dir_fd=above)
+        with beneath(tree_fd, directory.path) as own:
             for name, value in directory.xattrs or ():
                 os.setxattr(own, name, value)
             for name, told in directory.names:
@@ -134,8 +147,7 @@ class Staging:
                     continue
                 made.add(told)
                 if told.st_ino in self._copies:
-                    os.link(self._copy_of(told), own + b"/" + name, follow_symlinks=False)
-        return made.number()
+                    os.link(self._copy_of(told), name, dst_dir_fd=own, follow_symlinks=False)
 
     def _walk(self) -> Iterator[_Visit]:
         """Visit every directory in `replicate`'s order."""
