@@ -63,7 +63,7 @@ def test_a_link_out_of_the_folder_and_a_name_that_cannot_be_one_are_problems(tmp
 
 def test_one_folder_that_nobody_can_read_is_a_problem_of_its_own(tmp_path: Path) -> None:
     write_app(tmp_path)
-    write_app(tmp_path, "odd", "services: {web: {image: 'a:1', ports: [0x" + "f" * 5000 + "]}}\n")
+    write_app(tmp_path, "odd", "services: {web: {image: 'a:1', ports: [!!int eighty]}}\n")
     catalog = Catalog([tmp_path])
     assert problem(catalog, "odd")
     assert catalog.take("notes").app.problem is None

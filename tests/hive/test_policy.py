@@ -87,6 +87,16 @@ def test_a_variable_cannot_bring_in_what_policy_refuses(owner: Owner, joined: Jo
     assert refused(lambda: owner.install("sly", config={"MODE": "host"})).code == "policy-refused"
 
 
+@pytest.mark.parametrize("ports", ["1-65535", "8080:$PORT"])
+def test_an_app_whose_ports_cannot_be_published_is_refused_before_anything_is_written(
+    owner: Owner, joined: Join, ports: str
+) -> None:
+    joined("attic")
+    write_app(owner.hive.config.catalogs[0], "wide", f"services: {{web: {{image: web:1, ports: ['{ports}']}}}}\n")
+    assert refused(lambda: owner.install("wide", config={"PORT": "none"})).code == "compose-invalid"
+    assert refused(lambda: owner.installation("wide")).code == "installation-unknown"
+
+
 def test_what_the_owner_grants_reaches_the_device_with_the_proof(owner: Owner, nice: FakeDevice) -> None:
     owner.install("nice", grant=signed(owner, "capability:SYS_NICE"))
     eventually(lambda: nice.assigned("nice") is not None)

@@ -52,6 +52,8 @@ def require_installable(bundle: bytes, wish: Install, *, installation: Installat
         PolicyRefused, ComposeInvalid, VariablesUnknown, VariableRequired, GrantUnusable: each with its own sentence.
     """
     compose = compose_of(bundle, installation=installation, name=name, config=wish.config)
+    # Only read: an entry that is no port, or too many of them, is better said now than by the Device later.
+    wanted_ports(compose)
     granted = set(in_order(wish.grant.keys)) if wish.grant else set[str]()
     require_asked(granted, set(asks_for(compose)))
     try:
