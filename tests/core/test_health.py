@@ -115,6 +115,12 @@ def test_data_is_as_safe_as_the_oldest_of_its_volumes() -> None:
     assert data_health([copy(4, same=True, state="error")], NOW, waiting_bytes=0).word == "Not saved"
 
 
+def test_what_no_snapshot_has_is_said_though_all_else_is_replicated() -> None:
+    health = data_health([copy(4)], NOW, waiting_bytes=0, unsaved="what lies in data/inner is not saved")
+    assert (health.colour, health.word) == (Colour.AMBER, "Not all is saved")
+    assert "data/inner" in health.cause
+
+
 def test_a_volume_is_as_safe_as_the_newest_of_its_copies() -> None:
     both = data_health([copy(4), copy(5000, store="nas", state="pending")], NOW, waiting_bytes=0)
     assert (both.colour, both.cause) == (Colour.GREEN, "Last saved 4 s ago.")

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,31 @@ def test_a_copy_with_a_subvolume_in_it_is_given_up_whole_and_kept(hive: FakeHive
             assert (Path(kept.path) / "data" / "inner" / "page").read_text() == "in no head"
         with serving(here.config):
             assert [one.name for one in here.volume().conflicts] == [kept.name]
+
+
+def test_what_no_snapshot_has_is_a_problem_by_its_path_until_it_is_gone(hive: FakeHive, btrfs_path: Path) -> None:
+    with place(btrfs_path, "here", "token-a") as here:
+        with serving(here.config):
+            here.connect(hive)
+            here.take(hive)
+            here.create()
+            folder = here.mount()
+            here.wait_until_clean()
+            btrfs.create(folder / "inner")
+            os.mknod(folder / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+            here.wait_until_clean()
+            problem = here.volume().problem
+            assert problem is not None
+            assert (problem.code, "data/inner" in problem.message) == ("not-all-saved", True)
+            assert [one.path for one in here.volume().left_out] == ["data/inner", "data/device"]
+        with serving(here.config):
+            assert here.volume().problem == problem
+            here.connect(hive)
+            here.hold("1.1", None)
+            btrfs.delete(folder / "inner")
+            here.wait_until_clean()
+            assert here.volume().problem is None
+            assert [one.path for one in here.volume().left_out] == ["data/device"]
 
 
 def test_a_start_deletes_what_a_killed_daemon_left_with_a_subvolume_in_it(btrfs_path: Path) -> None:

@@ -105,11 +105,12 @@ def _running_health(app: str, service: ServiceSight) -> Health:
     return Health(Colour.GREEN, "Running well", f"{service.name} runs.")
 
 
-def data_health(copies: Sequence[CopySight], now_ns: int, *, waiting_bytes: int) -> Health:
+def data_health(copies: Sequence[CopySight], now_ns: int, *, waiting_bytes: int, unsaved: str = "") -> Health:
     """Say how well an installation's data is kept, from the copies of all its volumes, each volume's own store first.
 
     A store on the holder's own machine is never called a replica (G2): it dies
-    with the machine that it should protect from.
+    with the machine that it should protect from. `unsaved` says what no snapshot
+    has, if the Device found something.
     """
     volumes = _by_volume(copies)
     remote = [copy for copy in copies if not copy.same_machine]
@@ -120,6 +121,8 @@ def data_health(copies: Sequence[CopySight], now_ns: int, *, waiting_bytes: int)
     if refusing is not None:
         cause = f"{refusing.store} does not take snapshots; {words}."
         return Health(Colour.RED, "Not saved", cause, "`mosaic doctor` says what the store answered.")
+    if unsaved:
+        return Health(Colour.AMBER, "Not all is saved", f"{unsaved}.", "`mosaic volume show` says what to do about it.")
     if not is_remote:
         return Health(
             Colour.AMBER,

@@ -76,6 +76,14 @@ class Descent(msgspec.Struct, frozen=True):
     missing: tuple[HeadHash, ...] = ()
 
 
+class LeftOut(msgspec.Struct, frozen=True):
+    """A path (bytes of any encoding) that snapshots do not have, how it is shown, and why (a clause)."""
+
+    where: bytes
+    path: str
+    reason: str
+
+
 class Origin(msgspec.Struct, frozen=True):
     """What a fork begins with: the state that `head` of another volume has."""
 
@@ -203,7 +211,8 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     `hiveless` is there for volumes that no Hive knows. A volume without a head
     begins with its `origin`. `going_back` is under way in the phase
     `going-back`, `went_back` the newest that is over. `lost` stays until there
-    is data again. `audits` are None before the first round.
+    is data again. `audits` are None before the first round. `left_out`
+    is what the newest snapshot does not have.
     """
 
     volume: VolumeId
@@ -237,6 +246,7 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     origin: Origin | None = None
     lost: Lost | None = None
     audits: Audits | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def epoch(self) -> Epoch | None:

@@ -19,7 +19,7 @@ from mosaic.core.epoch import parse
 from mosaic.core.errors import Corrupt, Fenced
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
-from mosaic.storage import committing, log
+from mosaic.storage import committing, left_out, log
 from mosaic.storage.backing import Backing
 from mosaic.storage.caches import Caches
 from mosaic.storage.cutting import drop, next_cut, trim
@@ -109,6 +109,7 @@ def _round(
             drop(volume, lease, cut)
             raise
         volume.copies_all = False
+        left_out.note(volume, lease, done.replication.skipped)
         # Again for a store that turned out to have lost what it had: it may be a new one under the old name.
         _put_envelope(volume, store, backing.key)
         # Of a head whose reply was lost this is the last chance, and collection trusts those alone that have a mirror.
@@ -192,7 +193,9 @@ def _upload(
     previous = _accepted_root(volume)
     folder = volume.places.snapshots(volume.id)
     path = folder / cut.snapshot
-    before = record.accepted.snapshot if record.accepted else None
+    # No difference speaks of a subvolume that an app made: looking everywhere finds where it is.
+    is_hinted = not left_out.is_unlisted(volume)
+    before = record.accepted.snapshot if record.accepted and is_hinted else None
     is_whole = volume.subvolumes.keeps_snapshots
     rereads = must_reread(record)
     where = hints(path, folder / before if before and not rereads else None) if is_whole else None
@@ -230,6 +233,7 @@ def _upload(
                 taken_ns=cut.taken_ns,
                 hints=where,
                 staged=staged,
+                skipped=left_out.known(record),
                 condemning=dataclasses.replace(condemning, add=(*lost.add, *condemning.add)),
                 on_progress=show,
             )

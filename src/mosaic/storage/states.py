@@ -6,7 +6,7 @@ It takes no volume's lock, so that it answers while work is under way.
 from collections.abc import Iterator
 
 from mosaic.core.ids import VolumeId
-from mosaic.storage import aside
+from mosaic.storage import aside, left_out
 from mosaic.storage.backing import Backing
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_audit import suspicion
@@ -56,13 +56,14 @@ def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -
         mounts=daemon.mounts(volume.id) if mounts is None else mounts,
         moved_bytes=moved.moved_bytes if moved else None,
         total_bytes=moved.total_bytes if moved else None,
-        problem=problem,
+        problem=problem or left_out.problem(record),
         conflicts=aside.conflicts(daemon.places, volume.id),
         prefetched=record.incoming.head if record.incoming else None,
         prefetching=record.prefetch,
         cut_ns=volume.cut_ns,
         going_back=GoingBack(going.id, going.saved) if going else None,
         went_back=WentBack(went.id, went.saved, went.failure) if went else None,
+        left_out=left_out.shown(record),
     )
 
 

@@ -313,6 +313,17 @@ class WentBack(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
+NOT_ALL_SAVED = "not-all-saved"
+"""The code of a volume's problem: files of the app lie where no snapshot reaches."""
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """Something in a volume that no snapshot has: its path, for people, and why (a clause)."""
+
+    path: str
+    reason: str
+
+
 class VolumeState(msgspec.Struct, frozen=True):
     """One volume as the daemon sees it now.
 
@@ -324,7 +335,8 @@ class VolumeState(msgspec.Struct, frozen=True):
     `prefetched` the head
     that was restored ahead, once that restore is complete; `prefetching` the
     one that is still tried (None: done, given up for `problem`, or not asked);
-    `cut_ns` the instant of the newest cut that was asked for as app-consistent.
+    `cut_ns` the instant of the newest cut that was asked for as app-consistent;
+    `left_out` the first few paths that the newest snapshot does not have.
     """
 
     volume: str
@@ -346,6 +358,7 @@ class VolumeState(msgspec.Struct, frozen=True):
     cut_ns: int | None = None
     going_back: GoingBack | None = None
     went_back: WentBack | None = None
+    left_out: list[LeftOut] = []
 
 
 class PoolState(msgspec.Struct, frozen=True):

@@ -1,9 +1,12 @@
 """Looking only where the kernel says that something changed finds the same as looking everywhere."""
 
+import contextlib
 import fcntl
 import os
 import random
 import shutil
+import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from mosaic.adapters import btrfs
 from mosaic.adapters.btrfs_send import difference
 from mosaic.storage.engine import replicate as engine
+from mosaic.storage.engine import skips
 from mosaic.storage.engine.changes import Hints, gather
 from mosaic.storage.engine.nodes import NodeMap
-from mosaic.storage.engine.roots import Replication
+from mosaic.storage.engine.roots import OTHER_FILE_SYSTEM, Replication, Skipped
 from mosaic.storage.engine.send_stream import StreamUnreadable, commands
 from support.edits import Edit, edits, make
 from support.stores import MemoryStore
@@ -36,6 +40,7 @@ class Volume:
         btrfs.create(self.live)
         self.machine = Machine(MemoryStore())
         self.snapshots: list[Path] = []
+        self.skipped: tuple[Skipped, ...] = ()
 
     def replicate(self) -> Replication:
         snapshot = self.folder / f"snapshot{len(self.snapshots)}"
@@ -46,13 +51,14 @@ class Volume:
         self.machine.known.load(self.machine.store, KEYS)
         done = engine.replicate(
             snapshot, KEYS, self.machine.store, previous=self.machine.newest, known=self.machine.known,
-            nodes=self.machine.nodes, taken_ns=time.time_ns(), hints=hints,
+            nodes=self.machine.nodes, taken_ns=time.time_ns(), hints=hints, skipped=self.skipped,
         )  # fmt: skip
         self.machine.newest = done.root
         return done
 
     def hints(self, snapshot: Path) -> Hints:
-        if not self.snapshots:
+        is_listed = any(one.is_foreign for one in self.skipped)
+        if not self.snapshots or (not is_listed and btrfs.holds_others(self.live)):
             return Hints(uuid(snapshot), "", None)
         with difference(snapshot, self.snapshots[-1]) as stream:
             return Hints(uuid(snapshot), uuid(self.snapshots[-1]), gather(commands(stream)))
@@ -68,6 +74,13 @@ class Volume:
     def end(self) -> None:
         for path in (*self.snapshots, self.live):
             btrfs.delete(path)
+
+    def next_skips(self) -> list[tuple[str, str]]:
+        """Replicate by hints. Returns what is left out, which looking everywhere finds too."""
+        done = self.replicate()
+        assert set(self.look_everywhere().skipped) == set(done.skipped)
+        self.skipped = done.skipped
+        return sorted((one.path, one.reason) for one in done.skipped)
 
 
 def uuid(snapshot: Path) -> str:
@@ -159,6 +172,40 @@ def test_a_renamed_directory_is_not_looked_into(volume: Volume) -> None:
     assert (renamed.read_bytes, renamed.files, renamed.directories) == (0, 200, 11)
     assert renamed.uploaded_bytes < 5_000
     assert volume.look_everywhere().root == renamed.root
+
+
+def test_what_is_left_out_is_told_again_with_each_snapshot_until_it_is_gone(volume: Volume) -> None:
+    data, inner, other = volume.live / "data", ("data/inner", OTHER_FILE_SYSTEM), ("socket", "it is a socket")
+    data.mkdir()
+    assert volume.next_skips() == []
+    btrfs.create(data / "inner")
+    with contextlib.chdir(volume.live), socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+    assert volume.next_skips() == [inner, other]
+    (volume.live / "page").write_text("elsewhere")
+    assert volume.next_skips() == [inner, other]
+    data.rename(volume.live / "moved")
+    assert volume.next_skips() == [("moved/inner", OTHER_FILE_SYSTEM), other]
+    btrfs.delete(volume.live / "moved" / "inner")
+    (volume.live / "socket").unlink()
+    assert volume.next_skips() == []
+
+
+def test_of_very_many_paths_that_are_left_out_the_first_few_are_told(volume: Volume) -> None:
+    deep = volume.live
+    for _ in range(8):
+        deep = deep / ("d" * 200)
+        deep.mkdir()
+    btrfs.create(deep / "inner")
+    for number in range(3 * skips.MOST):
+        os.mkfifo(volume.live / f"pipe{number}")
+        os.mknod(volume.live / f"device{number}", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    found = volume.next_skips()
+    assert len(found) == skips.MOST
+    assert [reason for path, reason in found if path.startswith("ddd")] == [OTHER_FILE_SYSTEM]
+    assert all(len(path) <= 1001 for path, _ in found)
+    (volume.live / "page").write_text("elsewhere")
+    assert [path for path, _ in volume.next_skips() if path.startswith("ddd")]
 
 
 @pytest.mark.usefixtures("strict")

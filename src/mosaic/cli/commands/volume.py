@@ -85,6 +85,8 @@ def show(out: Output, key: str) -> None:
         lines.append(f"  here:             {report.state}, {size(report.waiting_bytes)} waiting, {last_saved(report)}")
         if len(report.replicas) > 1:
             lines += [f"    {one.store + ':':<16}{_copy(one)}" for one in report.replicas]
+        if report.problem is not None:
+            lines += [f"  problem:          {report.problem.message}", f"  hint:             {report.problem.hint}"]
         lines += [f"  conflict:         {kept.name} of epoch {kept.epoch}" for kept in report.conflicts]
     out.result(one, "\n".join(lines))
 

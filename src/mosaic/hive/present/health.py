@@ -6,6 +6,7 @@ from mosaic.core import condition, health
 from mosaic.core.condition import CopySight, ServiceSight
 from mosaic.wire import api
 from mosaic.wire.report import InstallationReport, VolumeReport
+from mosaic.wire.storage import NOT_ALL_SAVED
 
 
 def on_wire(found: health.Health) -> api.Health:
@@ -39,4 +40,10 @@ def data_health(volumes: Sequence[VolumeReport], now_ns: int) -> health.Health:
         for volume in volumes
         for each in volume.replicas
     ]
-    return condition.data_health(copies, now_ns, waiting_bytes=sum(each.waiting_bytes for each in volumes))
+    problems = [each.problem for each in volumes if each.problem is not None]
+    return condition.data_health(
+        copies,
+        now_ns,
+        waiting_bytes=sum(each.waiting_bytes for each in volumes),
+        unsaved=next((each.message for each in problems if each.code == NOT_ALL_SAVED), ""),
+    )

@@ -8,7 +8,7 @@ compared with the previous tree. Whatever does not fit together raises
 import contextlib
 import os
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mosaic.storage.engine.ahead import read_ahead
@@ -30,6 +30,7 @@ from mosaic.storage.engine.records import (
 )
 from mosaic.storage.engine.roots import Skipped
 from mosaic.storage.engine.scan import Seen, describe, look, read_special, reading
+from mosaic.storage.engine.skips import Skips
 from mosaic.storage.engine.stage import Stage
 from mosaic.storage.engine.tree import Tree
 
@@ -78,7 +79,7 @@ class HintedWalk:
         self._files = prior.root.files
         self._directories = prior.root.directories
         self._content_bytes = prior.root.content_bytes
-        self.skipped: list[Skipped] = []
+        self.skips = Skips()
 
     def walk(self, top_fd: int, changes: Spot) -> Totals:
         """Stage everything that changed. Returns what the snapshot holds.
@@ -96,6 +97,22 @@ class HintedWalk:
         self._drop_what_is_gone()
         return Totals(self._files, self._directories, self._content_bytes)
 
+    def look_again(self, top_fd: int, known: Iterable[Skipped]) -> None:
+        """Note what was skipped before and is there still: no hint speaks of what did not change.
+
+        Raises HintsUnusable when another file system is not where it was: it may have gone along with a directory.
+        """
+        device = os.fstat(top_fd).st_dev
+        for one in known:
+            *folder, name = one.where.split(b"/")
+            now: Seen | Skipped | None = None
+            with contextlib.suppress(HintsUnusable), _folder(top_fd, tuple(folder)) as fd:
+                now = look(fd, tuple(folder), name, device=device) if name else None
+            if isinstance(now, Skipped):
+                self.skips.add(now)
+            elif one.is_foreign:
+                raise HintsUnusable("another file system is not where it was")
+
     def _find(self, top_fd: int, top: Seen, changes: Spot) -> None:
         """Compare the names that came and went, and collect the files to look at."""
         left: list[tuple[int, Components, Spot, bool]] = [(ROOT_NODE, (), changes, False)]
@@ -105,7 +122,7 @@ class HintedWalk:
                 for name in sorted(self._names_of(fd, path, spot, parent, is_new=is_new)):
                     seen = look(fd, path, name, device=top.stat.st_dev)
                     if isinstance(seen, Skipped):
-                        self.skipped.append(seen)
+                        self.skips.add(seen)
                         seen = None
                     number = self._compare(parent, name, seen, named=is_new or name in spot.names)
                     if seen is None or number is None:

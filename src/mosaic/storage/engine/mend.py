@@ -20,7 +20,7 @@ from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mended import mark_mended
 from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.replicate import replicate
-from mosaic.storage.engine.roots import OnProgress, Replication, RootRef, ignore_progress
+from mosaic.storage.engine.roots import OnProgress, Replication, RootRef, Skipped, ignore_progress
 from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.store import Store
 
@@ -45,6 +45,7 @@ def replicate_and_mend(
     hints: Hints | None = None,
     condemning: Condemning = NOTHING,
     staged: Staged | None = None,
+    skipped: Iterable[Skipped] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> Mending:
     """Do what `replicate` does, and write everything anew when the store was found damaged.
@@ -66,6 +67,7 @@ def replicate_and_mend(
         hints=hints,
         condemning=condemning,
         staged=staged,
+        skipped=tuple(skipped),
         on_progress=on_progress,
     )
     if previous is not None and not known.damaged():

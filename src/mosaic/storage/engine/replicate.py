@@ -7,7 +7,7 @@ root, and until that head is accepted the upload is just unused objects.
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from mosaic.storage.engine.records import (
 )
 from mosaic.storage.engine.roots import OnProgress, Progress, Replication, RootRef, Skipped, ignore_progress
 from mosaic.storage.engine.scan import Seen, describe, read_special, reading
+from mosaic.storage.engine.skips import Skips
 from mosaic.storage.engine.stage import Stage
 from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.store import Store
@@ -58,6 +59,7 @@ def replicate(
     hints: Hints | None = None,
     condemning: Condemning = NOTHING,
     staged: Staged | None = None,
+    skipped: Iterable[Skipped] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> Replication:
     """Upload the snapshot; every object is durable in the store when this returns.
@@ -73,12 +75,13 @@ def replicate(
     then only there is looked. Hints that do not fit are not used. `condemning`
     is what the new state says of packs beyond what the previous one says;
     `known` must not count them already. `staged` tells of a snapshot that was
-    made by copying, whose copies are `snapshot`.
+    made by copying, whose copies are `snapshot`. `skipped` is what was left out
+    of the previous state.
 
     Nothing changed: nothing is sent and `previous` is returned. May be killed
     at any point and called again; packs that were finished are used again.
 
-    Sockets and device nodes are not stored, and listed in the result.
+    Sockets, device nodes and other file systems are not stored; the first few are listed in the result.
 
     Raises:
         Unavailable: the store did not answer; call again.
@@ -98,7 +101,7 @@ def replicate(
             with reading(()):
                 top_fd = open_root(snapshot)
             try:
-                run = _look(top_fd, prior, previous, nodes, stage, uploader, hints, staged, on_progress)
+                run = _look(top_fd, prior, previous, nodes, stage, uploader, hints, staged, skipped, on_progress)
             finally:
                 os.close(top_fd)
             condemns = stage_condemned(stage, prior, known, condemning)
@@ -115,7 +118,7 @@ def replicate(
         read_bytes=run.store.read_bytes,
         uploaded_bytes=uploader.uploaded_bytes,
         uploaded_packs=uploader.uploaded_packs,
-        skipped=tuple(run.skipped),
+        skipped=run.skips.all(),
     )
 
 
@@ -128,6 +131,7 @@ def _look(
     uploader: Uploader,
     hints: Hints | None,
     staged: Staged | None,
+    skipped: Iterable[Skipped],
     on_progress: OnProgress,
 ) -> "_Run":
     """Stage all that changed, by the hints if they can be used."""
@@ -135,7 +139,7 @@ def _look(
     if remembered and prior and hints and hints.changes and hints.since == nodes.source != "":
         run = _Run(prior, nodes, stage, uploader, remembered=True, on_progress=on_progress)
         try:
-            run.walk_where(top_fd, prior, hints.changes)
+            run.walk_where(top_fd, prior, hints.changes, skipped)
             return run
         except HintsUnusable:
             nodes.rollback()
@@ -178,7 +182,7 @@ class _Run:
         self.files = 0
         self.directories = 0
         self.content_bytes = 0
-        self.skipped: list[Skipped] = []
+        self.skips = Skips()
 
     def walk(self, top_fd: int, top: Seen | None = None) -> None:
         """Look at every file beneath `top_fd` and stage what changed."""
@@ -216,12 +220,13 @@ class _Run:
         self._directory = staged.directory
         self.walk(top_fd, staged.top())
 
-    def walk_where(self, top_fd: int, prior: Tree, changes: Spot) -> None:
+    def walk_where(self, top_fd: int, prior: Tree, changes: Spot, skipped: Iterable[Skipped]) -> None:
         """Look only where the changes say. Raises HintsUnusable."""
         walk = HintedWalk(prior, self._nodes, self._stage, self._numbers, self.store)
+        walk.look_again(top_fd, skipped)
         totals = walk.walk(top_fd, changes)
         self.files, self.directories, self.content_bytes = totals.files, totals.directories, totals.content_bytes
-        self.skipped = walk.skipped
+        self.skips = walk.skips
 
     def drop_what_is_gone(self) -> None:
         """Stage the end of every file that the previous tree has and the snapshot has not."""
@@ -277,7 +282,7 @@ class _Run:
         for met in names:
             seen = met.seen
             if isinstance(seen, Skipped):
-                self.skipped.append(seen)
+                self.skips.add(seen)
                 continue
             while before is not None and before[0] < seen.name:
                 self._stage.delete(entry_key(parent, before[0]))

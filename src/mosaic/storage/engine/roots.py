@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+OTHER_FILE_SYSTEM = "it is on another file system"
+
 
 @dataclass(frozen=True, slots=True)
 class RootRef:
@@ -19,10 +21,19 @@ class RootRef:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something in a snapshot that is not stored. `path` is relative, for people; `reason` is a clause."""
+    """Something in a snapshot that is not stored. `path` is relative, for people; `reason` is a clause.
+
+    `where` is the path as the file system has it.
+    """
 
     path: str
     reason: str
+    where: bytes = b""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether files may lie in it: a mount, or a subvolume that an app made."""
+        return self.reason == OTHER_FILE_SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,8 @@ class Replication:
     """What `replicate` did. `root` equals `previous` when nothing had changed.
 
     `read_bytes` were read from files, `uploaded_bytes` went to the store in
-    `uploaded_packs` objects. `content_bytes` is the sum of all file sizes.
+    `uploaded_packs` objects. `content_bytes` is the sum of all file sizes,
+    `skipped` the first few paths that are not stored.
     """
 
     root: RootRef

@@ -11,7 +11,7 @@ from mosaic.storage.engine.attributes import read_xattrs, unfollowed
 from mosaic.storage.engine.beneath import Components
 from mosaic.storage.engine.damage import CopyMissing, SourceChanged, SourceDamaged
 from mosaic.storage.engine.records import Node, NodeType, Xattrs
-from mosaic.storage.engine.roots import Skipped, shown
+from mosaic.storage.engine.roots import OTHER_FILE_SYSTEM, Skipped, shown
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -62,10 +62,15 @@ def judge(
     type_ = _TYPES.get(stat.S_IFMT(status.st_mode))
     if type_ is None:
         kind = "a socket" if stat.S_ISSOCK(status.st_mode) else "a device node"
-        return Skipped(shown(b"/".join(path)), f"it is {kind}")
+        return _skipped(path, f"it is {kind}")
     if status.st_dev != device:
-        return Skipped(shown(b"/".join(path)), "it is on another file system")
+        return _skipped(path, OTHER_FILE_SYSTEM)
     return Seen(name, status, type_, copied)
+
+
+def _skipped(path: Components, reason: str) -> Skipped:
+    where = b"/".join(path)
+    return Skipped(shown(where), reason, where)
 
 
 def describe(seen: Seen, *, xattrs: Xattrs, tail: bytes) -> Node:

@@ -135,7 +135,8 @@ class Staged:
 
 def _met(path: Components, name: bytes, told: os.stat_result | str) -> Seen | Skipped:
     if isinstance(told, str):
-        return Skipped(shown(b"/".join((*path, name))), told)
+        where = b"/".join((*path, name))
+        return Skipped(shown(where), told, where)
     return _seen(path, name, told)
 
 

@@ -68,6 +68,8 @@ def shown(daemon: Daemon, volume: Volume) -> dict[str, str]:
         lines["unconfirmed"] = "the store was not asked since the start whether another machine took the volume over"
     if found.problem is not None:
         lines["problem"] = f"{found.problem.message}; {found.problem.hint}"
+    if left := volume.record.left_out:
+        lines["left_out"] = "; ".join(f"{one.path}: {one.reason}" for one in left)
     if found.conflicts:
         lines["conflicts"] = ", ".join(conflict.path for conflict in found.conflicts)
     return lines
