@@ -12,7 +12,7 @@ import pytest
 
 from mosaic.adapters import btrfs
 from mosaic.storage.serve import serving
-from mosaic.wire.storage import Discard
+from mosaic.wire.storage import NOT_ALL_SAVED, Discard
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import VOLUME, place
 
@@ -56,7 +56,7 @@ def test_what_no_snapshot_has_is_a_problem_by_its_path_until_it_is_gone(hive: Fa
             here.wait_until_clean()
             problem = here.volume().problem
             assert problem is not None
-            assert (problem.code, "data/inner" in problem.message) == ("not-all-saved", True)
+            assert (problem.code, "data/inner" in problem.message) == (NOT_ALL_SAVED, True)
             assert [one.path for one in here.volume().left_out] == ["data/inner", "data/device"]
         with serving(here.config):
             assert here.volume().problem == problem

@@ -2,7 +2,7 @@
 
 `HiveStore` is a `Store` (its obligations are in `mosaic.storage.engine.store`)
 and `HiveHeads` commits and reads heads. Each request is tried again when the
-Hive did not answer, with growing, jittered pauses, until its deadline; what
+Hive did not answer, with growing, jittered pauses, until its time is over; what
 is worth another try is decided by the error's type alone. What to make of a
 head's unknown outcome is not decided here: that is the committer's.
 """
@@ -80,7 +80,8 @@ class HeadUnknown(NotFound):
 class HiveConnection:
     """A Hive and a Device's session there. Threads may share it. Close it when another one replaces it.
 
-    `deadline_seconds` bounds all tries of one request together. With
+    After `deadline_seconds` no other try of a request is begun; one that is
+    under way then ends when the server has been silent for too long. With
     `pinned_pem`, whatever name it was reached by, only the server with this
     very certificate is spoken to. `refusal` is the error of a token that is
     not accepted: other servers speak this protocol too.
@@ -130,7 +131,7 @@ class HiveConnection:
         headers: dict[str, str] | None = None,
         params: dict[str, str | int] | None = None,
     ) -> "httpx2.Response":
-        """Make a request until it is answered. Raises Unavailable at the deadline, and SessionOver."""
+        """Make a request until it is answered. Raises Unavailable when its time is over, and SessionOver."""
         import httpx2  # a third of the daemon's memory, and not needed before the first request
 
         def once() -> httpx2.Response:

@@ -30,6 +30,17 @@ class RemoveRefused(Refused):
         super().__init__(f"{name} belongs to the data of installation {installation} and is kept; {hint}", hint=hint)
 
 
+class NameTaken(Conflict):
+    """Another volume has the name."""
+
+    code = "volume-name-taken"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the driver has another volume of the name {name}", hint=f"remove it first: docker volume rm {name}"
+        )
+
+
 class VolumeUnknown(NotFound):
     """The driver has no volume of that name."""
 

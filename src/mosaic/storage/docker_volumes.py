@@ -17,10 +17,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from mosaic.adapters import btrfs
-from mosaic.core.errors import Conflict, Refused
+from mosaic.core.errors import Refused
 from mosaic.core.ids import InstallationId, VolumeId
 from mosaic.storage.daemon import Daemon
-from mosaic.storage.decide_mount import MountRefused, VolumeUnknown, check_guard, check_mount, check_remove
+from mosaic.storage.decide_mount import MountRefused, NameTaken, VolumeUnknown, check_guard, check_mount, check_remove
 from mosaic.storage.records import DockerVolume
 from mosaic.storage.volume import Volume
 
@@ -42,17 +42,6 @@ class OptionsRefused(Refused):
         hint: str = "volumes of apps are made by the Device; install an app with `mosaic install APP`",
     ) -> None:
         super().__init__(f"{reason}; {hint}", hint=hint)
-
-
-class NameTaken(Conflict):
-    """Another volume has the name."""
-
-    code = "volume-name-taken"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"the driver has another volume of the name {name}", hint=f"remove it first: docker volume rm {name}"
-        )
 
 
 def create(daemon: Daemon, name: str, options: Mapping[str, str]) -> None:

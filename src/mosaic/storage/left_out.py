@@ -8,14 +8,14 @@ from mosaic.core.errors import Refused
 from mosaic.storage.engine.roots import Skipped
 from mosaic.storage.records import Lease, LeftOut, VolumeRecord
 from mosaic.storage.volume import Volume
-from mosaic.wire.storage import NOT_ALL_SAVED, Failure
+from mosaic.wire.storage import Failure
 from mosaic.wire.storage import LeftOut as Shown
 
 
 class NotAllSaved(Refused):
     """Files of the app lie where no snapshot reaches."""
 
-    code = NOT_ALL_SAVED
+    code = "not-all-saved"
 
     def __init__(self, path: str, *, others: int) -> None:
         more = f" (and in {others} more like it)" if others else ""

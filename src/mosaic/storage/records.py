@@ -202,11 +202,9 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     `lease` is held since the boot `boot`; None when not held. `data_lease` is
     the newest lease under which the live subvolume `live_uuid` was writable.
     `highest` is the highest epoch ever seen and `fenced` the newest one that
-    we lost. `final` asks for a last snapshot of a stopped app; `prefetch` is a
-    head to restore beside. `mirrored` is the newest head whose copy lies in
-    the store, and `enveloped` which envelope does, and in which store.
-    `aside_generation` is the live subvolume's when its conflict snapshot was
-    made. `discarded` says that the Device gave the data up,
+    we lost. `prefetch` is a head to restore beside. `mirrored` is the newest
+    head whose copy lies in the store, and `enveloped` which envelope does, and
+    in which store. `discarded` says that the Device gave the data up,
     `descent` whether it may. `cut` goes before whatever the worker would cut.
     `hiveless` is there for volumes that no Hive knows. A volume without a head
     begins with its `origin`. `going_back` is under way in the phase
@@ -235,7 +233,6 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     envelope: str | None = None
     enveloped: str | None = None
     mirrored: HeadHash | None = None
-    aside_generation: int | None = None
     aside_reason: str | None = None
     discarded: bool = False
     descent: Descent | None = None

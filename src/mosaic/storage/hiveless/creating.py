@@ -20,6 +20,7 @@ from mosaic.core.retention import Retention
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.storage import log
 from mosaic.storage.daemon import Daemon
+from mosaic.storage.decide_mount import NameTaken
 from mosaic.storage.engine.heads import open_head
 from mosaic.storage.engine.slots import SlotLog
 from mosaic.storage.hiveless import recovery_code
@@ -28,7 +29,7 @@ from mosaic.storage.hiveless.key_file import read_key, write_key_of_our_own, wri
 from mosaic.storage.hiveless.options import Wanted, parse_options
 from mosaic.storage.hiveless.regaining import wait_until_decided
 from mosaic.storage.hiveless.stores import StorePlace, is_here
-from mosaic.storage.hiveless.trash import FOLDER, NameInUse
+from mosaic.storage.hiveless.trash import FOLDER
 from mosaic.storage.records import DockerVolume, Hiveless, VolumeRecord
 from mosaic.storage.volume import Volume
 from mosaic.wire import head as wire
@@ -143,9 +144,9 @@ def _is_there(daemon: Daemon, name: str, wanted: Wanted) -> bool:
     volume = daemon.volumes.get(docker.volume) if docker.volume else None
     hiveless = volume.record.hiveless if volume is not None else None
     if hiveless is None or hiveless.store != write_address(wanted.store):
-        raise NameInUse(name)
+        raise NameTaken(name)
     if wanted.key_file is not None and str(wanted.key_file) != hiveless.key_file:
-        raise NameInUse(name)
+        raise NameTaken(name)
     if wanted.keeps is not None and wanted.keeps != hiveless.keeps:
         raise KeepsOtherwise(name, hiveless.keeps, hiveless.key_file)
     return True
@@ -198,7 +199,7 @@ def _enter(daemon: Daemon, name: str, hiveless: Hiveless, seed: bytes, envelope:
         if there is None and (record.lease is not None or record.live_uuid is not None):
             raise AlreadyHere(f"the data of installation {record.installation}")
         if daemon.books.docker_volumes.get(name) is not None:
-            raise NameInUse(name)
+            raise NameTaken(name)
         with daemon.books.transaction():
             daemon.books.seeds.put(volume.id, seed.hex())
             daemon.books.docker_volumes.put(name, DockerVolume(name, volume=volume.id, folder=FOLDER))

@@ -8,10 +8,11 @@ import time
 
 from msgspec.structs import replace
 
-from mosaic.core.errors import Conflict, NotFound
+from mosaic.core.errors import NotFound
 from mosaic.storage import aside, cutting, log, restoring
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import StillMounted
+from mosaic.storage.decide_mount import NameTaken
 from mosaic.storage.records import DockerVolume
 from mosaic.storage.stale_mounts import mounts_in_use
 from mosaic.storage.volume import Volume
@@ -31,17 +32,6 @@ class NotInTrash(NotFound):
         super().__init__(
             f"{said} named {name!r} in the trash",
             hint="`mosaic storage trash list` shows what is there; give the beginning of its key instead of the name",
-        )
-
-
-class NameInUse(Conflict):
-    """Another volume has the name by now."""
-
-    code = "volume-name-taken"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"the driver has another volume of the name {name}", hint=f"remove it first: docker volume rm {name}"
         )
 
 
@@ -89,7 +79,7 @@ def restore(daemon: Daemon, name: str) -> str:
         record = volume.record
         assert record.hiveless is not None
         if daemon.books.docker_volumes.get(record.hiveless.name) is not None:
-            raise NameInUse(record.hiveless.name)
+            raise NameTaken(record.hiveless.name)
         with daemon.books.transaction():
             daemon.books.docker_volumes.put(
                 record.hiveless.name, DockerVolume(record.hiveless.name, volume=volume.id, folder=FOLDER)
