@@ -18,6 +18,7 @@ from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import content_type_conformance
 from uvicorn.protocols.websockets import websockets_sansio_impl
+from websockets.sync import connection
 
 from mosaic.core.ids import AccountId
 from mosaic.hive.console import feed
@@ -42,8 +43,9 @@ Join = Callable[[str], FakeDevice]
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
     """A Hive whose owner has a Device and an app, for all requests of this module."""
     with pytest.MonkeyPatch.context() as patched, running_hive(tmp_path_factory.mktemp("served")) as hive:
-        # The server's pings take numbers from the generator that requests are made up from, in the same process.
+        # The pings of both ends take numbers from the generator that requests are made up from, in the same process.
         patched.setattr(websockets_sansio_impl, "random", random.Random())
+        patched.setattr(connection, "random", random.Random())
         owner = hive.set_up()
         attic = FakeDevice("attic")
         attic.join(owner.join_token())
