@@ -301,3 +301,17 @@ def test_an_account_that_did_not_set_the_hive_up_renews_its_root_key_too(
     ran = mosaic("keys", "renew", "--yes", "--passphrase-file", present)
     assert ran.code == 0, ran.stderr
     assert unwrap.recover_root(kept.keys, shown(ran.stdout, "recovery code")) != made_keys().opened.root
+
+
+def test_a_device_with_the_only_copy_of_something_is_removed_only_after_that_was_named(
+    mosaic: Mosaic, logged_in: FakeHive
+) -> None:
+    attic = samples.device("attic")
+    only = (409, problem("only-copy", "attic has the only copy of 1.1-5 of notes", "put it back first"))
+    path = f"DELETE /api/devices/{attic.device}"
+    logged_in.answers |= {"GET /api/devices": [attic], "GET /api/volumes": [], path: only}
+    refused = mosaic("device", "remove", "attic", "--yes")
+    assert (refused.code, "the only copy" in refused.stderr) == (1, True)
+    logged_in.answers[f"{path}?force=true"] = (204, None)
+    ran = mosaic("device", "remove", "attic", "--force", "--yes", "--json")
+    assert ran.value["given_up"] == "attic has the only copy of 1.1-5 of notes"

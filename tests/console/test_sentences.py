@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from console.worlds import ACCOUNT, ATTIC, NOTES, NOW, NS, RUNNING, SILENT, STUDY, called, kept, reported
+from console.worlds import ACCOUNT, ATTIC, NOTES, NOW, NS, RUNNING, SILENT, STUDY, called, reported
 from mosaic.hive.console import sentences
-from mosaic.wire.api import Account, Health, Installation
-from mosaic.wire.storage import ConflictSnapshot, Replica
+from mosaic.wire.api import Account, Health, Installation, SetAside
+from mosaic.wire.storage import ConflictSnapshot
 
 replace = msgspec.structs.replace
 FAILED = reported(replace(RUNNING, phase="failed", healthy=False), called("vault"))
@@ -69,7 +69,6 @@ def test_data_on_one_machine_only_is_asked_about_while_the_app_runs_well() -> No
 
 
 def test_a_set_aside_snapshot_is_never_passed_over() -> None:
-    copy = Replica("hive", False, "replicated", NOW, None)
-    volume = kept(copy, ConflictSnapshot("c", "0.2", NOW - 900 * NS, "/pool/c"))
-    (ask,) = sentences.asks(ACCOUNT, [ATTIC], [replace(NOTES, volumes=[volume])])
+    aside = SetAside("d2", "a1" * 32, "data", ConflictSnapshot("c", "0.2", NOW - 900 * NS, "/pool/c"))
+    (ask,) = sentences.asks(ACCOUNT, [ATTIC], [replace(NOTES, set_aside=[aside])])
     assert ask.truth == "notes has one set-aside snapshot"

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
+import httpx2
 import pytest
 
 from mosaic.core.errors import MosaicError
 from mosaic.wire.api import MoveForecast
+from mosaic.wire.storage import ConflictSnapshot
 from support.fake_device import FakeDevice
 from support.manual_clock import ManualClock
-from support.running_hive import Owner, made_keys
+from support.running_hive import PASSWORD, Owner, made_keys
 from support.waiting import eventually
 
 Join = Callable[[str], FakeDevice]
@@ -186,6 +188,35 @@ def test_an_uninstalled_app_whose_device_died_comes_back_elsewhere_for_who_accep
     assert item is not None and item.volumes[0].base == head
     with owner.client() as client:
         client.order("DELETE", "/api/devices/attic")
+    assert [each.name for each in owner.devices()] == ["cellar"]
+
+
+def test_what_only_one_device_has_set_aside_is_shown_and_the_device_goes_only_by_force(
+    owner: Owner, joined: Join
+) -> None:
+    attic, cellar = joined("attic"), joined("cellar")
+    made = owner.install(device="attic")
+    settled(owner, attic)
+    attic.commit(made.installation)
+    attic.obedient = False
+    owner.move("cellar", force=True, lose_seconds=1e9)
+    settled(owner, cellar)
+    kept = ConflictSnapshot("1.1-5", "1.1", 5, "/pool/conflicts/1.1-5")
+    attic.conflicts = [kept]
+    attic.report()
+    eventually(lambda: [(each.device, each.conflict) for each in owner.installation().set_aside] == [(attic.id, kept)])
+    with httpx2.Client(base_url=owner.hive.url, follow_redirects=True, trust_env=False) as browser:
+        browser.post("/login", data={"name": "ada", "password": PASSWORD})
+        assert "Set aside: 1.1-5" in (page := browser.get("/apps/notes").text) and "on attic until" in page
+        assert "one set-aside snapshot" in browser.get("/").text
+        assert "Only attic has 1.1-5 of notes" in browser.get("/devices/attic/remove").text
+    attic.disconnect()
+    with owner.client() as client:
+        with pytest.raises(MosaicError, match=r"1\.1-5 of notes") as refused:
+            client.order("DELETE", "/api/devices/attic")
+        assert refused.value.code == "only-copy"
+        assert refused.value.hint and "mosaic volume restore notes --conflict 1.1-5" in refused.value.hint
+        client.order("DELETE", "/api/devices/attic?force=true")
     assert [each.name for each in owner.devices()] == ["cellar"]
 
 

@@ -22,7 +22,7 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/devices/join-tokens | NewJoinToken | 201 |
 | GET /api/devices/{id or name} | | Device |
 | POST /api/devices/{device}/admit | Admit | Device |
-| DELETE /api/devices/{device} | | 204; refused while installations belong on it |
+| DELETE /api/devices/{device} | | 204; refused while apps belong on it, or it alone has something (`?force=true`) |
 | GET /api/catalog | | list of CatalogApp |
 | GET /api/installations | | list of Installation |
 | POST /api/installations | Install | Installation |
@@ -62,7 +62,7 @@ import msgspec
 from mosaic.wire.account import AccountKeys, NewAccountKeys, OwnerAdmission
 from mosaic.wire.grants import PolicyGrant
 from mosaic.wire.report import InstallationReport, MachineState, VolumeReport
-from mosaic.wire.storage import PoolState
+from mosaic.wire.storage import ConflictSnapshot, PoolState
 
 
 class SetupState(msgspec.Struct, frozen=True):
@@ -281,6 +281,15 @@ class GoingBack(msgspec.Struct, frozen=True):
     failure: str | None = None
 
 
+class SetAside(msgspec.Struct, frozen=True):
+    """A conflict snapshot of one of the app's volumes, on whichever Device has it: nobody else does (G5)."""
+
+    device: str
+    volume: str
+    kind: str
+    conflict: ConflictSnapshot
+
+
 class Installation(msgspec.Struct, frozen=True):
     """An installed app. `phase` is the Hive's: settled, or where a move or uninstall is.
 
@@ -289,7 +298,8 @@ class Installation(msgspec.Struct, frozen=True):
     the phase began. `target` is the other Device of a move: where the app goes
     while `preparing` and `draining`, where it would go back to while
     `arriving`. `problem` is also why the last move did not arrive. `going_back`
-    is the newest wish to go back to an earlier snapshot, open or over.
+    is the newest wish to go back to an earlier snapshot, open or over. `volumes`
+    is what the app's own Device has, `set_aside` what any Device has.
     """
 
     installation: str
@@ -311,6 +321,7 @@ class Installation(msgspec.Struct, frozen=True):
     data_health: Health | None = None
     since_ns: int = 0
     going_back: GoingBack | None = None
+    set_aside: list[SetAside] = []
 
 
 class Policy(msgspec.Struct, frozen=True):

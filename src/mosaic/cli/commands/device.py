@@ -118,13 +118,15 @@ def show(out: Output, name: str) -> None:
 
 @device.command()
 @click.argument("name")
+@click.option("--force", is_flag=True, help="Also when it set aside what no other machine has: that is given up.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def remove(out: Output, name: str, yes: bool) -> None:
+def remove(out: Output, name: str, force: bool, yes: bool) -> None:
     """Remove a Device that no app belongs on. Of one that was lost or stolen, it says what to do next."""
     from mosaic.cli import asking
     from mosaic.cli.connection import connected
     from mosaic.cli.devices import RemovalNotConfirmed, could_read, find
+    from mosaic.core.errors import MosaicError
     from mosaic.wire.api import Volume
 
     with connected() as hive:
@@ -132,10 +134,23 @@ def remove(out: Output, name: str, yes: bool) -> None:
         if not asking.agree(f"Remove the Device {found.name}?", yes=yes):
             raise RemovalNotConfirmed(found.name)
         readable = sorted({one.name for one in hive.get("/api/volumes", list[Volume])}) if found.has_root_key else []
-        hive.order("DELETE", f"/api/devices/{found.device}")
+        path, given_up = f"/api/devices/{found.device}", ""
+        try:
+            hive.order("DELETE", path)
+        except MosaicError as refused:
+            if not force or refused.code != "only-copy":
+                raise
+            if not asking.agree(f"{refused.message}. Give that up?", yes=yes):
+                raise RemovalNotConfirmed(found.name) from None
+            given_up = refused.message
+            hive.order("DELETE", f"{path}?force=true")
     following = ["mosaic keys renew"] if found.has_root_key else []
     value = {"device": found.device, "name": found.name, "could_read": readable, "if_stolen": following}
     told = f"{found.name} is no longer a Device of this account."
+    if given_up:
+        # Named also where nobody was asked.
+        value["given_up"] = given_up
+        told = f"{told} Given up: {given_up}."
     out.result(value, f"{told}\n{could_read(readable)}" if following else told)
 
 

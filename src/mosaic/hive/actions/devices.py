@@ -1,6 +1,7 @@
 """Join tokens, admission and removal of Devices."""
 
 import re
+from collections.abc import Mapping, Sequence
 
 from mosaic.adapters.sql import accounts, devices, events, installations, join_tokens, placements, sessions
 from mosaic.adapters.sql.devices import Device
@@ -9,7 +10,7 @@ from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.join_tokens import JoinToken
 from mosaic.core.errors import Conflict, Refused
 from mosaic.core.failover import TRASH_NS
-from mosaic.core.ids import AccountId, DeviceId
+from mosaic.core.ids import AccountId, DeviceId, InstallationId
 from mosaic.core.placement import Phase
 from mosaic.crypto import admission
 from mosaic.crypto.admission import AdmissionWrong
@@ -19,8 +20,10 @@ from mosaic.hive.finding import find_device
 from mosaic.hive.keys_check import PassphraseMissing
 from mosaic.hive.present import sight
 from mosaic.hive.present.devices import device as presented
+from mosaic.hive.present.devices import newest_report
 from mosaic.hive.runtime import Hive
 from mosaic.wire import api
+from mosaic.wire.report import Report
 
 JOIN_NS = 15 * 60 * 10**9
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -43,6 +46,21 @@ class DeviceInUse(Conflict):
 
     def __init__(self, device: str, why: str, *, hint: str) -> None:
         super().__init__(f"{device} cannot be removed: {why}", hint=hint)
+
+
+class OnlyCopy(Conflict):
+    """The Device has set aside what no other machine has (G5)."""
+
+    code = "only-copy"
+
+    def __init__(self, device: str, kept: Mapping[str, Sequence[str]]) -> None:
+        app, names = next(iter(kept.items()))
+        what = "; ".join(f"{', '.join(each)} of {name}" for name, each in kept.items())
+        super().__init__(
+            f"{device} has the only copy of what it set aside when another device took over: {what}",
+            hint=f"put it back first: `mosaic move {app} --to {device}`, then `mosaic volume restore {app} --conflict"
+            f" {names[0]}`; to give it up: `mosaic device remove {device} --force`",
+        )
 
 
 class RootKeyMalformed(Refused):
@@ -97,14 +115,17 @@ async def admit(hive: Hive, who: AccountId, device: str, admit: api.Admit) -> ap
     return admitted
 
 
-async def remove_device(hive: Hive, who: AccountId, device: str) -> None:
-    """Remove a Device that nothing belongs on."""
-    now_ns = hive.clock.wall_ns()
+async def remove_device(hive: Hive, who: AccountId, device: str, *, force: bool = False) -> None:
+    """Remove a Device that nothing belongs on. `force` gives up what it set aside."""
+    seen = sight.take(hive)
+    now_ns = seen.now_ns
 
     def change(tx: Tx) -> DeviceId:
         roll_call.require_none(tx)
         found = find_device(tx, who, device)
         _require_unused(tx, found, now_ns=now_ns)
+        if not force:
+            _require_nothing_set_aside(tx, found, newest_report(found, seen))
         devices.remove(tx, found.id, now_ns=now_ns)
         sessions.end_all(tx, found.id)
         events.add(tx, Happened(who, "device-removed", found.id, f"{found.name} was removed."), now_ns=now_ns)
@@ -131,6 +152,17 @@ def _require_unused(tx: Tx, device: Device, *, now_ns: int) -> None:
                 hint="start the device and wait until `mosaic trash list` says that it is saved; if it will not come"
                 f" back, `mosaic trash restore {what} --device DEVICE --force` first",
             )
+
+
+def _require_nothing_set_aside(tx: Tx, device: Device, report: Report | None) -> None:
+    """Return when the Device said last that it has no conflict snapshots. Raises OnlyCopy."""
+    kept: dict[str, list[str]] = {}
+    for volume in report.volumes if report else []:
+        known = None if "\0" in volume.installation else installations.get(tx, InstallationId(volume.installation))
+        if volume.conflicts and known is not None and known.account == device.account:
+            kept.setdefault(known.name, []).extend(one.name for one in volume.conflicts)
+    if kept:
+        raise OnlyCopy(device.name, kept)
 
 
 def _owner_key(tx: Tx, who: AccountId) -> str:

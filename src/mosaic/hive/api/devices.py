@@ -1,7 +1,7 @@
 """Devices, as their owner sees them. Routes only; see `mosaic.wire.api`."""
 
 from litestar import delete, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from mosaic.hive import actions, views
 from mosaic.hive.http import TheHive
@@ -34,9 +34,9 @@ async def admit(device: FromPath[str], data: JSONBody[api.Admit], hive: TheHive,
 
 
 @delete("/api/devices/{device:str}", status_code=204)
-async def remove_device(device: FromPath[str], hive: TheHive, who: Owner) -> None:
-    """Remove a Device that nothing belongs on."""
-    await actions.remove_device(hive, who.account, device)
+async def remove_device(device: FromPath[str], hive: TheHive, who: Owner, force: FromQuery[bool] = False) -> None:
+    """Remove a Device that nothing belongs on; `force` gives up what it set aside."""
+    await actions.remove_device(hive, who.account, device, force=force)
 
 
 handlers = [list_devices, new_join_token, get_device, admit, remove_device]

@@ -123,7 +123,7 @@ def _apps(installations: Sequence[Installation]) -> Iterator[Ask]:
             yield Ask(
                 symbol, tone, truth, _why(one.data_health.cause, one.data_health.remedy), f"{link}#data", "See it"
             )
-        kept = sum(len(volume.conflicts) for volume in one.volumes)
+        kept = len(one.set_aside)
         if kept:
             truth = f"{one.name} has {number(kept)} set-aside {'snapshot' if kept == 1 else 'snapshots'}"
             why = "What was written elsewhere before another device took over is kept until you decide."

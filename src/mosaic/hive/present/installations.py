@@ -73,6 +73,13 @@ def installation(
                 reports[device] = told
         if report is not None and device == placement.home:
             kept = [each for each in report.volumes if each.installation == known.id]
+    set_aside = [
+        api.SetAside(device, volume.volume, volume.kind, conflict)
+        for device, report in said.items()
+        for volume in (report.volumes if report else [])
+        if volume.installation == known.id and of_account[device].admission is not None
+        for conflict in volume.conflicts
+    ]
     home = device_health(of_account[placement.home], sight)
     found = app_health(
         known.name,
@@ -100,6 +107,7 @@ def installation(
         problem=placement.problem or known.failure,
         data_health=on_wire(data_health(kept, sight.now_ns)),
         since_ns=placement.since_ns,
+        set_aside=set_aside,
     )
 
 

@@ -6,7 +6,7 @@ from litestar.response import Redirect
 from mosaic.core.errors import MosaicError
 from mosaic.hive import actions, views
 from mosaic.hive.console import forms, overview, render
-from mosaic.hive.console.pages.lookup import to, to_app
+from mosaic.hive.console.pages.lookup import names_of, to, to_app
 from mosaic.hive.http import Asked
 from mosaic.hive.runtime import Hive
 from mosaic.hive.signed_in import SignedIn
@@ -22,7 +22,15 @@ async def installation(hive: Hive, who: SignedIn, name: str) -> Response[str]:
     devices = await views.list_devices(hive, who.account)
     volumes = [one for one in await views.list_volumes(hive, who.account) if one.installation == found.installation]
     view = overview.of(found, devices)
-    return render.page("installation.html", who=who, app=found, view=view, devices=devices, volumes=volumes)
+    return render.page(
+        "installation.html",
+        who=who,
+        app=found,
+        view=view,
+        devices=devices,
+        volumes=volumes,
+        names=names_of(devices),
+    )
 
 
 @get("/apps/{name:str}/snapshots")

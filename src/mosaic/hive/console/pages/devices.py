@@ -81,14 +81,15 @@ async def plan_remove(hive: Hive, who: SignedIn, device: str) -> Response[str]:
     """Say what removing does."""
     found = await views.get_device(hive, who.account, device)
     installations = await views.list_installations(hive, who.account)
-    return render.page("device-remove.html", who=who, device=found, here=_belonging(found, installations))
+    kept = [(one, each) for one in installations for each in one.set_aside if each.device == found.device]
+    return render.page("device-remove.html", who=who, device=found, here=_belonging(found, installations), kept=kept)
 
 
 @post("/devices/{device:str}/remove")
 async def remove(request: Asked, hive: Hive, who: SignedIn, device: str) -> Redirect:
     """Let it go; refused while something belongs on it."""
-    await forms.read(request, who)
-    await actions.remove_device(hive, who.account, device)
+    form = await forms.read(request, who)
+    await actions.remove_device(hive, who.account, device, force=form.text("force") == "yes")
     return to("/devices")
 
 
