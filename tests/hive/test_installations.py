@@ -157,6 +157,7 @@ def test_an_uninstalled_app_comes_back_from_the_trash_with_its_data(owner: Owner
     settled(owner, attic)
     entry = owner.uninstall()
     eventually(lambda: owner.trash()[0].saved)
+    assert owner.trash()[0].device == attic.id
     assert [each.name for each in owner.trash()] == ["notes"]
     assert entry.until_ns - entry.uninstalled_ns == 30 * 24 * 3600 * 10**9
     owner.restore("notes", device="cellar")
@@ -182,6 +183,9 @@ def test_an_uninstalled_app_whose_device_died_comes_back_elsewhere_for_who_accep
     with pytest.raises(MosaicError, match="has not handed over") as held, owner.client() as client:
         client.order("DELETE", "/api/devices/attic")
     assert held.value.hint and "mosaic trash restore notes --device DEVICE --force" in held.value.hint
+    with httpx2.Client(base_url=owner.hive.url, follow_redirects=True, trust_env=False) as browser:
+        browser.post("/login", data={"name": "ada", "password": PASSWORD})
+        assert 'aria-label="By force, lose up to' in browser.get("/trash").text
     owner.restore("notes", device="cellar", force=True, lose_seconds=entry.lose_seconds)
     settled(owner, cellar)
     item = cellar.assigned("notes")

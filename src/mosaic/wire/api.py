@@ -362,6 +362,7 @@ class TrashEntry(msgspec.Struct, frozen=True):
     `saved` says that its Device has stopped it and handed over its last data,
     so that it can be restored on any Device; until then on the same one, or by
     force on another, which loses `lose_seconds` (None: nothing is replicated).
+    `device` is the id of the one that it was on.
     `report` is that Device's newest report on it while it is at work.
     """
 
@@ -374,6 +375,7 @@ class TrashEntry(msgspec.Struct, frozen=True):
     saved: bool = False
     report: InstallationReport | None = None
     lose_seconds: float | None = None
+    device: str = ""
 
 
 class RestoreFromTrash(msgspec.Struct, frozen=True):

@@ -150,6 +150,7 @@ def trash_entry(
         saved=placement.lease.released,
         report=None if placement.lease.released else report,
         lose_seconds=0.0 if placement.lease.released else lose_seconds(newest_ns, now_ns),
+        device=placement.home,
     )
 
 

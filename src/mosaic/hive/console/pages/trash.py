@@ -17,8 +17,11 @@ from mosaic.wire.api import RestoreFromTrash
 async def trash(hive: Hive, who: SignedIn, new: str = "") -> Response[str]:
     """List it; `new` is what was just put in."""
     entries = await views.list_trash(hive, who.account)
-    devices = [one for one in await views.list_devices(hive, who.account) if why_not(one, None) is None]
-    return render.page("trash.html", who=who, entries=entries, devices=devices, new=new)
+    devices = await views.list_devices(hive, who.account)
+    there = {one.device for one in devices if one.connected}
+    away = [one.installation for one in entries if not one.saved and one.device not in there]
+    able = [one for one in devices if why_not(one, None) is None]
+    return render.page("trash.html", who=who, entries=entries, devices=able, away=away, new=new)
 
 
 @post("/trash/{installation:str}/restore")
