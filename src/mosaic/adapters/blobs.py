@@ -93,6 +93,12 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_length(name: str, length: int) -> None:
+    """Raise ObjectDamaged for more than any object has: nobody wrote that, and it would be read into memory."""
+    if length > MAX_OBJECT_BYTES:
+        raise ObjectDamaged(name, f"it is {length} bytes long, and no object has more than {MAX_OBJECT_BYTES}")
+
+
 class FolderBlobs:
     """A folder with one store for each volume."""
 
@@ -134,8 +140,9 @@ class FolderStore:
     def get(self, name: str) -> bytes:
         """Return a whole object; see `Store.get`."""
         check_name(name)
-        with self._failures(name):
-            return (self._folder / name).read_bytes()
+        with self._failures(name), (self._folder / name).open("rb") as file:
+            check_length(name, os.fstat(file.fileno()).st_size)
+            return file.read()
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return part of an object; see `Store.get_range`."""

@@ -148,6 +148,11 @@ def test_half_an_object_is_never_returned() -> None:
         opened(endpoint).get("p-1")
 
 
+def test_what_is_longer_than_any_object_is_damaged_and_not_read() -> None:
+    with server(whole(b"the beginning", length=2**32)) as endpoint, pytest.raises(ObjectDamaged, match="no object has"):
+        opened(endpoint).get("h-1")
+
+
 def test_a_range_from_a_server_that_knows_none_is_cut_here() -> None:
     with server(whole(b"0123456789")) as endpoint:
         assert opened(endpoint).get_range("p-1", 3, 4) == b"3456"

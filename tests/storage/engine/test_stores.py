@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conformance.store_suite import StoreSuite
-from mosaic.adapters.blobs import FolderBlobs, FolderStore, ObjectExists, ObjectRefused
+from mosaic.adapters.blobs import FolderBlobs, FolderStore, ObjectDamaged, ObjectExists, ObjectRefused
 from mosaic.core.ids import VolumeId
 from support.stores import MemoryStore
 
@@ -33,6 +33,13 @@ def test_volumes_do_not_see_each_other(tmp_path: Path) -> None:
     blobs.volume(VolumeId("aa" * 32)).put("p-1", b"one")
     blobs.volume(VolumeId("bb" * 32)).put("p-1", b"two")
     assert blobs.volume(VolumeId("aa" * 32)).get("p-1") == b"one"
+
+
+def test_what_is_longer_than_any_object_is_damaged_and_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "h-1").open("wb") as file:
+        file.truncate(2**32)
+    with pytest.raises(ObjectDamaged, match="no object has more"):
+        FolderStore(tmp_path).get("h-1")
 
 
 def test_a_volume_name_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from mosaic.adapters.blobs import StoreUnavailable
+from mosaic.adapters.blobs import StoreUnavailable, check_length
 from mosaic.adapters.s3.failures import RangeIgnored, meaning
 from mosaic.adapters.s3.location import S3Credentials, S3Location
 from mosaic.core.errors import Refused, Unavailable
@@ -116,6 +116,7 @@ class S3Bucket:
 
         def once() -> Found:
             answer = client.get(key)
+            check_length(key.rpartition("/")[2], answer.meta["size"])
             return Found(answer.bytes().to_bytes(), answer.meta["e_tag"])
 
         return self._asked(key, once)
