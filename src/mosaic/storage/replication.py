@@ -26,7 +26,7 @@ from mosaic.storage.cutting import drop, next_cut, trim
 from mosaic.storage.decide_audit import mended, must_reread
 from mosaic.storage.differing import hints
 from mosaic.storage.engine.condemning import NOTHING, Condemning, load_condemned
-from mosaic.storage.engine.damage import CopyMissing, SourceChanged
+from mosaic.storage.engine.damage import CopyMissing, FilesUnread, SourceChanged
 from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
@@ -110,6 +110,8 @@ def _round(
             raise
         volume.copies_all = False
         left_out.note(volume, lease, done.replication.skipped)
+        unread = done.replication.unread
+        volume.unread = FilesUnread(unread) if unread else None
         # Again for a store that turned out to have lost what it had: it may be a new one under the old name.
         _put_envelope(volume, store, backing.key)
         # Of a head whose reply was lost this is the last chance, and collection trusts those alone that have a mirror.

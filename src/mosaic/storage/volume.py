@@ -73,6 +73,7 @@ class Volume:
         self.collect_at: float | None = None
         self.collected: HeadHash | None = None
         self.is_damaged = False
+        self.unread: MosaicError | None = None
         self.doubted: set[bytes] = set()
         self.envelope_put: tuple[str, str] | None = None
         self.cut_ns: int | None = None

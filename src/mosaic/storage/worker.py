@@ -155,7 +155,8 @@ class Worker:
             return self._failed(step, InternalError(error))
         self._failures = 0
         if not isinstance(step, Rest):
-            self._volume.tell(None)
+            # What the newest snapshot could not have stays to be said for as long as it can't.
+            self._volume.tell(self._volume.unread if isinstance(step, Replicate) else None)
         return pause
 
     def _do(self, step: Step) -> float | None:

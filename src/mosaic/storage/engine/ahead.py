@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components, open_beneath
-from mosaic.storage.engine.damage import SourceChanged
+from mosaic.storage.engine.damage import SourceChanged, SourceDamaged
 from mosaic.storage.engine.records import CHUNK_BYTES, NodeType, Xattrs
 from mosaic.storage.engine.roots import Skipped, shown
 from mosaic.storage.engine.scan import Seen, list_directory, look, open_file, reading
@@ -190,9 +190,13 @@ def _ready(fd: int, path: Components, seen: Seen, identify: Identify) -> Ready |
     if seen.type is not NodeType.FILE or size > LARGEST_BYTES:
         return None
     inner = (*path, seen.name)
-    with open_file(fd, seen, inner) as file, reading(inner):
-        xattrs = read_xattrs(file)
-        content = os.pread(file, size, 0) if size else b""
+    try:
+        with open_file(fd, seen, inner) as file, reading(inner):
+            xattrs = read_xattrs(file)
+            content = os.pread(file, size, 0) if size else b""
+    except SourceDamaged:
+        # Whoever reads it in its turn knows what to do without it.
+        return None
     if len(content) != size:
         raise SourceChanged(shown(b"/".join(inner)))
     return Ready(xattrs, tuple(_chunks(content, identify)), size)

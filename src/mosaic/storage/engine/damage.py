@@ -1,6 +1,13 @@
 """The ways in which stored bytes, or the files being stored, turn out not to be what they were."""
 
+import errno
+from collections.abc import Sequence
+
 from mosaic.core.errors import Conflict, Corrupt
+from mosaic.storage.engine.roots import Skipped
+
+UNREADABLE = (errno.EIO, errno.E2BIG, errno.EUCLEAN, errno.EBADMSG)
+"""A sector that is gone, more attributes than are stored, or what a file system says of its own damage."""
 
 _VERIFY = "leave the store as it is: only files in the damaged part are affected, and another copy of it may be good"
 
@@ -33,14 +40,31 @@ class TreeMalformed(Corrupt):
 
 
 class SourceDamaged(Corrupt):
-    """A file of the snapshot can't be read from the local disk."""
+    """A file of the snapshot can't be read from the local disk. `is_of_file`: for what that one file is."""
 
     code = "source-damaged"
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, *, is_of_file: bool = False) -> None:
         super().__init__(
             f"{path} cannot be read: {reason}",
-            hint="the local disk is failing: move the app to another device, which gets the last good snapshot",
+            hint="no snapshot is made until it can: if the disk is failing, first copy what can be read elsewhere; "
+            "another Device gets the last good snapshot, and nothing since",
+        )
+        self.reason = reason
+        self.is_of_file = is_of_file
+
+
+class FilesUnread(Corrupt):
+    """Files of a snapshot can't be read from the local disk; everything else of it is stored."""
+
+    code = "files-unread"
+
+    def __init__(self, files: Sequence[Skipped]) -> None:
+        others = f", nor can {len(files) - 1} more" if len(files) > 1 else ""
+        super().__init__(
+            f"{files[0].path} cannot be read ({files[0].reason}){others}; "
+            "snapshots go on, and have what could be read of it before",
+            hint="if the disk is failing, move the app to another Device: it gets everything else as it is now",
         )
 
 

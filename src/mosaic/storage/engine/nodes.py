@@ -134,6 +134,10 @@ class NodeMap:
         if len(self._held) >= _HELD_ROWS:
             self._write()
 
+    def put_unread(self, node: int, inode: int) -> None:
+        """Remember whose number an inode has, and that it has to be looked at again whatever it looks like."""
+        self._held[inode] = (node, -1, 0, 0)
+
     def all(self) -> Iterator[tuple[int, int]]:
         """Yield (inode, node) of everything remembered. Nothing may be changed meanwhile."""
         self._write()

@@ -23,6 +23,12 @@ class NodeSet:
         self._count += 1
         return True
 
+    def discard(self, node: int) -> None:
+        """Let go of a number that is in it."""
+        number, bit = divmod(node, _BLOCK_BITS)
+        self._blocks[number][bit >> 3] &= ~(1 << (bit & 7))
+        self._count -= 1
+
     def __contains__(self, node: int) -> bool:
         number, bit = divmod(node, _BLOCK_BITS)
         block = self._blocks.get(number)

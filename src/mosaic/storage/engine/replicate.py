@@ -9,6 +9,7 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.crypto.volume_keys import VolumeKeys
@@ -17,6 +18,7 @@ from mosaic.storage.engine.attributes import read_xattrs
 from mosaic.storage.engine.beneath import Components, open_beneath, open_root
 from mosaic.storage.engine.changes import Hints, Spot
 from mosaic.storage.engine.condemning import NOTHING, Condemning, stage_condemned
+from mosaic.storage.engine.damage import SourceDamaged
 from mosaic.storage.engine.fetch import Fetcher
 from mosaic.storage.engine.grow import grow
 from mosaic.storage.engine.hinted import HintedWalk, HintsUnusable
@@ -29,15 +31,17 @@ from mosaic.storage.engine.recorder import Recorder
 from mosaic.storage.engine.records import (
     ALL_NODES,
     ROOT_NODE,
+    Node,
     NodeType,
     decode_entry,
     encode_entry,
     entries_of,
     entry_key,
     entry_name,
+    groups_of,
     node_of,
 )
-from mosaic.storage.engine.roots import OnProgress, Progress, Replication, RootRef, Skipped, ignore_progress
+from mosaic.storage.engine.roots import OnProgress, Progress, Replication, RootRef, Skipped, ignore_progress, shown
 from mosaic.storage.engine.scan import Seen, describe, read_special, reading
 from mosaic.storage.engine.skips import Skips
 from mosaic.storage.engine.stage import Stage
@@ -81,12 +85,13 @@ def replicate(
     Nothing changed: nothing is sent and `previous` is returned. May be killed
     at any point and called again; packs that were finished are used again.
 
-    Sockets, device nodes and other file systems are not stored; the first few are listed in the result.
+    Sockets, device nodes and other file systems are not stored; the first few are listed in the result. Files that
+    can't be read stay as they are in the previous state, and are listed too.
 
     Raises:
         Unavailable: the store did not answer; call again.
         StoreFull: the store refuses more.
-        SourceDamaged: a file of the snapshot could not be read.
+        SourceDamaged: a directory of the snapshot could not be read.
         SourceChanged: the snapshot changed while it was read.
         CopyMissing: `staged` lacks a file that is not as it is remembered.
         Corrupt: the previous state is damaged in the store; pass None to write everything anew.
@@ -106,7 +111,9 @@ def replicate(
                 os.close(top_fd)
             condemns = stage_condemned(stage, prior, known, condemning)
             root = previous if previous and not stage.count else run.finish(keys, known, condemns=condemns)
-            nodes.commit(root.root, taken_ns=taken_ns, source=hints.snapshot if hints else "")
+            # Where something could not be read is looked again, whatever changes.
+            source = hints.snapshot if hints and not run.unread else ""
+            nodes.commit(root.root, taken_ns=taken_ns, source=source)
         except BaseException:  # raised again; also a worker that is stopped must remember nothing half
             nodes.rollback()
             raise
@@ -119,6 +126,7 @@ def replicate(
         uploaded_bytes=uploader.uploaded_bytes,
         uploaded_packs=uploader.uploaded_packs,
         skipped=run.skips.all(),
+        unread=tuple(run.unread),
     )
 
 
@@ -141,7 +149,7 @@ def _look(
         try:
             run.walk_where(top_fd, prior, hints.changes, skipped)
             return run
-        except HintsUnusable:
+        except (HintsUnusable, SourceDamaged):
             nodes.rollback()
             stage.clear()
             nodes.begin(previous.root if previous else None)
@@ -152,8 +160,18 @@ def _look(
         run.walk(top_fd)
     else:
         run.walk_reading_ahead(top_fd)
+    run.keep_what_was_replaced()
     run.drop_what_is_gone()
     return run
+
+
+@dataclass(frozen=True, slots=True)
+class _Replaced:
+    """A name whose file is new and can't be read. `old` is the node that had the name, None for none."""
+
+    parent: int
+    seen: Seen
+    old: int | None
 
 
 class _Run:
@@ -183,30 +201,38 @@ class _Run:
         self.directories = 0
         self.content_bytes = 0
         self.skips = Skips()
+        self.unread: list[Skipped] = []
+        self._replaced: list[_Replaced] = []
 
     def walk(self, top_fd: int, top: Seen | None = None) -> None:
         """Look at every file beneath `top_fd` and stage what changed."""
         top = top or Seen(b"", os.fstat(top_fd), NodeType.DIRECTORY)
         changed = self._visit_directory(top_fd, top, ROOT_NODE, ())
-        left: list[tuple[int, Components, bool]] = [(ROOT_NODE, (), changed)]
+        left: list[tuple[int, Components, bool, int]] = [(ROOT_NODE, (), changed, top.stat.st_ino)]
         while left:
-            parent, path, changed = left.pop()
+            parent, path, changed, inode = left.pop()
             then = left[-1][1] if left else None
             with self._directory(top_fd, path, then=then, device=top.stat.st_dev) as (fd, met):
                 for seen, ready, old in self._names(met, parent, changed=changed):
                     inner = (*path, seen.name)
                     number = self._numbers.of(seen.stat, candidate=None if self._remembered else old)
+                    if seen.type is not NodeType.DIRECTORY:
+                        damage = self._visit(fd, seen, ready, number, inner)
+                        if damage is not None and not self._keep(number, seen):
+                            if not changed:
+                                raise damage
+                            self._leave_out(_Replaced(parent, seen, old), number, inode)
+                            continue
                     if changed and old != number:
                         self._stage.put(entry_key(parent, seen.name), encode_entry(number))
                     if seen.type is NodeType.DIRECTORY:
                         with reading(inner):
                             below = open_beneath(fd, (seen.name,))
                         try:
-                            left.append((number, inner, self._visit_directory(below, seen, number, inner)))
+                            is_changed = self._visit_directory(below, seen, number, inner)
+                            left.append((number, inner, is_changed, seen.stat.st_ino))
                         finally:
                             os.close(below)
-                    else:
-                        self._visit(fd, seen, ready, number, inner)
             self._report()
 
     def walk_reading_ahead(self, top_fd: int) -> None:
@@ -314,22 +340,81 @@ class _Run:
         self._nodes.put(number, seen.stat)
         return True
 
-    def _visit(self, dir_fd: int, seen: Seen, ready: Ready | None, number: int, path: Components) -> None:
-        """Stage a file's record and upload its content, unless it is as it was or was visited by another name."""
+    def _visit(
+        self, dir_fd: int, seen: Seen, ready: Ready | None, number: int, path: Components
+    ) -> SourceDamaged | None:
+        """Stage a file's record and upload its content, unless it is as it was or was visited by another name.
+
+        Returns why it can't be read, if it can't.
+        """
         if not self._numbers.taken.add(number):
-            return
+            return None
         if seen.type is NodeType.FILE:
             self.files += 1
             self.content_bytes += seen.stat.st_size
         if self._unchanged(seen, number):
-            return
-        if ready is not None:
-            self.store.put_ready(number, seen, ready)
-        elif seen.type is NodeType.FILE:
-            self.store.put_file(number, dir_fd, seen, path)
-        else:
-            self.store.put(number, read_special(dir_fd, seen, path))
+            return None
+        try:
+            if ready is not None:
+                self.store.put_ready(number, seen, ready)
+            elif seen.type is NodeType.FILE:
+                self.store.put_file(number, dir_fd, seen, path)
+            else:
+                self.store.put(number, read_special(dir_fd, seen, path))
+        except SourceDamaged as damage:
+            if not damage.is_of_file:
+                raise
+            self.unread.append(Skipped(shown(b"/".join(path)), damage.reason))
+            if seen.type is NodeType.FILE:
+                self._stage.forget(groups_of(number))
+                self._count_file(-1, seen.stat.st_size)
+            return damage
         self._nodes.put(number, seen.stat)
+        return None
+
+    def _keep(self, number: int, seen: Seen) -> bool:
+        """Leave a file that can't be read as the previous tree has it. Returns False where it has none."""
+        node = self._node_before(number)
+        if node is None or node.type is NodeType.DIRECTORY:
+            return False
+        self._nodes.put_unread(number, seen.stat.st_ino)
+        if node.type is NodeType.FILE:
+            self._count_file(1, node.size)
+        return True
+
+    def _leave_out(self, replaced: "_Replaced", number: int, directory: int) -> None:
+        """Store nothing of a new file that can't be read; which file had its name is decided in the end."""
+        self._numbers.taken.discard(number)
+        self._nodes.put_unread(replaced.parent, directory)
+        if replaced.old is not None:
+            self._replaced.append(replaced)
+
+    def keep_what_was_replaced(self) -> None:
+        """Have the file that had the name of one that can't be read keep it, unless it has another one now."""
+        kept: set[int] = set()
+        for replaced in self._replaced:
+            old = replaced.old
+            node = None if old is None else self._node_before(old)
+            if old in kept:
+                continue
+            if old is None or node is None or node.type is NodeType.DIRECTORY or old in self._numbers.taken:
+                self._stage.delete(entry_key(replaced.parent, replaced.seen.name))
+                continue
+            kept.add(old)
+            self._numbers.taken.add(old)
+            if not self._remembered:
+                self._nodes.put_unread(old, replaced.seen.stat.st_ino)
+            if node.type is NodeType.FILE:
+                self._count_file(1, node.size)
+
+    def _node_before(self, number: int) -> Node | None:
+        if self._prior is None or number >= self._prior.root.next_node:
+            return None
+        return self._prior.node(number)
+
+    def _count_file(self, by: int, size: int) -> None:
+        self.files += by
+        self.content_bytes += by * size
 
     def _unchanged(self, seen: Seen, number: int) -> bool:
         was = self._nodes.find(seen.stat.st_ino) if self._remembered else None

@@ -60,7 +60,9 @@ class Replication:
 
     `read_bytes` were read from files, `uploaded_bytes` went to the store in
     `uploaded_packs` objects. `content_bytes` is the sum of all file sizes,
-    `skipped` the first few paths that are not stored.
+    `skipped` the first few paths that are not stored. `unread` are files that
+    the local disk did not give: they are as in the state before, or left out
+    if they were not in it.
     """
 
     root: RootRef
@@ -71,6 +73,7 @@ class Replication:
     uploaded_bytes: int
     uploaded_packs: int
     skipped: tuple[Skipped, ...]
+    unread: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mosaic.storage.engine.attributes import read_xattrs, unfollowed
 from mosaic.storage.engine.beneath import Components
-from mosaic.storage.engine.damage import CopyMissing, SourceChanged, SourceDamaged
+from mosaic.storage.engine.damage import UNREADABLE, CopyMissing, SourceChanged, SourceDamaged
 from mosaic.storage.engine.records import Node, NodeType, Xattrs
 from mosaic.storage.engine.roots import OTHER_FILE_SYSTEM, Skipped, shown
 
@@ -112,6 +112,8 @@ def open_file(dir_fd: int, seen: Seen, path: Components) -> Iterator[int]:
                 raise CopyMissing(shown(b"/".join(path))) from None
             raise
     try:
+        if seen.copied and not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise SourceDamaged(shown(b"/".join(path)), "it could not be copied", is_of_file=True)
         yield fd
         after = os.fstat(fd)
     finally:
@@ -131,4 +133,5 @@ def reading(path: Components) -> Iterator[None]:
         name = shown(b"/".join(path)) or "."
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
             raise SourceChanged(name) from error
-        raise SourceDamaged(name, error.strerror or "unknown failure") from error
+        is_of_file = error.errno in UNREADABLE
+        raise SourceDamaged(name, error.strerror or "unknown failure", is_of_file=is_of_file) from error

@@ -27,6 +27,12 @@ class Stage:
         """Have no record `key`."""
         self._set(key, None)
 
+    def forget(self, bounds: tuple[bytes, bytes]) -> None:
+        """Leave the records from the first key to before the second as they are in the tree."""
+        self._write()
+        self._rows.execute("DELETE FROM changes WHERE key >= ? AND key < ?", bounds)
+        (self.count,) = self._rows.execute("SELECT count(*) FROM changes").fetchone()
+
     def clear(self) -> None:
         """Forget all of them."""
         self._held.clear()

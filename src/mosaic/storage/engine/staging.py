@@ -21,6 +21,7 @@ from typing import TypeAlias
 from mosaic.storage.engine.attributes import read_xattrs, unfollowed
 from mosaic.storage.engine.beneath import Components, open_beneath, open_root
 from mosaic.storage.engine.beneath import directory as beneath
+from mosaic.storage.engine.damage import UNREADABLE
 from mosaic.storage.engine.fingerprint import STORED_TYPES, Fingerprint
 from mosaic.storage.engine.nodes import CLOCK_STEP_NS
 from mosaic.storage.engine.nodeset import NodeSet
@@ -72,6 +73,7 @@ class Staging:
         self._copied_bytes = 0
         self._fresh = NodeSet()
         self._copies = NodeSet()
+        self._unread: set[int] = set()
         folder.mkdir(mode=0o700)
         for shelf in range(_SHELVES):
             (folder / "files" / f"{shelf:02x}").mkdir(parents=True)
@@ -218,6 +220,9 @@ class Staging:
         """Copy a file, and return what it is; None when it has gone."""
         target = self._copy_of(found)
         try:
+            if found.st_ino in self._unread:
+                self._unread.remove(found.st_ino)
+                os.unlink(target)  # noqa: PTH108 (bytes)
             if stat.S_ISREG(found.st_mode):
                 now = self._copy_file(fd, name, target)
                 self._copies.add(found.st_ino)
@@ -233,7 +238,19 @@ class Staging:
             self._copies.add(found.st_ino)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno not in UNREADABLE or not stat.S_ISREG(found.st_mode):
+                raise
+            self._mark_unread(target, found)
         return found
+
+    def _mark_unread(self, target: bytes, found: os.stat_result) -> None:
+        """Have a fifo in the place of a file's copy say that there is none: the rest of the snapshot is as good."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(target)  # noqa: PTH108 (bytes)
+        os.mkfifo(target, 0o600)
+        self._unread.add(found.st_ino)
+        self._copies.add(found.st_ino)
 
     def _copy_file(self, fd: int, name: bytes, target: bytes) -> os.stat_result:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
