@@ -111,6 +111,9 @@ def _with_volumes(
                 assert here.containers is None and seen.epoch == step.epoch
                 phase = VolumePhase.RELEASING
                 volumes[volume] = replace(seen, phase=phase, local_head=HeadHash("last"), clean=True, proved=True)
+            case ReleaseVolumes() if seen.phase is VolumePhase.RESTORING:
+                # It has nothing of its own yet that could be lost.
+                volumes[volume] = replace(seen, phase=VolumePhase.ABSENT)
             case ReleaseVolumes() if _held(seen):
                 assert here.containers is None and seen.clean
                 volumes[volume] = replace(seen, phase=VolumePhase.RELEASED)

@@ -64,7 +64,7 @@ def test_an_object_is_written_once_and_read_whole_or_in_part(http: httpx2.Client
 
 @pytest.mark.parametrize("wanted", ["bytes=99-200", "bytes=5-2", "bytes=-5", "lines=1-2", f"bytes=0-{2**62}"])
 def test_a_range_that_is_not_there_is_refused(http: httpx2.Client, wanted: str) -> None:
-    http.put("/objects/small", content=b"x" * 100)
+    http.put("/objects/small-beside-large", content=b"x" * 100)
     answer = http.get("/objects/small", headers={"Range": wanted})
     assert (answer.status_code, answer.json()["code"]) == (416, "range-unsatisfiable")
 
@@ -151,7 +151,7 @@ def test_uploads_together_are_no_more_bytes_than_the_hive_has_room_for(
         refused = partial(http.put, "/objects/as-large", content=bytes(9 * LEAST_BYTES))
         eventually(lambda: refused().status_code == 503)
         assert refused().json()["code"] == "hive-busy"
-        assert http.put("/objects/small", content=b"x").status_code == 201
+        assert http.put("/objects/small-beside-large", content=b"x").status_code == 201
         large.close()
         eventually(lambda: refused().status_code in (200, 201))
     finally:

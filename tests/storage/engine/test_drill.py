@@ -28,7 +28,7 @@ def state(tmp_path: Path) -> tuple[MemoryStore, RootRef]:
     (source / "locked" / "in").write_text("x")
     (source / "locked").chmod(0o500)
     with (source / "holes").open("wb") as file:
-        file.truncate(2**45)
+        file.truncate(2**43)
     here = Machine()
     root = here.replicate(source).root
     assert isinstance(here.store, MemoryStore)

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -24,19 +25,19 @@ def store(tmp_path: Path) -> MarkedStore:
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Have the next reads of objects fail as a disk does, and something else be done meanwhile."""
-    read = Path.read_bytes
+    opened = Path.open
 
     def begin(times: int, meanwhile: Callable[[], object] = lambda: None) -> None:
         left = [times]
 
-        def read_bytes(path: Path) -> bytes:
-            left[0] -= 1
-            if left[0] < 0:
-                return read(path)
+        def open_(path: Path, mode: str = "r") -> IO[Any]:
+            left[0] -= path.name == "p-1"
+            if path.name != "p-1" or left[0] < 0:
+                return opened(path, mode)
             meanwhile()
             raise OSError(errno.EIO, "Input/output error")
 
-        monkeypatch.setattr(Path, "read_bytes", read_bytes)
+        monkeypatch.setattr(Path, "open", open_)
 
     return begin
 
