@@ -22,6 +22,8 @@ from support.fake_device import FakeDevice
 from support.running_hive import Owner
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 Join = Callable[[str], FakeDevice]
 OTHERS = AccountId("ff" * 16)
 THEIR_TOKEN = "their own token"

@@ -16,6 +16,8 @@ from support.s3_servers import PAGE, Server, moto
 from support.trees import tree_difference
 from support.volumes import KEYS, Machine
 
+pytestmark = pytest.mark.long
+
 BOTH = Conditions(create_only=True, compare_and_swap=True)
 NEITHER = Conditions(create_only=False, compare_and_swap=False)
 VOLUME = VolumeId("ab" * 32)

@@ -27,6 +27,8 @@ from support.stores import MemoryStore
 from support.trees import holds_xattrs, tree_fingerprint
 from support.volumes import KEYS, Machine
 
+pytestmark = pytest.mark.long
+
 CHUNK = 65_536
 MARK = (
     "6528e5ad28ec3d4480bbe15892d65b07f6a2e68412e7a77bf5b6377357df4343"

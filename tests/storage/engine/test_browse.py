@@ -42,6 +42,8 @@ from support.hostile_trees import (
 from support.stores import FailingStore, MemoryStore
 from support.volumes import KEYS, Machine
 
+pytestmark = pytest.mark.long
+
 _TYPES = {
     stat.S_IFREG: NodeType.FILE,
     stat.S_IFDIR: NodeType.DIRECTORY,

@@ -16,6 +16,8 @@ from support.stores import MemoryStore
 from support.trees import tree_difference
 from support.volumes import KEYS, Machine
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:

@@ -19,6 +19,8 @@ from support.stores import MemoryStore
 from support.trees import tree_fingerprint
 from support.volumes import KEYS, SEED, Machine
 
+pytestmark = pytest.mark.long
+
 
 def small_volume(folder: Path) -> tuple[MemoryStore, RootRef, Path]:
     source = folder / "source"

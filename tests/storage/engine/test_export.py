@@ -42,6 +42,8 @@ from support.stores import FailingStore, MemoryStore
 from support.trees import holds_xattrs, tree_difference
 from support.volumes import KEYS, Machine
 
+pytestmark = pytest.mark.long
+
 
 def export_to(archive: Path, store: Store, root: RootRef) -> Exported:
     known = ChunkIndex()

@@ -25,15 +25,15 @@ def store(tmp_path: Path) -> MarkedStore:
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Have the next reads of objects fail as a disk does, and something else be done meanwhile."""
-    opened = Path.open
+    opened: Callable[..., IO[Any]] = Path.open
 
     def begin(times: int, meanwhile: Callable[[], object] = lambda: None) -> None:
         left = [times]
 
-        def open_(path: Path, mode: str = "r") -> IO[Any]:
+        def open_(path: Path, *words: Any, **options: Any) -> IO[Any]:
             left[0] -= path.name == "p-1"
             if path.name != "p-1" or left[0] < 0:
-                return opened(path, mode)
+                return opened(path, *words, **options)
             meanwhile()
             raise OSError(errno.EIO, "Input/output error")
 
