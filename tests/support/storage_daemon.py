@@ -243,7 +243,7 @@ class TestDaemon:
     def stop(self) -> None:
         """Stop the process cleanly."""
         assert self.child is not None
-        assert self.child.stop(grace_seconds=10) == 0
+        assert self.child.stop(grace_seconds=60) == 0
 
 
 @contextlib.contextmanager

@@ -265,12 +265,13 @@ class Auditor:
             newest, _ = wire.parse(bytes.fromhex(record.accepted.signed))
             if volume.audit_asked:
                 volume.audit_answer = found
-            volume.audit_asked, volume.audit_problem = False, None
             before = record.audits.last
             if found.difference_count and before is not None and before.difference_count:
                 # Reading everything again did not help, and a disk is not to be read for ever.
                 volume.audit_at = self._clock.boot_ns() / 1e9 + self._pace.repeated_seconds
             volume.update(replace(record, audits=concluded(record.audits, found, newest=newest.seq)))
+            # Only now: who waits for the end reads what came of it next.
+            volume.audit_asked, volume.audit_problem = False, None
         if found.difference_count:
             log.warning("snapshots_suspect", volume=volume.id[:12], seq=found.seq, paths=found.difference_count)
         else:
