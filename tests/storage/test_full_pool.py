@@ -27,7 +27,7 @@ def small(btrfs_path: Path, hive: FakeHive) -> Iterator[TestDaemon]:
     """A running daemon with the smallest image that there is, and an app in it."""
     with place(btrfs_path, "small", "token-a") as daemon:
         daemon.config = replace(
-            daemon.config, pool=None, image_bytes=loop.MIN_IMAGE_BYTES, interval_seconds=0.05, reserve_bytes=40 * _MIB
+            daemon.config, pool=None, image_bytes=loop.MIN_IMAGE_BYTES, interval_seconds=0.05, reserve_bytes=64 * _MIB
         )
         daemon.start()
         daemon.connect(hive)

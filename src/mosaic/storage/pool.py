@@ -16,6 +16,8 @@ from mosaic.storage.subvolumes import Subvolumes
 from mosaic.wire.storage import Failure, PoolState
 
 _DEFAULT_IMAGE_BYTES = 8 * 1024**3
+# A small btrfs was seen to refuse apps with 43 MiB that it called free: its own records had no room left to grow.
+_LEAST_RESERVE_BYTES = 64 * 1024**2
 _MOST_RESERVE_BYTES = 1024**3
 
 
@@ -89,9 +91,10 @@ class Pool:
 
 
 def check_room(path: Path, reserve_bytes: int | None, needed_bytes: int, *, has_stopped: bool = False) -> None:
-    """Raise PoolNearlyFull unless `needed_bytes` leave what is kept free for apps (None: 5 %, at most 1 GiB)."""
+    """Raise PoolNearlyFull unless `needed_bytes` leave what apps are kept free (None: 5 %, from 64 MiB to 1 GiB)."""
     total, free = _space(path)
-    reserve = min(_MOST_RESERVE_BYTES, total // 20) if reserve_bytes is None else reserve_bytes
+    usual = min(_MOST_RESERVE_BYTES, max(_LEAST_RESERVE_BYTES, total // 20))
+    reserve = usual if reserve_bytes is None else reserve_bytes
     if free - needed_bytes < (reserve * 3 // 2 if has_stopped else reserve):
         raise PoolNearlyFull(free, reserve + needed_bytes)
 
