@@ -58,13 +58,16 @@ class Process:
         self.config = HiveConfig(state=state, machine="here")
         path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", PROGRAM, str(state), url], env=path)
-        before = self.config.address_file.read_text() if self.config.address_file.exists() else None
+        before = self._address()
         eventually(lambda: self._address() not in (None, before) or self.process.poll() is not None, seconds=20)
         assert self.process.poll() is None
         self.url = self.config.address_file.read_text().strip()
 
     def _address(self) -> str | None:
-        return self.config.address_file.read_text() if self.config.address_file.exists() else None
+        try:
+            return self.config.address_file.read_text()
+        except FileNotFoundError:
+            return None  # also where a starting Hive takes away what a killed one left, between two looks
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
