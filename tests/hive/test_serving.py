@@ -239,3 +239,13 @@ def shown(context: ssl.SSLContext) -> bytes | None:
         with contextlib.suppress(ssl.SSLWantReadError):
             side.do_handshake()
     return client.getpeercert(binary_form=True)
+
+
+def test_a_hive_for_this_machine_alone_loads_neither_another_databases_driver_nor_certificates() -> None:
+    script = (
+        "import sys, mosaic.hive.serve;"
+        "heavy = {'alembic', 'cryptography.x509', 'psycopg', 'pydantic', 'rich', 'sqlalchemy.dialects.postgresql'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -94,8 +94,7 @@ class Ledger:
                 try:
                     yield
                     self.execute("COMMIT")
-                except BaseException:
-                    # Whatever ends the block, a cancellation too, takes its writes with it.
+                except BaseException:  # whatever ends the block, a cancellation too, takes its writes with it
                     # A full disk may have rolled it back by itself.
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")

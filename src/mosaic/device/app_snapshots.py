@@ -52,8 +52,7 @@ class AppSnapshots:
                 pause = await self._pass(work())
             except MosaicError as error:
                 pause = self._failed(work().installation, error)
-            except Exception as error:
-                # A mistake of ours must cost neither the app nor its crash-consistent snapshots anything.
+            except Exception as error:  # a mistake of ours must cost the app none of its crash-consistent snapshots
                 log.mistake("app_snapshot_broke", error, installation=work().installation)
                 pause = None
             await self._bell.wait(pause)

@@ -59,8 +59,7 @@ class Progress:
         except Exception as error:  # raised again; the step shows whatever it was
             self._change(name, state="failed", ended_ns=self._clock.wall_ns(), detail=str(error))
             raise
-        except BaseException:
-            # Cut short: the next plan will say what is still to be done.
+        except BaseException:  # cut short: the next plan will say what is still to be done
             self._change(name, state="waiting", started_ns=None)
             raise
         self._change(name, state="done", ended_ns=self._clock.wall_ns())

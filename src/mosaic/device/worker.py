@@ -111,8 +111,7 @@ class Worker:
             except MosaicError as error:
                 await self._after_failure(error)
                 continue
-            except Exception as error:
-                # A mistake of ours about one app must not end the work on all others.
+            except Exception as error:  # a mistake of ours about one app must not end the work on all others
                 log.mistake("worker_broke", error, installation=self.installation)
                 await self._after_failure(WorkerBroke(error))
                 continue
