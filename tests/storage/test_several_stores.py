@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mosaic.storage.config import FollowPace
 from mosaic.storage.serve import serving
 from mosaic.wire.storage import Replica, StateRequest
 from mosaic.wire.stores import Limit, Share, StoreAdd
@@ -54,6 +56,12 @@ def begin(daemon: TestDaemon, hive: FakeHive) -> Path:
     daemon.take(hive)
     daemon.create()
     return daemon.mount()
+
+
+def rot(path: Path) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
 
 
 def listings(hive: FakeHive) -> int:
@@ -347,3 +355,24 @@ def test_limits_and_stores_are_remembered(btrfs_path: Path, hive: FakeHive, tmp_
             shown = kept.client.stores()
     assert [one.name for one in shown.stores] == ["nas"]
     assert (shown.upload, shown.download) == (2_000_000, None)
+
+
+def test_what_rots_in_a_folder_that_follows_is_found_by_reading_and_written_anew(
+    btrfs_path: Path, hive: FakeHive, tmp_path: Path
+) -> None:
+    with place(btrfs_path, "here", "token-a") as here:
+        here.config = replace(here.config, follow=FollowPace(compare_seconds=0, reread_seconds=0, reread_parts=2))
+        with serving(here.config):
+            here.connect(hive)
+            live = begin(here, hive)
+            store = add_folder(here, tmp_path / "nas")
+            (live / "diary").write_bytes(os.urandom(300_000))
+            wait_until_followed(here, "nas")
+            (largest,) = sorted(store.glob("p-*"), key=lambda path: path.stat().st_size)[-1:]
+            whole = largest.read_bytes()
+            rot(largest)
+            # Read as long as it is missing, too: it is deleted before it is written.
+            eventually(lambda: largest.exists() and largest.read_bytes() == whole, seconds=30)
+            rescue(store, tmp_path / "rescued")
+            assert tree_difference(live, tmp_path / "rescued" / "data") == []
+            here.unmount()

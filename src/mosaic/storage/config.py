@@ -21,6 +21,22 @@ class ScrubPace:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowPace:
+    """A store that follows is compared with the first one every `compare_seconds`.
+
+    Every `reread_seconds`, one of `reread_parts` of what lies in it is read again; None for never.
+    """
+
+    compare_seconds: float = 24 * 3600.0
+    reread_seconds: float | None = 22 * 3600.0
+    reread_parts: int = 30
+
+    def is_reread_due(self, last_ns: int, now_ns: int) -> bool:
+        """Return whether it is time, also when a clock that was wrong was set back."""
+        return self.reread_seconds is not None and abs(now_ns - last_ns) >= self.reread_seconds * 1e9
+
+
+@dataclass(frozen=True, slots=True)
 class CollectPace:
     """Old snapshots are let go and packs collected `first_seconds` after the start, then `every_seconds`.
 
@@ -73,6 +89,7 @@ class StorageConfig:
     reserve_bytes: int | None = None
     fence_confirm_seconds: float = 10.0
     scrub: ScrubPace = ScrubPace()
+    follow: FollowPace = FollowPace()
     collect: CollectPace = CollectPace()
     audit: AuditPace = AuditPace()
 

@@ -82,7 +82,8 @@ class Daemon:
     def followers(self) -> Followers:
         """The stores that follow."""
         cache = self.config.state / "cache"
-        return Followers(self.books, self.limits, cache=cache, changed=self.reports.changed)
+        changed = self.reports.changed
+        return Followers(self.books, self.limits, cache=cache, changed=changed, pace=self.config.follow)
 
     @functools.cached_property
     def auditor(self) -> Auditor:

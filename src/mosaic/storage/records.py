@@ -266,10 +266,15 @@ class VolumeRecord(msgspec.Struct, frozen=True):
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """How far a store that follows is with one volume: the newest head in it that finds there all it needs."""
+    """How far a store that follows is with one volume: the newest head in it that finds there all it needs.
+
+    What lies in it was read again up to the name `reread_to`, at the instant `reread_ns` the last time.
+    """
 
     head: HeadHash
     instant_ns: int
+    reread_to: str = ""
+    reread_ns: int = 0
 
 
 class DockerVolume(msgspec.Struct, frozen=True):

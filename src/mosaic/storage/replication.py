@@ -27,6 +27,7 @@ from mosaic.storage.decide_audit import mended, must_reread
 from mosaic.storage.differing import hints
 from mosaic.storage.engine.condemning import NOTHING, Condemning, load_condemned
 from mosaic.storage.engine.damage import CopyMissing, FilesUnread, SourceChanged
+from mosaic.storage.engine.envelopes import envelope_name
 from mosaic.storage.engine.heads import mirror_head, open_head, root_of, sign_head
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mend import Mending, note_mended, replicate_and_mend
@@ -356,7 +357,7 @@ def _put_envelope(volume: Volume, store: Store, key: str) -> None:
     envelope = volume.record.envelope
     if envelope is not None and volume.envelope_put != (envelope, key):
         sealed = bytes.fromhex(envelope)
-        store.put(f"e-{blake3(sealed).hexdigest()}", sealed)
+        store.put(envelope_name(sealed), sealed)
         volume.envelope_put = (envelope, key)
         with volume.wakes:
             volume.update(replace(volume.record, enveloped=_enveloped(envelope, key)))

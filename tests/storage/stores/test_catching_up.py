@@ -6,20 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Unavailable
-from mosaic.core.ids import DeviceId
-from mosaic.storage.engine.heads import mirror_head, newest_mirrored, open_head, root_of, sign_head
+from mosaic.storage.engine.heads import newest_mirrored, open_head, root_of
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.mended import mark_mended
 from mosaic.storage.engine.pack import pack_of
-from mosaic.storage.engine.roots import RootRef
 from mosaic.storage.engine.verify import verify
 from mosaic.storage.stores.catching_up import SourceIncomplete, StoreBusy, StoreDamaged, catch_up
 from mosaic.wire.blobs import ObjectEntry
-from mosaic.wire.head import Head
 from support.stores import FailingStore, MemoryStore
-from support.volumes import KEYS, SEED, Machine
+from support.volumes import KEYS
+from support.with_states import with_three_states
 
 
 @contextlib.contextmanager
@@ -33,23 +30,7 @@ def bring(first: MemoryStore | FailingStore, follower: MemoryStore | FailingStor
 
 @pytest.fixture
 def first(tmp_path: Path) -> MemoryStore:
-    """A store with three states, an envelope and a mark."""
-    source = tmp_path / "source"
-    source.mkdir()
-    machine = Machine()
-    store = machine.store
-    assert isinstance(store, MemoryStore)
-    for number in range(3):
-        (source / f"page {number}").write_bytes(bytes([number]) * 3000)
-        root = machine.replicate(source).root
-        head = Head(KEYS.volume, Epoch(1, 1), number + 1, None, number, DeviceId("00" * 16), None, 1, *_both(root), 0)
-        mirror_head(store, sign_head(head, SEED))
-    store.put("e-0000", b"an envelope")
-    return store
-
-
-def _both(root: RootRef) -> tuple[bytes, bytes]:
-    return root.root, root.pack
+    return with_three_states(tmp_path / "source")
 
 
 def packs(store: MemoryStore) -> list[str]:
@@ -154,13 +135,44 @@ def test_a_damaged_older_head_holds_nothing_up(first: MemoryStore) -> None:
     assert set(first.objects) - set(follower.objects) == {oldest}
 
 
-def test_an_object_that_the_follower_cut_off_is_said_to_be_damaged(first: MemoryStore) -> None:
+@pytest.mark.parametrize("kind", ["p-", "h-", "e-"])
+def test_what_the_follower_cut_off_is_written_anew(first: MemoryStore, kind: str) -> None:
     follower = MemoryStore()
     bring(first, follower)
-    name = packs(follower)[0]
+    name = next(name for name in sorted(follower.objects) if name.startswith(kind))
     follower.objects[name] = follower.objects[name][:-1]
+    assert bring(first, follower) == 1
+    assert follower.objects == first.objects
+
+
+def test_a_follower_that_cuts_off_again_what_was_written_anew_is_said_to_be_damaged(first: MemoryStore) -> None:
+    follower = Shortening()
+    name = packs(first)[0]
+    follower.shortens = name
+    bring(first, follower)
     with pytest.raises(StoreDamaged, match=name):
         bring(first, follower)
+
+
+@pytest.mark.parametrize("kind", ["p-", "e-"])
+def test_what_the_first_store_cut_off_replaces_nothing(first: MemoryStore, kind: str) -> None:
+    follower = MemoryStore()
+    bring(first, follower)
+    name = next(name for name in sorted(first.objects) if name.startswith(kind))
+    whole = first.objects[name]
+    first.objects[name] = whole[:-1]
+    with pytest.raises(SourceIncomplete) if kind == "p-" else contextlib.nullcontext():
+        bring(first, follower)
+    assert follower.objects[name] == whole
+
+
+class Shortening(MemoryStore):
+    """Keeps all of one object but its last byte."""
+
+    shortens = ""
+
+    def put(self, name: str, data: bytes) -> None:
+        super().put(name, data[:-1] if name == self.shortens else data)
 
 
 def test_without_room_in_memory_nothing_is_read(first: MemoryStore) -> None:

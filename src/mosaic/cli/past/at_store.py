@@ -28,6 +28,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.secret import Secret
 from mosaic.crypto.unwrap import RecoveryCodeWrong
 from mosaic.crypto.volume_keys import VolumeKeys, volume_id, volume_keys
+from mosaic.storage.engine import envelopes
 from mosaic.storage.engine.heads import PREFIX, HeadForged, head_name, open_head
 from mosaic.storage.engine.store import Store
 from mosaic.storage.hiveless.address import StoreAddress, parse_address, write_address
@@ -38,7 +39,6 @@ from mosaic.wire.api import Drill
 from mosaic.wire.store_envelope import StoreEnvelope
 
 _VOLUME = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_ENVELOPE = "e-"
 _READERS = 8
 
 
@@ -188,7 +188,7 @@ class StorePast:
 
 
 def _envelopes(store: Store) -> Iterator[StoreEnvelope]:
-    for entry in store.list(_ENVELOPE):
+    for entry in store.list(envelopes.PREFIX):
         try:
             yield msgspec.json.decode(store.get(entry.name), type=StoreEnvelope)
         except (Corrupt, NotFound, msgspec.MsgspecError):

@@ -9,11 +9,10 @@ from mosaic.core.errors import Corrupt, NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.crypto import recovery
 from mosaic.crypto.unwrap import EnvelopeDamaged, RecoveryCodeWrong, open_volume_seed, recover_wrapped_root
+from mosaic.storage.engine import envelopes
 from mosaic.storage.hiveless.address import StoreAddress, write_address
 from mosaic.storage.hiveless.stores import Stores
 from mosaic.wire.store_envelope import StoreEnvelope
-
-_PREFIX = "e-"
 
 
 class NothingOpens(NotFound):
@@ -40,7 +39,7 @@ def find_seed(stores: Stores, address: StoreAddress, credentials: str | None, co
     place = stores.existing(address, credentials)
     for volume in stores.volumes(place):
         store = stores.open(place, volume)
-        for entry in store.list(_PREFIX):
+        for entry in store.list(envelopes.PREFIX):
             tried += 1
             try:
                 found = msgspec.json.decode(store.get(entry.name), type=StoreEnvelope)

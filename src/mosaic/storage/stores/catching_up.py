@@ -3,10 +3,11 @@
 Both are listed, so it does not matter why something is missing. Packs come
 first and heads last, so that a head in the store always finds what it needs,
 wherever this is killed. Nothing is copied unread: a pack that is damaged
-where it comes from would only look like a replica.
+where it comes from would only look like a replica. What the follower has cut
+off is written anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,7 +15,7 @@ from typing import TypeAlias
 from mosaic.core.errors import Corrupt, NotFound, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import VolumeKeys
-from mosaic.storage.engine import heads, mended, pack
+from mosaic.storage.engine import envelopes, heads, mended, pack
 from mosaic.storage.engine.scrub import check_pack
 from mosaic.storage.engine.store import Store
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
@@ -24,7 +25,7 @@ Taking: TypeAlias = Callable[[int], AbstractContextManager[bool]]
 
 
 class StoreDamaged(Corrupt):
-    """A store that follows has objects of the right name and the wrong size."""
+    """A store that follows has objects of the right name and the wrong size, also when they were written anew."""
 
     code = "store-damaged"
 
@@ -66,74 +67,118 @@ class Copied:
 
 
 def catch_up(first: Store, follower: Store, keys: VolumeKeys, *, taking: Taking, go_on: Callable[[], None]) -> Copied:
-    """Copy what `follower` lacks. `go_on` is asked before each object, and raises to end this.
+    """Copy what `follower` lacks, or has in another size. `go_on` is asked before each object, and raises to end this.
 
     Killed or failed anywhere, what was copied stays, and the next run goes on there.
 
     Raises:
         SourceIncomplete: everything else was copied, but no heads.
-        StoreDamaged: the same, and the follower is to blame.
+        StoreDamaged: everything was copied, and something has another size again.
         Unavailable: one of the stores did not answer.
     """
     there = {entry.name: entry.size for entry in follower.list("")}
     here = {entry.name: entry.size for entry in first.list("")}
-    missing = sorted((name for name in here if name not in there), key=_rank)
-    copied: list[int] = []
-
-    def copy(names: list[str]) -> list[str]:
-        """Return those that cannot be read whole."""
-        lost = []
-        for name in names:
-            go_on()
-            if here[name] > MAX_OBJECT_BYTES:
-                # Not even asked for: nobody wrote such an object.
-                lost.append(name)
-                continue
-            with taking(here[name]) as has_room:
-                if not has_room:
-                    raise StoreBusy
-                whole = _read(first, name, keys)
-                if whole is None:
-                    lost.append(name)
-                else:
-                    follower.put(name, whole)
-                    copied.append(len(whole))
-        return lost
-
-    owed = _still_owed(first, copy([name for name in missing if not name.startswith(heads.PREFIX)]))
-    damaged = tuple(name for name, size in here.items() if there.get(name, size) != size)
-    if damaged:
-        raise StoreDamaged(damaged)
-    if owed:
+    missing = {name: size for name, size in here.items() if name not in there}
+    other = {name: size for name, size in here.items() if there.get(name, size) != size}
+    lost = _copy(first, follower, keys, _but_heads(missing), taking, go_on)
+    lost += renew(first, follower, keys, _but_heads(other), taking, go_on)
+    if owed := still_owed(first, lost):
         raise SourceIncomplete(owed)
     # An older head that is damaged is no loss to whoever has a newer one.
-    copy([name for name in missing if name.startswith(heads.PREFIX)])
-    return Copied(len(copied), sum(copied))
+    lost += _copy(first, follower, keys, _heads(missing), taking, go_on)
+    lost += renew(first, follower, keys, _heads(other), taking, go_on)
+    brought = [size for name, size in (*missing.items(), *other.items()) if name not in lost]
+    if other:
+        _check_taken(follower, {name: size for name, size in other.items() if name not in lost})
+    return Copied(len(brought), sum(brought))
 
 
-def _still_owed(first: Store, lost: list[str]) -> tuple[str, ...]:
-    """Return those which are there still, and which newer heads do not do without."""
-    if not lost:
+def renew(
+    first: Store,
+    follower: Store,
+    keys: VolumeKeys,
+    damaged: Mapping[str, int],
+    taking: Taking,
+    go_on: Callable[[], None],
+) -> list[str]:
+    """Write objects anew that the follower has damaged; `damaged` are their names and sizes in the first store.
+
+    Each is deleted once it was read whole from there. Returns those that cannot be; nothing of those is deleted.
+    """
+    return _copy(first, follower, keys, damaged, taking, go_on, replaces=True)
+
+
+def still_owed(first: Store, lost: Sequence[str]) -> tuple[str, ...]:
+    """Return the packs that the first store has still, and that newer heads do not do without."""
+    lost_packs = [name for name in lost if name.startswith(pack.PREFIX)]
+    if not lost_packs:
         return ()
     marked = {pack.object_name(found) for found in mended.mended(first)}
-    there = {entry.name for entry in first.list("")}
-    return tuple(name for name in lost if name in there and name not in marked)
+    there = {entry.name for entry in first.list(pack.PREFIX)}
+    return tuple(name for name in lost_packs if name in there and name not in marked)
+
+
+def read_whole(store: Store, name: str, keys: VolumeKeys) -> bytes:
+    """Return an object, checked as far as its kind allows. Raises Corrupt, NotFound, Unavailable."""
+    whole = store.get(name)
+    found = pack.pack_of(name)
+    if found is not None:
+        check_pack(found, whole, keys)
+    if name.startswith(heads.PREFIX):
+        heads.open_head(whole, VolumeId(keys.volume))
+    if name.startswith(envelopes.PREFIX):
+        envelopes.check_envelope(name, whole)
+    return whole
+
+
+def _copy(
+    first: Store,
+    follower: Store,
+    keys: VolumeKeys,
+    wanted: Mapping[str, int],
+    taking: Taking,
+    go_on: Callable[[], None],
+    *,
+    replaces: bool = False,
+) -> list[str]:
+    """Copy objects of these names and sizes, packs first. Returns those that cannot be read whole."""
+    lost = []
+    for name in sorted(wanted, key=_rank):
+        go_on()
+        if wanted[name] > MAX_OBJECT_BYTES:
+            # Not even asked for: nobody wrote such an object.
+            lost.append(name)
+            continue
+        with taking(wanted[name]) as has_room:
+            if not has_room:
+                raise StoreBusy
+            try:
+                whole = read_whole(first, name, keys)
+            except (Corrupt, NotFound):
+                lost.append(name)
+                continue
+            if replaces:
+                follower.delete(name)
+            follower.put(name, whole)
+    return lost
+
+
+def _check_taken(follower: Store, written: Mapping[str, int]) -> None:
+    """Raise StoreDamaged for what is of another size again, though it was just written."""
+    there = {entry.name: entry.size for entry in follower.list("")}
+    damaged = tuple(name for name, size in written.items() if there.get(name, size) != size)
+    if damaged:
+        raise StoreDamaged(damaged)
+
+
+def _heads(sizes: Mapping[str, int]) -> dict[str, int]:
+    return {name: size for name, size in sizes.items() if name.startswith(heads.PREFIX)}
+
+
+def _but_heads(sizes: Mapping[str, int]) -> dict[str, int]:
+    return {name: size for name, size in sizes.items() if not name.startswith(heads.PREFIX)}
 
 
 def _rank(name: str) -> tuple[int, str]:
-    order = (pack.PREFIX, "e-", mended.PREFIX)
+    order = (pack.PREFIX, envelopes.PREFIX, mended.PREFIX)
     return next((number for number, prefix in enumerate(order) if name.startswith(prefix)), len(order)), name
-
-
-def _read(first: Store, name: str, keys: VolumeKeys) -> bytes | None:
-    """Return an object that is whole as far as this can be told, None for one that is not."""
-    try:
-        whole = first.get(name)
-        found = pack.pack_of(name)
-        if found is not None:
-            check_pack(found, whole, keys)
-        if name.startswith(heads.PREFIX):
-            heads.open_head(whole, VolumeId(keys.volume))
-    except (Corrupt, NotFound):
-        return None
-    return whole

@@ -12,20 +12,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from blake3 import blake3
+from msgspec.structs import replace
 
 from mosaic.core.errors import MosaicError, Unavailable
 from mosaic.core.ids import HeadHash, VolumeId
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import log
+from mosaic.storage.config import FollowPace
+from mosaic.storage.engine.envelopes import envelope_name
 from mosaic.storage.engine.heads import mirror_head
 from mosaic.storage.engine.store import Store
 from mosaic.storage.records import Followed
 from mosaic.storage.stores.catching_up import SourceIncomplete, catch_up
+from mosaic.storage.stores.rereading import reread
 from mosaic.storage.stores.room import Room
 from mosaic.wire import head as wire
 from mosaic.wire.storage import Failure
@@ -33,8 +37,7 @@ from mosaic.wire.storage import Failure
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _ROOM_SECONDS = 60.0
-_COMPARE_SECONDS = 24 * 3600.0
-"""Somebody may have deleted from the store meanwhile."""
+_PACE = FollowPace()
 
 
 class FollowingEnded(Unavailable):
@@ -89,6 +92,7 @@ class Follower:
         remember: Callable[[Followed], None],
         forgotten: Forgotten,
         changed: Callable[[], None],
+        pace: FollowPace = _PACE,
     ) -> None:
         self.name = name
         self.followed = followed
@@ -99,6 +103,7 @@ class Follower:
         self._room = room
         self._remember = remember
         self._changed = changed
+        self._pace = pace
         self._forgotten = forgotten
         self._unneeded = set(forgotten.names())
         self._newest: HeadHash | None = None
@@ -179,7 +184,8 @@ class Follower:
             thread.join(seconds)
 
     def _is_compare_due(self) -> bool:
-        return self._compared_at is None or time.monotonic() - self._compared_at > _COMPARE_SECONDS
+        # Somebody may have deleted from the store meanwhile.
+        return self._compared_at is None or time.monotonic() - self._compared_at > self._pace.compare_seconds
 
     def _go(self) -> None:
         if self._thread is None:
@@ -247,32 +253,53 @@ class Follower:
     def _bring(self, wanted: Wanted, *, owes: bool) -> None:
         if owes:
             try:
-                copied = catch_up(
-                    wanted.first,
-                    self._store,
-                    wanted.keys,
-                    taking=lambda length: self._room.taken(length, seconds=_ROOM_SECONDS),
-                    go_on=self._go_on,
-                )
+                self._compare(wanted)
             except SourceIncomplete as error:
                 with self._wakes:
                     self._doubted = error.packs
                 raise
-            self._compared_at = time.monotonic()
-            log.info("store_caught_up", volume=self._volume[:12], store=self.name, objects=copied.objects)
         if wanted.envelope is not None:
-            self._store.put(f"e-{blake3(wanted.envelope).hexdigest()}", wanted.envelope)
+            self._store.put(envelope_name(wanted.envelope), wanted.envelope)
         mirror_head(self._store, wanted.signed)
         head, _ = wire.parse(wanted.signed)
-        followed = Followed(wanted.head, head.instant_ns)
         with self._wakes:
             if self._stopped:
                 return
-            self._remember(followed)
-            self.followed = followed
+            before = self.followed or Followed(wanted.head, head.instant_ns)
+            self._note(replace(before, head=wanted.head, instant_ns=head.instant_ns))
             if self._wanted is not None and self._wanted.head == wanted.head:
                 self._wanted = None
         self._changed()
+
+    def _compare(self, wanted: Wanted) -> None:
+        """Copy what the store lacks, and read a share of what it has again when it is time to."""
+
+        def taking(length: int) -> AbstractContextManager[bool]:
+            return self._room.taken(length, seconds=_ROOM_SECONDS)
+
+        copied = catch_up(wanted.first, self._store, wanted.keys, taking=taking, go_on=self._go_on)
+        log.info("store_caught_up", volume=self._volume[:12], store=self.name, objects=copied.objects)
+        before, now_ns = self.followed, time.time_ns()
+        if before is not None and self._pace.is_reread_due(before.reread_ns, now_ns):
+            read = reread(
+                wanted.first,
+                self._store,
+                wanted.keys,
+                after=before.reread_to,
+                parts=self._pace.reread_parts,
+                taking=taking,
+                go_on=self._go_on,
+            )
+            if read.renewed:
+                log.warning("store_mended", volume=self._volume[:12], store=self.name, objects=len(read.renewed))
+            with self._wakes:
+                if not self._stopped:
+                    self._note(replace(before, reread_to=read.last, reread_ns=now_ns))
+        self._compared_at = time.monotonic()
+
+    def _note(self, followed: Followed) -> None:
+        self._remember(followed)
+        self.followed = followed
 
     def _well(self) -> None:
         self._failures = 0

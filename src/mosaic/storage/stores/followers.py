@@ -2,15 +2,19 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from mosaic.adapters.s3.location import S3Location
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import VolumeId
 from mosaic.storage import log
 from mosaic.storage.books import Books
+from mosaic.storage.config import FollowPace
 from mosaic.storage.engine.spares import Spare
 from mosaic.storage.limits import LimitedStore, Limits
 from mosaic.storage.records import Followed
+from mosaic.storage.stores.address import parse_address
 from mosaic.storage.stores.follower import Follower
 from mosaic.storage.stores.opening import DEADLINE_SECONDS, OpenStore, open_store
 from mosaic.storage.stores.room import Room
@@ -65,8 +69,11 @@ class _Forgotten:
 class Followers:
     """The stores of the ledger, open from the start; `begin` and `end` follow what is added and removed."""
 
-    def __init__(self, books: Books, limits: Limits, *, cache: Path, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, books: Books, limits: Limits, *, cache: Path, changed: Callable[[], None], pace: FollowPace
+    ) -> None:
         self._books = books
+        self._pace = pace
         self.limits = limits
         self._cache = cache
         self._changed = changed
@@ -169,5 +176,11 @@ class Followers:
                 remember=lambda followed: self._books.followed.put(key, followed),
                 forgotten=_Forgotten(self._books, key),
                 changed=self._changed,
+                pace=self._pace_of(found.record),
             )
         return follower
+
+    def _pace_of(self, record: AddedStore) -> FollowPace:
+        """Read disks of our own again. A bucket's keeper looks for rot himself, and many charge for what is read."""
+        is_bucket = isinstance(parse_address(record.url), S3Location)
+        return replace(self._pace, reread_seconds=None) if is_bucket else self._pace
