@@ -112,6 +112,18 @@ wait_for_engine() {
     done
 }
 
+# print_gone_drivers: Mosaic's volume drivers that the engine has not forgotten and that do not run: it waits for each of
+# them whenever somebody lists volumes. Those of tests answer for themselves.
+print_gone_drivers() {
+    local driver
+    engine info --format '{{range .Plugins.Volume}}{{println .}}{{end}}' | while read -r driver; do
+        case $driver in
+            mosaic-test | mosaic-e2e | mosaic-attic | mosaic-tls) ;;
+            mosaic-*) [ -S "/run/docker/plugins/$driver.sock" ] || printf '%s\n' "$driver" ;;
+        esac
+    done
+}
+
 # print_awaited_drivers: the volume drivers that an engine without systemd has asked for lately.
 print_awaited_drivers() {
     as_root 10 tail -n 20 "$ENGINE_LOG" 2>/dev/null |

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.orphans import read_note
+from support.absent_drivers import stand_aside, stand_in
 from support.ran import Json, Ran
 
 MOSAIC = [sys.executable, "-m", "mosaic.cli.main"]
@@ -47,6 +48,7 @@ class World:
     catalogs: list[Path] = field(default_factory=lambda: [EXAMPLES])
     driver: str = "mosaic-e2e"
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     welcome: Json = None
 
     @property
@@ -74,6 +76,7 @@ class World:
 
     def start(self, *options: str) -> "subprocess.Popen[bytes]":
         """Start `mosaic up` and wait until it has said where everything is."""
+        stand_aside(self.driver)
         said = self.folder / "up.json"
         words = [*MOSAIC, "up", "--state", str(self.home.state), "--name", "home", "--driver", self.driver, "--json"]
         for catalog in self.catalogs:
@@ -102,6 +105,8 @@ class World:
 
     def start_device(self, name: str, *options: str) -> "subprocess.Popen[bytes]":
         """Start another Device, and wait until the Hive hears it."""
+        stand_aside(f"mosaic-{name}")
+        self.others.append(name)
         with (self.folder / f"{name}.log").open("ab") as log:
             started = subprocess.Popen(
                 [*MOSAIC, "device", "run", "--name", name, "--state", str(self.folder / name), *options],
@@ -166,6 +171,8 @@ class World:
             ran = self.mosaic("up", "--uninstall", "--delete-data", "--state", str(state))
             assert ran.code == 0, ran.stderr
             assert ran.stderr == "", "uninstalling leaves nothing behind that it would have to tell of"
+        for driver in {self.driver, *(f"mosaic-{name}" for name in self.others)}:
+            stand_in(driver)
 
 
 def fetch(url: str, *, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None) -> Json:

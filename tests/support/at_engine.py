@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mosaic.storage.config import PLUGIN_DIR
 from mosaic.storage.serve import serving
+from support.absent_drivers import stand_aside, stand_in
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import TestDaemon, place
 
@@ -24,7 +25,11 @@ def findable(pool: Path, token: str, *, interval_seconds: float = 0.2) -> Iterat
     """Yield a daemon that is not running, by the name that the engine knows."""
     with place(pool, DRIVER, token, interval_seconds=interval_seconds) as made:
         made.config = replace(made.config, driver=DRIVER, plugin_dir=PLUGIN_DIR)
-        yield made
+        stand_aside(DRIVER)
+        try:
+            yield made
+        finally:
+            stand_in(DRIVER)
 
 
 @contextmanager

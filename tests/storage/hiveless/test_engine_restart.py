@@ -1,0 +1,53 @@
+"""A container that should always run comes back with its volume: after its engine was restarted, killed, or cut off."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from support.at_engine import BASE, DRIVER, findable
+from support.hiveless import started
+from support.own_engine import OwnEngine, own_engine, unmount_beneath
+from support.waiting import eventually
+
+pytestmark = [pytest.mark.btrfs, pytest.mark.engine, pytest.mark.timeout(240)]
+
+PROGRAM = "echo started >> /data/starts; exec sleep 1000"
+
+
+def test_a_container_that_always_runs_has_its_data_after_a_restart_a_kill_and_a_power_cut(
+    btrfs_path: Path, store: Path
+) -> None:
+    name = f"notes-{secrets.token_hex(4)}"
+    with findable(btrfs_path, "no-token") as daemon, own_engine() as engine:
+        with started(daemon, boot="first") as here:
+            engine("volume", "create", "--driver", DRIVER, "--opt", f"store={store}", name)
+            words = ("--network", "none", "--volume", f"{name}:/data", BASE, "sh", "-c", PROGRAM)
+            container = engine("run", "--detach", "--restart", "always", "--stop-timeout", "1", *words).strip()
+            wait_for_starts(engine, container, 1)
+            engine.stop()
+            engine.start()
+            wait_for_starts(engine, container, 2)
+            engine.kill()
+            engine.start()
+            wait_for_starts(engine, container, 3)
+            here.save(name)
+            engine.lose_power()
+        unmount_beneath(daemon.config.state)
+        # As the units order it: volumes first, then the engine, which starts what should always run.
+        with started(daemon, boot="second") as here:
+            engine.start()
+            wait_for_starts(engine, container, 4)
+            here.save(name)
+            engine("rm", "--force", container)
+            assert here.volume(name).problem is None
+
+
+def wait_for_starts(engine: OwnEngine, container: str, number: int) -> None:
+    """Wait until the container was started this often, in one volume, and runs."""
+
+    def starts() -> str:
+        is_running = engine("inspect", "--format", "{{.State.Running}}", container).strip() == "true"
+        return engine("exec", container, "cat", "/data/starts") if is_running else ""
+
+    eventually(lambda: starts() == "started\n" * number, seconds=30, seen=lambda: engine("ps", "--all"))
