@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.adapters.blobs import ObjectRefused
 from mosaic.core.errors import Unavailable
 from mosaic.storage.engine.heads import newest_mirrored, open_head, root_of
 from mosaic.storage.engine.index import ChunkIndex
@@ -16,7 +17,7 @@ from mosaic.storage.stores.catching_up import SourceIncomplete, StoreBusy, Store
 from mosaic.wire.blobs import ObjectEntry
 from support.stores import FailingStore, MemoryStore
 from support.volumes import KEYS
-from support.with_states import with_three_states
+from support.with_states import KINDS, with_three_states
 
 
 @contextlib.contextmanager
@@ -135,7 +136,7 @@ def test_a_damaged_older_head_holds_nothing_up(first: MemoryStore) -> None:
     assert set(first.objects) - set(follower.objects) == {oldest}
 
 
-@pytest.mark.parametrize("kind", ["p-", "h-", "e-"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_the_follower_cut_off_is_written_anew(first: MemoryStore, kind: str) -> None:
     follower = MemoryStore()
     bring(first, follower)
@@ -154,7 +155,7 @@ def test_a_follower_that_cuts_off_again_what_was_written_anew_is_said_to_be_dama
         bring(first, follower)
 
 
-@pytest.mark.parametrize("kind", ["p-", "e-"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_the_first_store_cut_off_replaces_nothing(first: MemoryStore, kind: str) -> None:
     follower = MemoryStore()
     bring(first, follower)
@@ -164,6 +165,42 @@ def test_what_the_first_store_cut_off_replaces_nothing(first: MemoryStore, kind:
     with pytest.raises(SourceIncomplete) if kind == "p-" else contextlib.nullcontext():
         bring(first, follower)
     assert follower.objects[name] == whole
+
+
+def test_nothing_is_replaced_by_what_nobody_can_check(first: MemoryStore) -> None:
+    follower = MemoryStore()
+    first.objects["z-later"] = b"of a newer version"
+    bring(first, follower)
+    first.objects["z-later"] = b"of a"
+    with pytest.raises(StoreDamaged, match="z-later"):
+        bring(first, follower)
+    assert follower.objects["z-later"] == b"of a newer version"
+
+
+def test_a_store_without_room_for_what_is_written_anew_keeps_what_it_has(first: MemoryStore) -> None:
+    follower = Full()
+    bring(first, follower)
+    name = packs(follower)[0]
+    follower.objects[name] = follower.objects[name][:-1]
+    follower.is_full = True
+    before = dict(follower.objects)
+    with pytest.raises(ObjectRefused):
+        bring(first, follower)
+    assert follower.objects == before
+    follower.is_full = False
+    bring(first, follower)
+    assert follower.objects == first.objects
+
+
+class Full(MemoryStore):
+    """Takes nothing more when told so."""
+
+    is_full = False
+
+    def put(self, name: str, data: bytes) -> None:
+        if self.is_full:
+            raise ObjectRefused("full")
+        super().put(name, data)
 
 
 class Shortening(MemoryStore):

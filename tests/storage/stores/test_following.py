@@ -8,6 +8,8 @@ from pathlib import Path
 from mosaic.adapters.blobs import StoreUnavailable
 from mosaic.core.epoch import Epoch
 from mosaic.core.ids import DeviceId
+from mosaic.storage.config import FollowPace
+from mosaic.storage.engine.envelopes import envelope_name
 from mosaic.storage.engine.heads import mirror_head, sign_head
 from mosaic.storage.records import Followed
 from mosaic.storage.stores.follower import Follower, Wanted
@@ -26,6 +28,12 @@ class Gate(MemoryStore):
         self.open = threading.Event()
         self.open.set()
         self.is_down = False
+        self.unreadable = ""
+
+    def get(self, name: str) -> bytes:
+        if self.unreadable and name.startswith(self.unreadable):
+            raise StoreUnavailable("the test store", "input/output error")
+        return super().get(name)
 
     def put(self, name: str, data: bytes) -> None:
         self.open.wait(20)
@@ -47,7 +55,7 @@ class Names(set[str]):
 class World:
     """A volume that is replicated to `first`, and followed by `store`."""
 
-    def __init__(self, folder: Path, *, room: int = 1_000_000) -> None:
+    def __init__(self, folder: Path, *, room: int = 1_000_000, pace: FollowPace | None = None) -> None:
         self.source = folder / "source"
         self.source.mkdir()
         self.machine = Machine()
@@ -66,6 +74,7 @@ class World:
             remember=self.remembered.append,
             forgotten=self.forgotten,
             changed=lambda: None,
+            pace=pace or FollowPace(),
         )
 
     def round(self) -> Wanted:
@@ -209,3 +218,60 @@ def test_the_same_head_again_asks_nothing(tmp_path: Path) -> None:
         world.follower.want(newest)
     world.follower.join(10)
     assert (world.first.requests, world.store.requests) == asked
+
+
+ALL_THE_TIME = FollowPace(compare_seconds=0, reread_seconds=0, reread_parts=1)
+
+
+def rot(store: MemoryStore, name: str) -> None:
+    store.objects[name] = bytes([store.objects[name][0] ^ 1]) + store.objects[name][1:]
+
+
+def test_a_volume_that_never_rests_is_compared_and_read_again_too(tmp_path: Path) -> None:
+    world = World(tmp_path, pace=ALL_THE_TIME)
+    for _ in range(2):
+        eventually(partial(world.has, world.round()))
+    gone, rots = sorted(name for name in world.store.objects if name.startswith("p-"))[:2]
+    del world.store.objects[gone]
+    rot(world.store, rots)
+
+    def is_mended() -> bool:
+        eventually(partial(world.has, world.round()))
+        return all(world.store.objects.get(name) == world.first.objects[name] for name in (gone, rots))
+
+    eventually(is_mended)
+
+
+def test_what_can_not_be_read_again_keeps_no_head_back(tmp_path: Path) -> None:
+    world = World(tmp_path, pace=ALL_THE_TIME)
+    eventually(partial(world.has, world.round()))
+    world.store.unreadable = "p-"
+    for _ in range(5):
+        eventually(partial(world.has, world.round()))
+    assert world.follower.problem is None
+
+
+def test_a_pack_that_rotted_in_both_stores_is_told_and_keeps_no_head_back(tmp_path: Path) -> None:
+    world = World(tmp_path, pace=ALL_THE_TIME)
+    eventually(partial(world.has, world.round()))
+    name = min(name for name in world.store.objects if name.startswith("p-"))
+    rot(world.store, name)
+    world.first.objects[name] = world.store.objects[name]
+    doubted: list[bytes] = []
+
+    def is_told() -> bool:
+        eventually(partial(world.has, world.round()))
+        doubted.extend(world.follower.take_doubted())
+        return bytes.fromhex(name.removeprefix("p-")) in doubted
+
+    eventually(is_told)
+    assert world.store.objects[name] == world.first.objects[name]
+
+
+def test_an_envelope_that_rotted_is_mended_when_the_next_head_comes(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    eventually(partial(world.has, world.round()))
+    name = envelope_name(b"an envelope")
+    rot(world.store, name)
+    eventually(partial(world.has, world.round()))
+    assert world.store.objects[name] == b"an envelope"

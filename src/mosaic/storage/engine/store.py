@@ -63,7 +63,8 @@ class Store(Protocol):
         """Delete an object for good. One that is not there is deleted already.
 
         Only what a collection condemned a day ago, or let go, may be deleted
-        (`mosaic.storage.engine.collect`); a store may refuse it to anybody else.
+        (`mosaic.storage.engine.collect`), and in a store that follows what is damaged and written anew
+        (`mosaic.storage.stores.wholeness`); a store may refuse it to anybody else.
         """
         ...
 

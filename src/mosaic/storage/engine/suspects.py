@@ -34,8 +34,13 @@ def suspects_in(store: Store, volume: VolumeId) -> Iterator[Suspects]:
             signature = store.get(entry.name) if found else b""
         except (Corrupt, NotFound):
             continue
-        if found and signing.verify(volume, CONTEXT, _message(volume, entry.name), signature):
+        if found and is_signed(volume, entry.name, signature):
             yield Suspects(int(found[1]), int(found[2]))
+
+
+def is_signed(volume: VolumeId, name: str, signature: bytes) -> bool:
+    """Return whether the content of a mark is the volume's signature of its name."""
+    return signing.verify(volume, CONTEXT, _message(volume, name), signature)
 
 
 def _message(volume: VolumeId, name: str) -> bytes:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mosaic.core.errors import Corrupt, NotFound, Unavailable
-from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine import envelopes, heads, mended, pack
-from mosaic.storage.engine.scrub import check_pack
 from mosaic.storage.engine.store import Store
+from mosaic.storage.stores.wholeness import SPARE, is_checkable, read_whole, replace
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 
 Taking: TypeAlias = Callable[[int], AbstractContextManager[bool]]
@@ -81,31 +80,19 @@ def catch_up(first: Store, follower: Store, keys: VolumeKeys, *, taking: Taking,
     missing = {name: size for name, size in here.items() if name not in there}
     other = {name: size for name, size in here.items() if there.get(name, size) != size}
     lost = _copy(first, follower, keys, _but_heads(missing), taking, go_on)
-    lost += renew(first, follower, keys, _but_heads(other), taking, go_on)
+    lost += _copy(first, follower, keys, _but_heads(other), taking, go_on, replaces=True)
     if owed := still_owed(first, lost):
         raise SourceIncomplete(owed)
     # An older head that is damaged is no loss to whoever has a newer one.
     lost += _copy(first, follower, keys, _heads(missing), taking, go_on)
-    lost += renew(first, follower, keys, _heads(other), taking, go_on)
+    lost += _copy(first, follower, keys, _heads(other), taking, go_on, replaces=True)
     brought = [size for name, size in (*missing.items(), *other.items()) if name not in lost]
+    for name in there:
+        if name.startswith(SPARE):
+            follower.delete(name)
     if other:
         _check_taken(follower, {name: size for name, size in other.items() if name not in lost})
     return Copied(len(brought), sum(brought))
-
-
-def renew(
-    first: Store,
-    follower: Store,
-    keys: VolumeKeys,
-    damaged: Mapping[str, int],
-    taking: Taking,
-    go_on: Callable[[], None],
-) -> list[str]:
-    """Write objects anew that the follower has damaged; `damaged` are their names and sizes in the first store.
-
-    Each is deleted once it was read whole from there. Returns those that cannot be; nothing of those is deleted.
-    """
-    return _copy(first, follower, keys, damaged, taking, go_on, replaces=True)
 
 
 def still_owed(first: Store, lost: Sequence[str]) -> tuple[str, ...]:
@@ -118,19 +105,6 @@ def still_owed(first: Store, lost: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in lost_packs if name in there and name not in marked)
 
 
-def read_whole(store: Store, name: str, keys: VolumeKeys) -> bytes:
-    """Return an object, checked as far as its kind allows. Raises Corrupt, NotFound, Unavailable."""
-    whole = store.get(name)
-    found = pack.pack_of(name)
-    if found is not None:
-        check_pack(found, whole, keys)
-    if name.startswith(heads.PREFIX):
-        heads.open_head(whole, VolumeId(keys.volume))
-    if name.startswith(envelopes.PREFIX):
-        envelopes.check_envelope(name, whole)
-    return whole
-
-
 def _copy(
     first: Store,
     follower: Store,
@@ -141,7 +115,10 @@ def _copy(
     *,
     replaces: bool = False,
 ) -> list[str]:
-    """Copy objects of these names and sizes, packs first. Returns those that cannot be read whole."""
+    """Copy objects of these names and sizes, packs first. Returns those that cannot be read whole.
+
+    `replaces` what the follower has under these names, unless nobody can tell which of the two is damaged.
+    """
     lost = []
     for name in sorted(wanted, key=_rank):
         go_on()
@@ -157,9 +134,10 @@ def _copy(
             except (Corrupt, NotFound):
                 lost.append(name)
                 continue
-            if replaces:
-                follower.delete(name)
-            follower.put(name, whole)
+            if not replaces:
+                follower.put(name, whole)
+            elif is_checkable(name):
+                replace(follower, name, whole)
     return lost
 
 

@@ -25,11 +25,11 @@ from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import log
 from mosaic.storage.config import FollowPace
 from mosaic.storage.engine.envelopes import envelope_name
-from mosaic.storage.engine.heads import mirror_head
+from mosaic.storage.engine.heads import head_name
 from mosaic.storage.engine.store import Store
 from mosaic.storage.records import Followed
 from mosaic.storage.stores.catching_up import SourceIncomplete, catch_up
-from mosaic.storage.stores.rereading import reread
+from mosaic.storage.stores.rereading import Rereading, put_or_mend
 from mosaic.storage.stores.room import Room
 from mosaic.wire import head as wire
 from mosaic.wire.storage import Failure
@@ -37,6 +37,7 @@ from mosaic.wire.storage import Failure
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _ROOM_SECONDS = 60.0
+_REREAD_AT_ONCE = 16
 _PACE = FollowPace()
 
 
@@ -119,6 +120,7 @@ class Follower:
         self._failures = 0
         self._thread: threading.Thread | None = None
         self._stopped = False
+        self._rereading: Rereading | None = None
 
     @property
     def is_at_work(self) -> bool:
@@ -150,7 +152,7 @@ class Follower:
             if self._stopped or (has_it and not self._is_compare_due() and not self._unneeded):
                 return
             if not has_it or self._is_compare_due():
-                self._owes = self._owes or has_it
+                self._owes = self._owes or (self._is_compare_due() and not self._is_comparing)
                 self._wanted = wanted
             self._go()
 
@@ -196,7 +198,7 @@ class Follower:
         self._changed()
         while True:
             with self._wakes:
-                if self._stopped or not (self._queue or self._wanted or self._deletable()):
+                if self._stopped or not (self._queue or self._wanted or self._deletable() or self._rereading):
                     self._drop()
                     self._thread = None
                     break
@@ -233,8 +235,10 @@ class Follower:
                 raise
             finally:
                 self._is_comparing = False
-        else:
+        elif deletable:
             self._delete(deletable)
+        elif self._rereading is not None:
+            self._reread(self._rereading)
         self._well()
 
     def _deletable(self) -> list[str]:
@@ -259,47 +263,74 @@ class Follower:
                     self._doubted = error.packs
                 raise
         if wanted.envelope is not None:
-            self._store.put(envelope_name(wanted.envelope), wanted.envelope)
-        mirror_head(self._store, wanted.signed)
+            put_or_mend(self._store, envelope_name(wanted.envelope), wanted.envelope, wanted.keys)
         head, _ = wire.parse(wanted.signed)
+        put_or_mend(self._store, head_name(head.seq, wanted.head), wanted.signed, wanted.keys)
         with self._wakes:
             if self._stopped:
                 return
-            before = self.followed or Followed(wanted.head, head.instant_ns)
+            # What was just copied needs no reading.
+            before = self.followed or Followed(wanted.head, head.instant_ns, reread_ns=time.time_ns())
             self._note(replace(before, head=wanted.head, instant_ns=head.instant_ns))
             if self._wanted is not None and self._wanted.head == wanted.head:
                 self._wanted = None
+        if owes and self._rereading is None:
+            self._begin_rereading(wanted)
         self._changed()
 
     def _compare(self, wanted: Wanted) -> None:
-        """Copy what the store lacks, and read a share of what it has again when it is time to."""
-
-        def taking(length: int) -> AbstractContextManager[bool]:
-            return self._room.taken(length, seconds=_ROOM_SECONDS)
-
-        copied = catch_up(wanted.first, self._store, wanted.keys, taking=taking, go_on=self._go_on)
-        log.info("store_caught_up", volume=self._volume[:12], store=self.name, objects=copied.objects)
-        before, now_ns = self.followed, time.time_ns()
-        if before is not None and self._pace.is_reread_due(before.reread_ns, now_ns):
-            read = reread(
-                wanted.first,
-                self._store,
-                wanted.keys,
-                after=before.reread_to,
-                parts=self._pace.reread_parts,
-                taking=taking,
-                go_on=self._go_on,
-            )
-            if read.renewed:
-                log.warning("store_mended", volume=self._volume[:12], store=self.name, objects=len(read.renewed))
-            with self._wakes:
-                if not self._stopped:
-                    self._note(replace(before, reread_to=read.last, reread_ns=now_ns))
+        """Copy what the store lacks or has cut off."""
+        copied = catch_up(wanted.first, self._store, wanted.keys, taking=self._taking, go_on=self._go_on)
         self._compared_at = time.monotonic()
+        log.info("store_caught_up", volume=self._volume[:12], store=self.name, objects=copied.objects)
+
+    def _begin_rereading(self, wanted: Wanted) -> None:
+        followed = self.followed
+        if followed is not None and self._pace.is_reread_due(followed.reread_ns, time.time_ns()):
+            parts = self._pace.reread_parts
+            try:
+                begun = Rereading.begun(wanted.first, self._store, wanted.keys, after=followed.reread_to, parts=parts)
+            except MosaicError as error:
+                # The head is there; the next comparison asks again.
+                log.warning("rereading_ended", volume=self._volume[:12], store=self.name, code=error.code)
+            else:
+                self._rereading = begun
+
+    def _reread(self, reading: Rereading) -> None:
+        """Read some more of what is in the store. Whatever comes of it, heads go on: they were compared."""
+        followed = self.followed
+        assert followed is not None  # it was when this began
+        try:
+            is_over = not reading.go_on(_REREAD_AT_ONCE, self._taking, self._go_on)
+            owed = reading.owed() if is_over else ()
+        except FollowingEnded:
+            raise
+        except MosaicError as error:
+            # The next comparison begins where this ended.
+            log.warning("rereading_ended", volume=self._volume[:12], store=self.name, code=error.code)
+            self._rereading = None
+            self._note(replace(followed, reread_to=reading.last))
+            return
+        ended_ns = time.time_ns() if is_over else followed.reread_ns
+        self._note(replace(followed, reread_to=reading.last, reread_ns=ended_ns))
+        if is_over:
+            self._rereading = None
+            if reading.renewed or reading.rotten or reading.unread:
+                log.warning(
+                    "store_reread", volume=self._volume[:12], store=self.name, renewed=len(reading.renewed),
+                    rotten=len(reading.rotten), unread=len(reading.unread),
+                )  # fmt: skip
+            with self._wakes:
+                self._doubted += SourceIncomplete(owed).packs
+
+    def _taking(self, length: int) -> AbstractContextManager[bool]:
+        return self._room.taken(length, seconds=_ROOM_SECONDS)
 
     def _note(self, followed: Followed) -> None:
-        self._remember(followed)
-        self.followed = followed
+        with self._wakes:
+            if not self._stopped:
+                self._remember(followed)
+                self.followed = followed
 
     def _well(self) -> None:
         self._failures = 0

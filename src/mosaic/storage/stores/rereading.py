@@ -6,62 +6,89 @@ replica that nobody reads is one in name only.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from mosaic.core.errors import Corrupt, NotFound
+from mosaic.core.errors import Corrupt, MosaicError, NotFound, Unavailable
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.store import Store
-from mosaic.storage.stores.catching_up import SourceIncomplete, StoreBusy, Taking, read_whole, renew, still_owed
+from mosaic.storage.stores.catching_up import StoreBusy, Taking, still_owed
+from mosaic.storage.stores.wholeness import is_checkable, read_whole, replace
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 
-
-@dataclass(frozen=True, slots=True)
-class Reread:
-    """What one run read, and wrote anew. `last` is the name that the next run goes on after."""
-
-    last: str
-    objects: int
-    renewed: tuple[str, ...]
+_SILENT_AT_MOST = 3
+"""So many objects in a row that can't be read are a store that is away; fewer are damaged places of a far disk."""
 
 
-def reread(
-    first: Store,
-    follower: Store,
-    keys: VolumeKeys,
-    *,
-    after: str,
-    parts: int,
-    taking: Taking,
-    go_on: Callable[[], None],
-) -> Reread:
-    """Read one of `parts` of the follower's objects, those that come after `after`, and check every byte.
+@dataclass(slots=True)
+class Rereading:
+    """One share of what a store holds, being read. `last` is the name up to which it was.
 
-    What is damaged is deleted and written anew once the first store gave it
-    whole; until then nothing is deleted. Killed in between, the object is
-    missing, and the next comparison copies it. `taking` and `go_on` are as
-    for `catch_up`.
-
-    Raises:
-        SourceIncomplete: the rest was read; the first store has something damaged too that a newer head may need.
-        Unavailable: one of the stores did not answer.
+    `renewed` were damaged and are whole again, `rotten` are damaged in both
+    stores, and `unread` gave no answer.
     """
-    sizes = {entry.name: entry.size for entry in follower.list("")}
-    chosen = share(sorted(sizes), after, parts)
-    damaged = []
-    for name in chosen:
-        go_on()
-        with taking(min(sizes[name], MAX_OBJECT_BYTES)) as has_room:
-            if not has_room:
-                raise StoreBusy
-            if not _is_whole(follower, name, sizes[name], keys):
-                damaged.append(name)
-    here = {entry.name: entry.size for entry in first.list("")} if damaged else {}
-    # What the first store let go of may rot: nobody needs it.
-    lost = renew(first, follower, keys, {name: here[name] for name in damaged if name in here}, taking, go_on)
-    if owed := still_owed(first, lost):
-        raise SourceIncomplete(owed)
-    renewed = tuple(name for name in damaged if name in here and name not in lost)
-    return Reread(chosen[-1] if chosen else after, len(chosen), renewed)
+
+    first: Store
+    follower: Store
+    keys: VolumeKeys
+    sizes: dict[str, int]
+    names: list[str]
+    last: str = ""
+    renewed: list[str] = field(default_factory=list)
+    rotten: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    _silent: int = 0
+
+    @classmethod
+    def begun(cls, first: Store, follower: Store, keys: VolumeKeys, *, after: str, parts: int) -> "Rereading":
+        """Choose one of `parts` of what both stores have: what comes after `after`. Raises Unavailable."""
+        needed = {entry.name for entry in first.list("")}
+        sizes = {entry.name: entry.size for entry in follower.list("") if entry.name in needed}
+        chosen = share(sorted(name for name in sizes if is_checkable(name)), after, parts)
+        return cls(first, follower, keys, sizes, chosen[::-1], last=after)
+
+    def go_on(self, objects: int, taking: Taking, ask: Callable[[], None]) -> bool:
+        """Read so many more, and check every byte. `ask` is asked before each. Returns whether any are left.
+
+        What is damaged is written anew once the first store gave it whole;
+        until then nothing of it is deleted.
+
+        Raises:
+            Unavailable: the store is away, or has no room; `last` says how far this came.
+        """
+        for _ in range(min(objects, len(self.names))):
+            ask()
+            name = self.names[-1]
+            with taking(min(self.sizes[name], MAX_OBJECT_BYTES)) as has_room:
+                if not has_room:
+                    raise StoreBusy
+                try:
+                    self._read(name)
+                    self._silent = 0
+                except Unavailable:
+                    self.unread.append(name)
+                    self._silent += 1
+                    if self._silent >= _SILENT_AT_MOST:
+                        raise
+            self.last = self.names.pop()
+        return bool(self.names)
+
+    def owed(self) -> tuple[str, ...]:
+        """Return the packs that are damaged in both stores and that newer heads may need. Raises Unavailable."""
+        return still_owed(self.first, self.rotten)
+
+    def _read(self, name: str) -> None:
+        if _is_whole(self.follower, name, self.sizes[name], self.keys):
+            return
+        try:
+            whole = read_whole(self.first, name, self.keys)
+        except NotFound:
+            # Let go of meanwhile.
+            return
+        except Corrupt:
+            self.rotten.append(name)
+            return
+        replace(self.follower, name, whole)
+        self.renewed.append(name)
 
 
 def share(names: Sequence[str], after: str, parts: int) -> list[str]:
@@ -82,3 +109,13 @@ def _is_whole(store: Store, name: str, size: int, keys: VolumeKeys) -> bool:
     except Corrupt:
         return False
     return True
+
+
+def put_or_mend(store: Store, name: str, whole: bytes, keys: VolumeKeys) -> None:
+    """Put an object that may be there damaged already, with the name and the size that it should have."""
+    try:
+        store.put(name, whole)
+    except MosaicError as refused:
+        if isinstance(refused, Unavailable) or _is_whole(store, name, len(whole), keys):
+            raise
+        replace(store, name, whole)
