@@ -115,7 +115,6 @@ def test_an_app_that_was_stopped_for_its_last_snapshot_has_it_labelled_so(pool_p
         here.connect(hive)
         here.take(hive)
         here.create()
-        here.wait_until_clean()
         (here.mount() / "page").write_text("one")
         here.unmount()
         here.hand_over()

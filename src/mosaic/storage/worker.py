@@ -52,6 +52,7 @@ from mosaic.storage.volume import LeaseGone, Volume
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _REFUSED_PAUSE_SECONDS = 15.0
+_RELEASING_SECONDS = 0.5
 _ENDS_A_RESTORE = (Corrupt, NotFound, btrfs.PoolFull, TargetFailed, DataExpected, EpochIsOld)
 """Waiting does not mend these, and meanwhile the app runs nowhere."""
 
@@ -194,6 +195,9 @@ class Worker:
                 )
                 self._auditor.look(volume, self._keys(), backing)
                 rest = pause_seconds(self._interval_seconds, time.monotonic() - began)
+                if volume.record.phase == "releasing":
+                    # Somebody waits, and a folder is looked at once more after a second in which it kept still.
+                    rest = min(rest, _RELEASING_SECONDS)
                 return max(rest, pause_after_look_seconds(volume.look_seconds))
             case Save() | CopyConflict() | PutBack() | Attest():
                 self._go_back(step)
