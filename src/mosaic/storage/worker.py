@@ -160,6 +160,15 @@ class Worker:
             self._volume.tell(self._volume.unread if isinstance(step, Replicate) else None)
         return pause
 
+    def _rest_seconds(self, took: float) -> float:
+        """Return the pause after a round of the volume that took so long."""
+        volume = self._volume
+        rest = pause_seconds(self._interval_seconds, took)
+        if volume.record.phase == "releasing":
+            # Somebody waits, and a folder is looked at once more after a second in which it kept still.
+            rest = min(rest, _RELEASING_SECONDS)
+        return max(rest, pause_after_look_seconds(volume.look_seconds))
+
     def _do(self, step: Step) -> float | None:
         volume = self._volume
         match step:
@@ -194,11 +203,7 @@ class Worker:
                     volume, self._keys(), backing, pool=self._pool, caches=self._caches, pace=self._collect
                 )
                 self._auditor.look(volume, self._keys(), backing)
-                rest = pause_seconds(self._interval_seconds, time.monotonic() - began)
-                if volume.record.phase == "releasing":
-                    # Somebody waits, and a folder is looked at once more after a second in which it kept still.
-                    rest = min(rest, _RELEASING_SECONDS)
-                return max(rest, pause_after_look_seconds(volume.look_seconds))
+                return self._rest_seconds(time.monotonic() - began)
             case Save() | CopyConflict() | PutBack() | Attest():
                 self._go_back(step)
                 return 0.0
