@@ -54,7 +54,8 @@ def doctor(out: Output, state: Path | None) -> None:
         ("Devices", _devices),
     ]
     checks = [_checked(name, look) for name, look in looks]
-    lines = [f"{'✓' if one.held else '✗'} {one.name + ':':<16}{one.detail}" for one in checks]
+    width = max(len(one.name) for one in checks) + 2
+    lines = [f"{'✓' if one.held else '✗'} {one.name + ':':<{width}}{one.detail}" for one in checks]
     for at, one in enumerate(checks):
         lines[at] += f"\n  {one.hint}" if one.hint else ""
     out.result({"checks": checks}, "\n".join(lines))
