@@ -1,14 +1,15 @@
 """What every command promises: exit codes, one sentence and a hint, JSON, and a quick start."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from cli.conftest import FakeHive, problem
 from mosaic.cli.main import COMMANDS
+from support.modules import modules_after
 from support.ran import Ran
+
+HEAVY = {"rich", "msgspec", "httpx2", "cryptography", "litestar", "anyio", "sqlalchemy", "docker", "ssl"}
 
 Mosaic = Callable[..., Ran]
 
@@ -67,20 +68,8 @@ def test_a_silent_hive_is_said_to_be_silent(mosaic: Mosaic, logged_in: FakeHive,
 
 
 def test_help_imports_no_library_but_click() -> None:
-    script = (
-        "import sys; from mosaic.cli.main import run; run(['--help']);"
-        "heavy = {'rich', 'msgspec', 'httpx2', 'cryptography', 'litestar', 'anyio', 'sqlalchemy', 'docker', 'ssl'};"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert not HEAVY & modules_after("from mosaic.cli.main import run; run(['--help'])")
 
 
 def test_the_supervisor_imports_no_library_but_click() -> None:
-    script = (
-        "import sys; from mosaic.cli.commands import up; from mosaic.cli.up import run;"
-        "heavy = {'rich', 'msgspec', 'httpx2', 'cryptography', 'litestar', 'anyio', 'sqlalchemy', 'docker', 'ssl'};"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert not HEAVY & modules_after("from mosaic.cli.commands import up; from mosaic.cli.up import run")

@@ -3,7 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic.core.pace import LONGEST_PAUSE_SECONDS, pause_after_look_seconds, pause_seconds
+from mosaic.core.pace import (
+    LONGEST_PAUSE_SECONDS,
+    RELEASING_SECONDS,
+    pause_after_look_seconds,
+    pause_seconds,
+    pause_while_releasing_seconds,
+)
 
 intervals = st.floats(0.01, 3600)
 durations = st.floats(0, 100_000)
@@ -38,3 +44,12 @@ def test_looking_for_changes_costs_at_most_a_fiftieth_of_a_processor(look: float
 @given(durations)
 def test_no_look_however_long_puts_the_next_one_off_by_more_than_a_quarter_of_an_hour(look: float) -> None:
     assert pause_after_look_seconds(look) <= 900
+
+
+@given(intervals, durations)
+def test_a_volume_that_is_given_away_waits_for_no_interval_and_leaves_half_of_the_time(
+    interval: float, took: float
+) -> None:
+    pause = pause_while_releasing_seconds(interval, took)
+    assert pause <= max(RELEASING_SECONDS, took)
+    assert pause >= min(took, LONGEST_PAUSE_SECONDS)

@@ -58,7 +58,7 @@ class LocalDevice(FakeDevice):
     def client(self) -> "LocalDevice":  # type: ignore[override] # has what is asked of a client here, and no connection
         return self
 
-    def blobs(self) -> "LocalDevice":  # type: ignore[override] # likewise
+    def blobs(self) -> "LocalDevice":  # type: ignore[override] # has what is asked of its blobs here
         return self
 
     def __enter__(self) -> "LocalDevice":

@@ -423,7 +423,7 @@ def test_a_volume_without_a_hive_is_audited_and_says_what_was_found(
         honest = engine.audit
 
         def odd(*words: object, **named: object) -> engine.Audit:
-            found: engine.Audit = honest(*words, **named)  # type: ignore[arg-type] # as they came
+            found: engine.Audit = honest(*words, **named)  # type: ignore[arg-type] # passed on as they came
             return replace(found, difference_count=len(answers), differing=tuple(answers))
 
         monkeypatch.setattr(engine, "audit", odd)

@@ -110,11 +110,12 @@ def test_when_nothing_changed_a_cut_that_was_asked_for_still_has_its_head(hive: 
 
 @on_both
 def test_an_app_that_was_stopped_for_its_last_snapshot_has_it_labelled_so(pool_path: Path, hive: FakeHive) -> None:
-    # No round of its own comes between the last write and the stop.
+    # No round of its own comes between the last write and the stop: the one that begins with the volume is over.
     with place(pool_path, "here", "token-a", interval_seconds=600) as here, serving(here.config):
         here.connect(hive)
         here.take(hive)
         here.create()
+        eventually(lambda: labels(hive))
         (here.mount() / "page").write_text("one")
         here.unmount()
         here.hand_over()

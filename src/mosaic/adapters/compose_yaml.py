@@ -148,7 +148,7 @@ class _Loader(yaml.CSafeLoader):
         **{letter: [(_NUMBER, re.compile(""))] for letter in "-+.0123456789"},
         "<": [(_TAG + "merge", re.compile(r"<<\Z"))],
     }
-    yaml_constructors = {  # noqa: RUF012 (likewise)
+    yaml_constructors = {  # noqa: RUF012 (the base class declares it)
         **yaml.CSafeLoader.yaml_constructors,
         _NUMBER: _number,
         _TAG + "bool": _flag,

@@ -28,3 +28,15 @@ def pause_after_look_seconds(look_seconds: float) -> float:
     must not cost more than 2 % of one processor while nothing happens.
     """
     return min(look_seconds / _PART_OF_A_PROCESSOR, LONGEST_PAUSE_AFTER_A_LOOK_SECONDS)
+
+
+RELEASING_SECONDS = 0.5
+
+
+def pause_while_releasing_seconds(interval_seconds: float, round_seconds: float) -> float:
+    """Return how long to rest between rounds of a volume that is given away.
+
+    Somebody waits for it, and nothing writes to it any more: whether it kept
+    still is looked at soon, whatever a look costs, and for half of the time.
+    """
+    return min(pause_seconds(interval_seconds, round_seconds), max(RELEASING_SECONDS, round_seconds))

@@ -237,7 +237,7 @@ def address_of(config: HiveConfig, port: int, certificate: Certificate | None) -
 
 def local_url(config: HiveConfig, port: int, certificate: Certificate | None) -> str:
     """Return how this machine reaches the Hive."""
-    anywhere = config.own_listen in ("0.0.0.0", "::")  # noqa: S104 (compared)
+    anywhere = config.own_listen in ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
     host = "localhost" if anywhere else config.own_listen
     return f"{'https' if certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from mosaic.adapters import btrfs
 from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
-from mosaic.core.pace import pause_after_look_seconds, pause_seconds
+from mosaic.core.pace import pause_after_look_seconds, pause_seconds, pause_while_releasing_seconds
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
 from mosaic.storage import adopting, collecting, descent, going_back, log, memory, replication, restoring, scrubbing
 from mosaic.storage.auditing import Auditor
@@ -52,7 +52,6 @@ from mosaic.storage.volume import LeaseGone, Volume
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _REFUSED_PAUSE_SECONDS = 15.0
-_RELEASING_SECONDS = 0.5
 _ENDS_A_RESTORE = (Corrupt, NotFound, btrfs.PoolFull, TargetFailed, DataExpected, EpochIsOld)
 """Waiting does not mend these, and meanwhile the app runs nowhere."""
 
@@ -163,11 +162,9 @@ class Worker:
     def _rest_seconds(self, took: float) -> float:
         """Return the pause after a round of the volume that took so long."""
         volume = self._volume
-        rest = pause_seconds(self._interval_seconds, took)
         if volume.record.phase == "releasing":
-            # Somebody waits, and a folder is looked at once more after a second in which it kept still.
-            rest = min(rest, _RELEASING_SECONDS)
-        return max(rest, pause_after_look_seconds(volume.look_seconds))
+            return pause_while_releasing_seconds(self._interval_seconds, took)
+        return max(pause_seconds(self._interval_seconds, took), pause_after_look_seconds(volume.look_seconds))
 
     def _do(self, step: Step) -> float | None:
         volume = self._volume

@@ -54,7 +54,7 @@ class SlotLog:
         self._store = store
         self._volume = volume
 
-    def commit(self, signed: bytes, *, wish: str | None = None) -> Literal["accepted", "stale"]:  # noqa: ARG002 (a Hive's)
+    def commit(self, signed: bytes, *, wish: str | None = None) -> Literal["accepted", "stale"]:  # noqa: ARG002 (a Hive takes it)
         """Put a signed head into its slot: `accepted` (also when it is there already), or the slot is taken.
 
         The caller knows that the head before it is in the log. Raises

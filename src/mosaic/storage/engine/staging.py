@@ -205,7 +205,7 @@ class Staging:
     def _has_copy(self, found: os.stat_result) -> bool:
         if found.st_ino not in self._copies:
             return False
-        copy = os.stat(self._copy_of(found), follow_symlinks=False)  # noqa: PTH116 (bytes)
+        copy = os.stat(self._copy_of(found), follow_symlinks=False)  # noqa: PTH116 (a path of bytes)
         # A copy's access time is the time of its file's last change.
         return (copy.st_size, copy.st_mtime_ns, copy.st_atime_ns) == (
             found.st_size,
@@ -222,15 +222,15 @@ class Staging:
         try:
             if found.st_ino in self._unread:
                 self._unread.remove(found.st_ino)
-                os.unlink(target)  # noqa: PTH108 (bytes)
+                os.unlink(target)  # noqa: PTH108 (a path of bytes)
             if stat.S_ISREG(found.st_mode):
                 now = self._copy_file(fd, name, target)
                 self._copies.add(found.st_ino)
                 return now
             if found.st_ino in self._copies:
-                os.unlink(target)  # noqa: PTH108 (bytes)
+                os.unlink(target)  # noqa: PTH108 (a path of bytes)
             if stat.S_ISLNK(found.st_mode):
-                os.symlink(os.readlink(name, dir_fd=fd), target)  # noqa: PTH211 (bytes)
+                os.symlink(os.readlink(name, dir_fd=fd), target)  # noqa: PTH211 (a path of bytes)
             else:
                 os.mkfifo(target, 0o600)
             for key, value in read_xattrs(unfollowed(fd, name)):
@@ -247,7 +247,7 @@ class Staging:
     def _mark_unread(self, target: bytes, found: os.stat_result) -> None:
         """Have a fifo in the place of a file's copy say that there is none: the rest of the snapshot is as good."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(target)  # noqa: PTH108 (bytes)
+            os.unlink(target)  # noqa: PTH108 (a path of bytes)
         os.mkfifo(target, 0o600)
         self._unread.add(found.st_ino)
         self._copies.add(found.st_ino)
