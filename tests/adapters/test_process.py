@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -81,8 +82,11 @@ def test_cancelling_an_async_run_kills_the_program(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
 
     async def main() -> None:
-        with anyio.move_on_after(0.5):
-            await process.run_async(["sh", "-c", f"echo $$ > {pid_file}; exec sleep 60"], deadline_seconds=60)
+        async with anyio.create_task_group() as tasks:
+            words = ["sh", "-c", f"echo $$ > {pid_file}; exec sleep 60"]
+            tasks.start_soon(partial(process.run_async, words, deadline_seconds=60))
+            await anyio.to_thread.run_sync(eventually, lambda: pid_file.exists() and pid_file.read_text())
+            tasks.cancel_scope.cancel()
 
     anyio.run(main)
     eventually(lambda: not _is_running(int(pid_file.read_text())))
