@@ -92,6 +92,24 @@ def test_cancelling_an_async_run_kills_the_program(tmp_path: Path) -> None:
     eventually(lambda: not _is_running(int(pid_file.read_text())))
 
 
+def test_an_async_run_that_is_cancelled_before_anybody_waits_for_the_program_leaves_nothing(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+
+    async def main() -> None:
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = 1
+        async with anyio.create_task_group() as tasks, limiter:
+            words = ["sh", "-c", f"echo $$ > {pid_file}; exec sleep 60"]
+            tasks.start_soon(partial(process.run_async, words, deadline_seconds=60))
+            await anyio.wait_all_tasks_blocked()
+            eventually(lambda: pid_file.exists() and pid_file.read_text())
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+    # Not even as a child that nobody has asked for its end.
+    assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
+
+
 def test_an_async_run_returns_like_the_other() -> None:
     async def main() -> bytes:
         return (await process.run_async(["echo", "hi"], deadline_seconds=10)).stdout

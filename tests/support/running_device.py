@@ -14,6 +14,7 @@ from mosaic.core.ids import SessionId
 from mosaic.device.config import DeviceConfig
 from mosaic.device.device import Device
 from mosaic.device.identity import Identity
+from mosaic.wire.storage import SnapshotNow, VolumeState
 from support.fake_engine import FakeEngine
 from support.fake_storage import FakeStorage, FakeStore
 from support.waiting import eventually
@@ -66,6 +67,14 @@ class Running:
         return not self._portal_thread.is_alive()
 
 
+class NothingArrives(FakeStorage):
+    """A daemon whose snapshots never arrive: the Hive is a real one, and would miss heads that it did not accept."""
+
+    def snapshot(self, request: SnapshotNow) -> VolumeState:
+        """Do nothing about it."""
+        return self._state_of(request.volume)
+
+
 @contextmanager
 def running_device(
     folder: Path, identity: Identity, *, session: str = "session-one-of-attic", before: Running | None = None
@@ -73,7 +82,7 @@ def running_device(
     """Run a Device; on the machine of `before`, where that is given."""
     engine = before.engine if before else FakeEngine()
     engine.have("notes:1")
-    storage = before.storage if before else FakeStorage(FakeStore(), driver="mosaic-attic")
+    storage = before.storage if before else NothingArrives(FakeStore(), driver="mosaic-attic")
     engine.drivers["mosaic-attic"] = storage
     running = Running(folder, identity, session, engine, storage)
     running.start()

@@ -15,6 +15,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ async def attempt_async(
     try:
         return await to_thread.run_sync(running.finish, deadline_seconds, abandon_on_cancel=True)
     except BaseException:  # a cancellation: the thread waits for the program, which nobody else would end
-        running.kill()
+        running.abandon()
         raise
 
 
@@ -274,8 +275,11 @@ class _Running:
         self._popen = _popen(argv, stdin=where, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=cwd)
         self._outputs = {_STDOUT: bytearray(), _STDERR: bytearray()}
         self._dropped = False
+        self._attended = threading.Lock()
 
     def finish(self, deadline_seconds: float) -> Finished:
+        if not self._attended.acquire(blocking=False):
+            raise RuntimeError("this program was abandoned")
         try:
             in_time = self._pump(time.monotonic() + deadline_seconds)
         except BaseException:  # Ctrl-C as well must leave no program behind
@@ -296,6 +300,13 @@ class _Running:
         if self._popen.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
+
+    def abandon(self) -> None:
+        """Kill it, for a caller whose `finish` was cancelled: that may be under way in a thread, or never begin."""
+        self.kill()
+        if self._attended.acquire(blocking=False):
+            self._popen.wait()
+            self._close_pipes()
 
     def _pump(self, deadline: float) -> bool:
         """Feed and read until the program has ended. Returns False when the deadline passed first."""
