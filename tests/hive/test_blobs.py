@@ -134,8 +134,10 @@ def test_an_upload_that_finds_no_place_is_told_to_come_again(owner: Owner, http:
         # The beginning of the slow one is on its way; until it has arrived, the place is still free.
         eventually(lambda: http.put("/objects/one-too-many", content=b"x").status_code == 503)
         assert http.put("/objects/one-too-many", content=b"x").json()["code"] == "hive-busy"
+        # Killed in the middle, it has left nothing under its name.
         holder.close()
-        eventually(lambda: http.put("/objects/now", content=b"x").status_code in (200, 201))
+        eventually(lambda: http.put("/objects/slow", content=b"all of it").status_code == 201)
+        assert http.get("/objects/slow").content == b"all of it"
     finally:
         owner.hive.hive.uploads = usual
 
