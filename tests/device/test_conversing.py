@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.core.errors import MosaicError
 from mosaic.core.session import SessionSuperseded
 from mosaic.device.enrol import enrol
 from mosaic.device.identity import Identity
@@ -59,6 +60,19 @@ def test_logs_are_read_by_a_command(owner: Owner, identity: Identity, tmp_path: 
             logs = client.get("/api/installations/notes/logs?service=web&lines=7", Logs)
 
     assert logs.text.endswith("web 7")
+
+
+def test_logs_of_a_service_that_there_is_not_are_refused_and_those_that_there_are_named(
+    owner: Owner, identity: Identity, tmp_path: Path
+) -> None:
+    with device(tmp_path / "attic", identity):
+        eventually(lambda: owner.devices()[0].connected)
+        owner.install()
+        eventually(lambda: phase_of(owner, identity.device)() == "running")
+        with owner.client() as client, pytest.raises(MosaicError) as refused:
+            client.get("/api/installations/notes/logs?service=wbe", Logs)
+
+    assert (refused.value.message, refused.value.hint) == ("there is no service 'wbe' in it", "its services: web")
 
 
 def test_a_newer_session_stops_the_apps_of_the_older_one_and_ends_it(

@@ -1,5 +1,6 @@
 """What each command does. A closed union; its words are checked before anything is run (G8)."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from mosaic.adapters.docker.compose import MAX_LOG_LINES, project_name
@@ -24,6 +25,15 @@ class NotHere(NotFound):
         )
 
 
+class ServiceUnknown(NotFound):
+    """The app has no service of this name."""
+
+    code = "service-unknown"
+
+    def __init__(self, service: str, services: Sequence[str]) -> None:
+        super().__init__(f"there is no service {service[:40]!r} in it", hint=f"its services: {', '.join(services)}")
+
+
 async def obey(means: Means, body: CommandBody) -> str:
     """Carry out a command and return text for people. Raises MosaicError."""
     match body:
@@ -46,6 +56,9 @@ async def _logs(means: Means, installation: str, service: str | None, lines: int
     file = compose_file(means, installation)
     if not file.exists():
         raise NotHere(installation)
+    services = sorted(means.records.notes_of(installation).services)
+    if service is not None and service not in services:
+        raise ServiceUnknown(service, services)
     bounded = max(1, min(lines, MAX_LOG_LINES))
     project = project_name(means.device, installation)
     return await means.engine.logs(project, file, service=service, lines=bounded)

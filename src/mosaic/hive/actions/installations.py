@@ -37,7 +37,8 @@ class InstallationNameTaken(Conflict):
 
     def __init__(self, name: str, free: str) -> None:
         super().__init__(
-            f"there is an installation named {name} already", hint=f"give it another name: `--name {free}`"
+            f"there is an installation named {name} already",
+            hint=f"give it another name: {free!r} is free (`--name {free}`)",
         )
 
 
