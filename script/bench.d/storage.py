@@ -43,6 +43,8 @@ from mosaic.adapters import btrfs, loop
 
 T = TypeVar("T")
 POOL_BYTES = 12 * 1024**3
+BIG_POOL_BYTES = 24 * 1024**3
+"""Two million inodes and what they need: more than the usual volume does."""
 
 
 def main() -> None:
@@ -163,7 +165,7 @@ def measure_database(folder: Path, *, seconds: int) -> None:
 def measure_memory(folder: Path, *, scale: int) -> None:
     """Upload, verify and restore a big volume; `scale` makes it smaller."""
     image, pool = folder / "pool.img", folder / "pool"
-    loop.open_image(image, pool, size_bytes=POOL_BYTES)
+    loop.open_image(image, pool, size_bytes=BIG_POOL_BYTES)
     try:
         big.fill(pool / "live", big.FILES // scale, big.BIG_BYTES // scale)
         btrfs.sync(pool)

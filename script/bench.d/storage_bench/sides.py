@@ -122,7 +122,8 @@ def _serve(line: Connection, folder: Path) -> None:
         try:
             line.send(getattr(engine, verb)(*words))
         except Exception as error:  # raised where it was asked, whatever it was
-            line.send(error)
+            # Not itself: many can't be made from their text alone.
+            line.send(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
 def stored_bytes(folder: Path) -> int:

@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mosaic.storage.engine.damage import BlobDamaged
+from mosaic.storage.engine.fill import written_parts
 from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.records import ZERO_CHUNK
 from mosaic.storage.engine.replicate import replicate
@@ -190,6 +193,31 @@ def test_holes_are_not_stored_and_come_back_as_holes(here: Machine, tmp_path: Pa
     with target.open("rb") as file:
         file.seek((1 << 39) - 1)
         assert file.read(15) == b"\0in the middle\0"
+
+
+def test_holes_within_a_chunk_need_no_room_either(here: Machine, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    with (source / "database").open("wb") as file:
+        for number in range(64):
+            # A page of each chunk, here and there, and an end that is no page's.
+            file.seek(number * 65_536 + number % 16 * 4096)
+            file.write(number.to_bytes(8, "big") * 512)
+        file.truncate(64 * 65_536 + 100)
+    here.restore(here.replicate(source).root, tmp_path / "target")
+    restored = tmp_path / "target" / "database"
+    assert restored.read_bytes() == (source / "database").read_bytes()
+    assert restored.stat().st_blocks * 512 <= 66 * 4096
+
+
+@given(st.lists(st.one_of(st.just(bytes(4096)), st.just(b"x" * 4096), st.just(bytes(4095) + b"y")), max_size=9))
+def test_only_pages_of_zeros_are_left_to_be_holes(pages: list[bytes]) -> None:
+    content = b"".join(pages) + b"\0\0"
+    found = bytearray(len(content))
+    for start, end in written_parts(content):
+        assert bytes(4096) not in [content[page : page + 4096] for page in range(start, end, 4096)]
+        found[start:end] = content[start:end]
+    assert found == content
 
 
 def test_content_that_lies_twice_is_sent_once(here: Machine, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ asked for.
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -25,6 +25,7 @@ from mosaic.storage.engine.tree import Tree
 
 _BATCH_BYTES = 8 * 1024 * 1024
 _BATCH_FILES = 256
+_ZEROS = bytes(4096)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 OnComplete: TypeAlias = Callable[[int, Listed], None]
@@ -32,11 +33,15 @@ OnComplete: TypeAlias = Callable[[int, Listed], None]
 
 @dataclass(slots=True)
 class _Open:
-    """A file that is being filled; `asked` when all of its chunks are in this batch or were in earlier ones."""
+    """A file that is being filled.
+
+    `asked` when all of its chunks are in this batch or were in earlier ones; `cloned` when it had content before.
+    """
 
     fd: int
     listed: Listed
     asked: bool = False
+    cloned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Filler:
         if self._base is not None:
             have = self._base.clone(listed, file.fd)
             if have is not None:
+                file.cloned = True
                 self.cloned_bytes += os.fstat(file.fd).st_size
                 wanted = differences(wanted, have)
         for number, blob in wanted:
@@ -165,7 +171,27 @@ class Filler:
             self._on_damage(file.listed.path, TreeMalformed("a chunk has another length than its place in the file"))
 
     def _put(self, file: _Open, number: int, content: bytes) -> None:
-        rest, at = memoryview(content), number * CHUNK_BYTES
-        while rest:
-            written = os.pwrite(file.fd, rest, at)
-            rest, at = rest[written:], at + written
+        whole = memoryview(content)
+        for start, end in ((0, len(whole)),) if file.cloned else written_parts(content):
+            rest, at = whole[start:end], number * CHUNK_BYTES + start
+            while rest:
+                written = os.pwrite(file.fd, rest, at)
+                rest, at = rest[written:], at + written
+
+
+def written_parts(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield from where to where a new file needs writing: pages of zeros are left to be holes.
+
+    What had holes smaller than a chunk needs no more room when it is restored than it had.
+    """
+    if _ZEROS not in content:
+        yield 0, len(content)
+        return
+    start = 0
+    for page in range(0, len(content), len(_ZEROS)):
+        if content[page : page + len(_ZEROS)] == _ZEROS[: len(content) - page]:
+            if start < page:
+                yield start, page
+            start = page + len(_ZEROS)
+    if start < len(content):
+        yield start, len(content)
