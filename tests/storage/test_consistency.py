@@ -16,7 +16,8 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
 
-on_both = pytest.mark.parametrize("pool_kind", ["btrfs", "folders"])
+# A folder has snapshots of one instant only where containers can be held still.
+on_both = pytest.mark.parametrize("pool_kind", ["btrfs", pytest.param("folders", marks=pytest.mark.cgroup)])
 
 
 def labels(hive: FakeHive) -> list[str]:

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from mosaic.adapters import process
+from mosaic.cli import credentials
 from mosaic.cli.connection import connected
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.units import size
@@ -49,10 +50,9 @@ def doctor(out: Output, state: Path | None) -> None:
         ("btrfs", _btrfs),
         ("disk space", lambda: _room(layout)),
         ("storage daemon", lambda: _storage(layout)),
-        ("Hive", _hive),
-        ("Hive's own copy", _copy),
-        ("Devices", _devices),
     ]
+    if _needs_hive(layout):
+        looks += [("Hive", _hive), ("Hive's own copy", _copy), ("Devices", _devices)]
     checks = [_checked(name, look) for name, look in looks]
     width = max(len(one.name) for one in checks) + 2
     lines = [f"{'✓' if one.held else '✗'} {one.name + ':':<{width}}{one.detail}" for one in checks]
@@ -103,15 +103,23 @@ def _storage(layout: Layout) -> str:
     from mosaic.adapters.storage_client import StorageClient
     from mosaic.wire.storage import StateRequest
 
-    if not layout.settings.exists():
-        return f"none on this machine ({layout.state} is not there)"
-    state = StorageClient(layout.storage_socket).state(StateRequest())
-    problem = state.pool.problem
+    if not layout.storage.exists():
+        return f"none on this machine ({layout.storage} is not there)"
+    client = StorageClient(layout.storage_socket)
+    state = client.state(StateRequest())
+    own = [one for one in client.hiveless().volumes if one.removed_ns is None]
+    problem = state.pool.problem or next((one.problem for one in own if one.problem is not None), None)
     if problem is not None:
         raise _problem(problem.message, problem.hint)
-    held = "1 volume" if len(state.volumes) == 1 else f"{len(state.volumes)} volumes"
+    count = len(state.volumes) + len(own)
+    held = "1 volume" if count == 1 else f"{count} volumes"
     kind = " in plain folders" if state.pool.kind == "folders" else ""
     return f"{held}{kind}, {size(state.pool.free_bytes)} of the pool free"
+
+
+def _needs_hive(layout: Layout) -> bool:
+    """Whether anything here has to do with a Hive: not where a storage daemon is alone and nobody has logged in."""
+    return layout.settings.exists() or credentials.path().exists() or not layout.storage.exists()
 
 
 def _hive() -> str:
