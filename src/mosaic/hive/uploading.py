@@ -63,6 +63,11 @@ class Uploads:
     _turn: anyio.Lock = field(default_factory=anyio.Lock)
     _freed: anyio.Event = field(default_factory=anyio.Event)
 
+    @property
+    def used_bytes(self) -> int:
+        """What the uploads under way count as."""
+        return self._used
+
     @contextlib.asynccontextmanager
     async def place(self, announced: str) -> AsyncIterator[None]:
         """Wait for room for an upload of the announced length, and keep it for the block.
