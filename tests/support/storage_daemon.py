@@ -285,12 +285,16 @@ def _delete_subvolumes(folder: Path) -> None:
             btrfs.delete(path)
 
 
+_ENGINE_SECONDS = 60.0
+"""On a busy machine a bucket is tried out for longer than ten seconds, and an engine waits for that."""
+
+
 class _Unix(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=_ENGINE_SECONDS)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
+        self.sock.settimeout(_ENGINE_SECONDS)
         self.sock.connect(str(self._path))

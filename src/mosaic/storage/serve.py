@@ -8,11 +8,10 @@ import contextlib
 import fcntl
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from mosaic.adapters import readiness
+from mosaic.adapters import readiness, signals
 from mosaic.adapters.clock import Clock, SystemClock
 from mosaic.core.errors import Conflict, MosaicError, Refused
 from mosaic.storage import control, docker_volumes, log, memory, plugin
@@ -56,12 +55,10 @@ def serve(config: StorageConfig) -> None:
         Refused: the pool cannot be opened; the message says why and what to do.
     """
     memory.prefer_small()
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    with serving(config):
+    with signals.woken_by(signal.SIGTERM, signal.SIGINT) as told, serving(config):
         readiness.tell_ready()
-        stopping.wait()
+        told.setblocking(True)
+        told.recv(1)
 
 
 @contextlib.contextmanager

@@ -9,23 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from mosaic.adapters.blobs import FolderBlobs
 from mosaic.core import collecting
-from mosaic.core.collecting import Limits
 from mosaic.core.keep_rule import write_rule
 from mosaic.core.retention import Retention
-from mosaic.crypto.volume_keys import volume_keys
 from mosaic.storage import letting_go, replication
-from mosaic.storage.config import CollectPace
 from mosaic.storage.engine.condemning import NOTHING, Condemning
-from mosaic.storage.engine.heads import open_head, root_of
-from mosaic.storage.engine.index import ChunkIndex
-from mosaic.storage.engine.verify import verify
-from mosaic.storage.hiveless.key_file import read_key
 from mosaic.storage.stores.marked_folder import MarkedStore
 from mosaic.wire.hiveless import HivelessVolume
 from support import s3_servers
 from support.hiveless import Machine, started
+from support.hiveless_store import ALWAYS, FEW, assert_all_read, names, pack_bytes
 from support.s3_servers import CREDENTIALS
 from support.storage_daemon import place
 from support.waiting import eventually
@@ -34,14 +27,7 @@ pytestmark = [pytest.mark.btrfs, pytest.mark.long]
 
 SAVED = "saved on this machine only"
 TAKEN_OVER = "taken over by another machine"
-FEW = "last=2,hourly=0,daily=0,weekly=0,monthly=0"
 DEFAULT = write_rule(Retention())
-ALWAYS = CollectPace(
-    first_seconds=0,
-    every_seconds=0.3,
-    again_seconds=0.3,
-    limits=Limits(settled_seconds=-5, small_bytes=100_000, merged=3),
-)
 
 
 @pytest.fixture
@@ -73,14 +59,6 @@ def there(btrfs_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         yield found
 
 
-def names(store: Path, made: HivelessVolume, prefix: str) -> set[str]:
-    return {path.name for path in (store / made.public_key).glob(f"{prefix}-*") if "." not in path.name}
-
-
-def pack_bytes(store: Path, made: HivelessVolume) -> int:
-    return sum((store / made.public_key / name).stat().st_size for name in names(store, made, "p"))
-
-
 def write_some(on: Machine, count: int, *, size: int = 300_000) -> bytes:
     """Write a file anew so many times, each in a snapshot of its own. Returns what it says last."""
     content = b""
@@ -99,18 +77,6 @@ def wait_until_collected(on: Machine, made: HivelessVolume) -> None:
         lambda: volume.record.accepted is not None and volume.collected == volume.record.accepted.head,
         seen=lambda: volume.problem,
     )
-
-
-def assert_all_read(store: Path, made: HivelessVolume) -> None:
-    """Every snapshot that lies there is whole, as somebody reads it who knows nothing but the store."""
-    seed = read_key(Path(made.key_file))
-    assert seed is not None
-    keys, volume = volume_keys(seed), FolderBlobs(store).volume(volume_keys(seed).volume)
-    for name in sorted(names(store, made, "h")):
-        known = ChunkIndex()
-        known.load(volume, keys)
-        found = verify(root_of(open_head(volume.get(name), keys.volume)), keys, volume, known=known)
-        assert found.damaged == (), name
 
 
 def test_snapshots_that_the_rule_lets_go_leave_the_store_and_their_space_comes_back(

@@ -16,9 +16,8 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
-from mosaic.adapters import process
+from mosaic.adapters import process, signals
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.running import Running, start
 from mosaic.cli.up.services import Service, last_words
@@ -59,24 +58,18 @@ class Supervisor:
         self._pauses: dict[str, float] = {}
         self._due: list[tuple[float, Service]] = []
         self._stops_asked = 0
-        self._wakeup, self._wakes = socket.socketpair()
+        self._stops = contextlib.ExitStack()
 
     def __enter__(self) -> "Supervisor":
-        for end in (self._wakeup, self._wakes):
-            end.setblocking(False)
-        signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
-        for number in _SIGNALS:
-            signal.signal(number, self._asked_to_stop)
-        self._selector.register(self._wakeup, selectors.EVENT_READ, None)
+        told = self._stops.enter_context(signals.woken_by(*_SIGNALS, then=self._asked_to_stop))
+        self._selector.register(told, selectors.EVENT_READ, told)
         return self
 
     def __exit__(self, *_: object) -> None:
         for running in reversed(list(self._running.values())):
             self._stop(running)
-        signal.set_wakeup_fd(-1)
         self._selector.close()
-        self._wakeup.close()
-        self._wakes.close()
+        self._stops.close()
 
     def start(self, services: Sequence[Service]) -> None:
         """Start services side by side, those that run already left alone, and return when all are ready.
@@ -173,9 +166,9 @@ class Supervisor:
         for key, _ in self._selector.select(seconds):
             if isinstance(key.data, Running):
                 ended.append(key.data)
-            elif key.fileobj is self._wakeup:
+            elif isinstance(key.data, socket.socket):
                 with contextlib.suppress(BlockingIOError):
-                    self._wakeup.recv(64)
+                    key.data.recv(64)
         return ended
 
     def _started(self, service: Service) -> None:
@@ -210,7 +203,7 @@ class Supervisor:
         running.stop()
         self._layout.note(running.service.name).unlink(missing_ok=True)
 
-    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _asked_to_stop(self) -> None:
         self._stops_asked += 1
 
     def _log(self, service: Service) -> Path:

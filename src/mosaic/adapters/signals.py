@@ -1,0 +1,27 @@
+"""Waking up when the system says stop, whichever thread it says it to."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def woken_by(*numbers: signal.Signals, then: Callable[[], None] = lambda: None) -> Iterator[socket.socket]:
+    """Have a socket, not blocking, that a byte comes from with each of these signals, after which `then` is called.
+
+    Not an event that a handler sets: handlers run in the main thread alone, and one that waits for a lock does not
+    wake up when the system gives the signal to another thread, or just before the wait begins. Call it in the main
+    thread.
+    """
+    told, tells = socket.socketpair()
+    with told, tells:
+        for end in (told, tells):
+            end.setblocking(False)
+        signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, lambda *_: then())
+        try:
+            yield told
+        finally:
+            signal.set_wakeup_fd(-1)
