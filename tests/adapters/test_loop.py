@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,19 @@ def test_a_loop_device_left_over_is_used_again(place: tuple[Path, Path]) -> None
     loop.open_image(image, mountpoint, size_bytes=SIZE)
     assert loop.attached_device(image) == device
     assert loop.mounted_source(mountpoint) == str(device)
+
+
+def test_a_device_that_somebody_looks_at_just_then_is_gone_after_closing_all_the_same(place: tuple[Path, Path]) -> None:
+    image, mountpoint = place
+    loop.open_image(image, mountpoint, size_bytes=SIZE)
+    device = loop.attached_device(image)
+    assert device is not None
+    looking = os.open(device, os.O_RDONLY)
+    timer = threading.Timer(0.3, os.close, [looking])
+    timer.start()
+    loop.close_image(image, mountpoint)
+    assert loop.attached_device(image) is None
+    timer.join()
 
 
 def test_an_image_that_was_not_finished_is_made_anew(place: tuple[Path, Path]) -> None:

@@ -9,12 +9,15 @@ would make it sparse again. Direct I/O keeps its pages from being cached twice.
 """
 
 import os
+import time
 from pathlib import Path
 
 from mosaic.adapters import process
 from mosaic.core.errors import MosaicError, Refused
 
 _TOOL_SECONDS = 120.0
+_DETACHED_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
 _OPTIONS = "noatime,nodiscard"
 MIN_IMAGE_BYTES = 256 * 1024 * 1024
 
@@ -72,6 +75,9 @@ def open_image(image: Path, mountpoint: Path, *, size_bytes: int) -> None:
 def close_image(image: Path, mountpoint: Path) -> None:
     """Unmount the image and detach its loop device. What is not mounted or attached is fine.
 
+    A device that somebody has open at this moment (every search for a free one opens all) goes when he closes it,
+    and is waited for: an image that is opened again meanwhile would be mounted from a device that is about to go.
+
     Raises CommandFailed when somebody still uses the mount; then nothing was changed.
     """
     if mounted_source(mountpoint) is not None:
@@ -79,6 +85,9 @@ def close_image(image: Path, mountpoint: Path) -> None:
     device = attached_device(image)
     if device is not None:
         process.run(["losetup", "--detach", str(device)], deadline_seconds=_TOOL_SECONDS)
+        deadline = time.monotonic() + _DETACHED_SECONDS
+        while attached_device(image) == device and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
 
 
 def mounted_source(mountpoint: Path) -> str | None:
