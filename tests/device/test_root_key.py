@@ -4,23 +4,28 @@ import contextlib
 import stat
 from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 
-from mosaic.core.ids import VolumeId
+from mosaic.adapters.storage_client import StorageRefused
+from mosaic.core.ids import SessionId, VolumeId
 from mosaic.crypto import envelope, unwrap, x25519
 from mosaic.crypto.account import Made, root_id_of
 from mosaic.crypto.secret import Secret
 from mosaic.device import identity as identities
 from mosaic.device.enrol import enrol, with_root
+from mosaic.device.hive_link import HiveLink
 from mosaic.device.identity import Identity
 from mosaic.device.means import HiveAway
 from mosaic.device.records import Records
 from mosaic.wire.api import RootReach
 from mosaic.wire.assignment import VolumeAssignment
+from mosaic.wire.channel import Assignments
 from mosaic.wire.enrol import Enrolled, NewVolume
-from mosaic.wire.storage import StateRequest
+from mosaic.wire.storage import Done, Envelope, Failure, Hold, StateRequest, VolumeState
 from support.device_world import NOTES, World, assignment, wants
+from support.fake_storage import FakeStorage, FakeStore
 from support.renewing import renew
 from support.running_device import running_device
 from support.running_hive import PASSPHRASE, Owner, made_keys
@@ -145,6 +150,68 @@ def noted(world: World) -> NewVolume:
     records = Records(world.config.ledger)
     with contextlib.closing(records):
         return records.notes_of(NOTES).keys["data"]
+
+
+class Late(FakeStorage):
+    """A daemon that hears of a volume after it was told of its envelope."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeStore())
+        self.asked = 0
+
+    def envelope(self, request: Envelope) -> Done:
+        self.asked += 1
+        if self.asked == 1:
+            raise StorageRefused(Failure("volume-not-here", "it is not known here", "hold it first"))
+        self.envelopes[request.volume] = request.envelope
+        return Done()
+
+
+def test_an_envelope_that_is_not_taken_comes_with_the_next_message_and_then_no_more(
+    identity: Identity, tmp_path: Path
+) -> None:
+    storage = Late()
+    link = HiveLink(identity, SessionId("aa"), storage, tmp_path / "attic")
+    raw = {"volume": "ab" * 32, "kind": "data", "wrapped_seed": "00", "base": None, "newest": None}
+    volume = msgspec.convert(raw | {"store_envelope": "c0de"}, VolumeAssignment)
+    item = assignment("sha256:" + "ab" * 32, "run", volumes=[volume])
+
+    seen = []
+    for _ in range(3):
+        anyio.run(link.pass_envelopes, Assignments(1, [item]))
+        seen.append((storage.envelopes.get(volume.volume), storage.asked))
+
+    assert seen == [(None, 1), ("c0de", 2), ("c0de", 2)]
+    assert link.envelope_of(msgspec.structs.replace(volume, store_envelope="01de")) == "c0de"
+
+
+def test_a_volume_is_held_with_what_the_hive_said_last_though_its_assignment_is_older(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.envelope_of = lambda volume: "c0de"
+    world.run(wants(assignment(world.publish(), "run")))
+    (made,) = world.hive.registered.values()
+    assert (made.store_envelope, world.storage.envelopes) == (None, {made.volume: "c0de"})
+
+
+def test_an_envelope_that_comes_while_its_volume_is_being_held_reaches_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    latest = ["c0de"]
+    world.envelope_of = lambda volume: latest[-1]
+    hold, told = world.storage.hold, []
+
+    def meanwhile(request: Hold) -> VolumeState:
+        # The daemon does not know the volume yet, so whoever tells it now is refused.
+        latest.append("beef")
+        told.append(request.envelope)
+        return hold(request)
+
+    monkeypatch.setattr(world.storage, "hold", meanwhile)
+    world.run(wants(assignment(world.publish(), "run")))
+
+    (made,) = world.hive.registered.values()
+    assert (told[0], world.storage.envelopes) == ("c0de", {made.volume: "beef"})
 
 
 def test_a_hive_that_came_back_from_an_older_copy_keeps_its_apps_running(tmp_path: Path) -> None:

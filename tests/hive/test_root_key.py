@@ -1,5 +1,6 @@
 """A renewed root key: all that hung on the older one hangs on it, or nothing has changed."""
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +90,22 @@ def test_a_renewal_leaves_nothing_at_the_hive_that_the_older_root_key_or_recover
     assert unwrap.open_root_for_device(given, attic.wrapping.private, owner_key=keys_of(owner).owner_key) == (
         made.opened.root
     )
+
+
+def test_whoever_registers_a_volume_is_told_at_once_what_its_stores_receive(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    installed = owner.install()
+    settled(owner)
+    seed = secrets.token_bytes(32)
+    name = VolumeId(volume_id(seed))
+    new = NewVolume(name, envelope.wrap_volume_seed(Secret(seed), attic.root, volume=name), root_id_of(attic.root))
+
+    with attic.client() as client:
+        told = client.register_volume(installed.installation, "data", new)
+
+    assert told.store_envelope is not None
+    found = msgspec.json.decode(bytes.fromhex(told.store_envelope), type=StoreEnvelope)
+    assert (found.volume, found.wrapped_seed) == (told.volume, told.wrapped_seed)
 
 
 def test_stores_receive_envelopes_that_the_new_recovery_code_alone_opens(owner: Owner, joined: Join) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mosaic.adapters.storage_client import StorageRefused
 from mosaic.crypto.hashing import head_hash
 from mosaic.storage.engine.heads import open_head
 from mosaic.wire.storage import Envelope, HeadsRequest
@@ -43,7 +44,8 @@ def test_a_renewed_envelope_reaches_the_store_though_nothing_changes(hive: FakeH
     here.client.envelope(Envelope(VOLUME, "c0de"))
     eventually(lambda: b"\xc0\xde" in hive.volume(VOLUME).objects.values())
     assert hive.newest(VOLUME) == before, "no snapshot is made for it"
-    here.client.envelope(Envelope("00" * 32, "c0de"))
+    with pytest.raises(StorageRefused, match="is not known here"):
+        here.client.envelope(Envelope("00" * 32, "c0de"))
 
 
 def test_a_store_that_lost_everything_has_all_that_a_restore_needs_after_the_next_grant(

@@ -97,6 +97,7 @@ class World:
     formers: list[Secret] = field(default_factory=list)
     owner_seed: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
     owner_key: str = field(init=False)
+    envelope_of: Callable[[VolumeAssignment], str | None] = field(default=lambda volume: volume.store_envelope)
 
     def __post_init__(self) -> None:
         self.owner_key = owner_key_of(self.owner_seed)
@@ -170,6 +171,7 @@ class World:
             formers=lambda: self.formers,
             is_confirmed=lambda: bool(fleet_here) and fleet_here[0].confirmed,
             draw=lambda: 0.0,
+            envelope_of=self.envelope_of,
         )
         try:
             async with anyio.create_task_group() as tasks:

@@ -128,6 +128,8 @@ class FakeStorage:
                 return self._state_of(request.volume)
             if not ours:
                 found = self._restored(found, request)
+            if request.envelope is not None:
+                self.envelopes[request.volume] = request.envelope
             self._put(
                 request.volume,
                 replace(
@@ -233,6 +235,8 @@ class FakeStorage:
         return Done()
 
     def envelope(self, request: Envelope) -> Done:
+        if request.volume not in self.volumes:
+            raise StorageRefused(_failure("volume-not-here", "it is not known here"))
         self.envelopes[request.volume] = request.envelope
         return Done()
 

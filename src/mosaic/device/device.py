@@ -67,6 +67,7 @@ class Device:
             root=self._link.root,
             is_confirmed=lambda: self._fleet is not None and self._fleet.confirmed,
             draw=draw,
+            envelope_of=self._link.envelope_of,
             formers=self._link.formers,
         )
 

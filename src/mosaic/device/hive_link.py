@@ -20,6 +20,7 @@ from mosaic.device.enrol import with_root
 from mosaic.device.identity import Identity
 from mosaic.device.means import HiveAway, RootKeyMissing
 from mosaic.device.outside import Hive, Storage, ask
+from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.channel import Assignments, Welcome
 from mosaic.wire.storage import Envelope, Upstream
 
@@ -36,6 +37,7 @@ class HiveLink:
         self._hive: DeviceClient | None = None
         self._changed = Bell()
         self._upstream: Upstream | None = None
+        self._envelopes: dict[str, str] = {}
         self._enveloped: dict[str, str] = {}
 
     def hive(self) -> Hive:
@@ -108,17 +110,27 @@ class HiveLink:
                 return
 
     async def pass_envelopes(self, message: Assignments) -> None:
-        """Tell the storage daemon which envelopes stores should have, where it was not told yet."""
-        for volume in [volume for item in message.items for volume in item.volumes]:
-            if volume.store_envelope is None or self._enveloped.get(volume.volume) == volume.store_envelope:
+        """Tell the storage daemon which envelopes stores should have, where it was not told yet.
+
+        One that it does not take, perhaps because it does not know the volume yet, comes with the volume's next hold
+        or the next message.
+        """
+        told = {each.volume: each.store_envelope for item in message.items for each in item.volumes}
+        self._envelopes |= {volume: envelope for volume, envelope in told.items() if envelope is not None}
+        for volume in told.keys() & self._envelopes.keys():
+            envelope = self._envelopes[volume]
+            if self._enveloped.get(volume) == envelope:
                 continue
             try:
-                await ask(self._storage.envelope, Envelope(volume.volume, volume.store_envelope))
+                await ask(self._storage.envelope, Envelope(volume, envelope))
             except MosaicError as error:
-                # The next assignments, or the next hold, bring it again.
-                log.warning("envelope_not_passed", volume=volume.volume[:12], code=error.code, reason=error.message)
+                log.info("envelope_not_passed", volume=volume[:12], code=error.code, reason=error.message)
             else:
-                self._enveloped[volume.volume] = volume.store_envelope
+                self._enveloped[volume] = envelope
+
+    def envelope_of(self, volume: VolumeAssignment) -> str | None:
+        """Return what the volume's stores receive, as the Hive said it last: the assignment may be an older one."""
+        return self._envelopes.get(volume.volume, volume.store_envelope)
 
     async def wait_for_change(self, seconds: float) -> bool:
         """Return as soon as something should be reported, at the latest after `seconds`."""

@@ -12,6 +12,7 @@ from mosaic.device.config import DeviceConfig
 from mosaic.device.lookout import Lookout
 from mosaic.device.outside import Engine, Hive, Storage
 from mosaic.device.records import Records
+from mosaic.wire.assignment import VolumeAssignment
 
 
 class HiveAway(Unavailable):
@@ -52,6 +53,7 @@ class Means:
 
     `formers` are the root keys that were renewed since; they open, and wrap nothing.
     `is_confirmed` says whether the Hive has said since this start what belongs here.
+    `envelope_of` is what a volume's stores receive, as the Hive said it last.
     """
 
     config: DeviceConfig
@@ -66,5 +68,6 @@ class Means:
     root: Callable[[], Secret]
     is_confirmed: Callable[[], bool]
     draw: Callable[[], float]
+    envelope_of: Callable[[VolumeAssignment], str | None]
     formers: Callable[[], list[Secret]] = list
     choosing_ports: anyio.Lock = field(default_factory=anyio.Lock)

@@ -145,11 +145,15 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
 
 
 def envelope(daemon: Daemon, asked: Envelope) -> None:
-    """Give the volume's stores another envelope: what opens it has changed, and no snapshot may be due for long."""
+    """Give the volume's stores another envelope: what opens it has changed, and no snapshot may be due for long.
+
+    Raises:
+        VolumeNotHere: it would be forgotten, and whoever told it must not believe that it was heard.
+    """
     if not _HEX.fullmatch(asked.envelope):
         raise Malformed("the envelope")
-    volume = daemon.volumes.get(VolumeId(asked.volume))
-    if volume is None or volume.record.envelope == asked.envelope:
+    volume = daemon.volume(VolumeId(asked.volume))
+    if volume.record.envelope == asked.envelope:
         return
     with volume.wakes:
         volume.update(replace(volume.record, envelope=asked.envelope))

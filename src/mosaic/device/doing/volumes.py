@@ -14,6 +14,7 @@ from mosaic.device.outside import ask
 from mosaic.wire.assignment import Assignment
 from mosaic.wire.storage import (
     Discard,
+    Envelope,
     Hold,
     Origin,
     Prefetch,
@@ -36,6 +37,7 @@ async def hold(means: Means, item: Assignment, epoch: str) -> None:
     here = {volume.volume: volume for volume in await _here(means, item.installation)}
     expect_data = means.records.notes_of(item.installation).started
     for volume in item.volumes:
+        envelope = means.envelope_of(volume)
         request = Hold(
             volume=volume.volume,
             installation=item.installation,
@@ -45,11 +47,15 @@ async def hold(means: Means, item: Assignment, epoch: str) -> None:
             base=volume.base,
             app_digest=_digest(item, here.get(volume.volume)),
             config_revision=item.config_revision,
-            envelope=volume.store_envelope,
+            envelope=envelope,
             expect_data=expect_data and volume.kind == "data",
             origin=_origin(means, item) if volume.kind == "data" and volume.base is None else None,
         )
         await ask(means.storage.hold, request)
+        newer = means.envelope_of(volume)
+        if newer is not None and newer != envelope:
+            # It came while the daemon did not know the volume, and could not keep it.
+            await ask(means.storage.envelope, Envelope(volume.volume, newer))
 
 
 async def wait_ready(means: Means, item: Assignment, epoch: str, show: Show) -> None:

@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 from mosaic.adapters.sql import accounts, devices, events, installations, placements, volumes
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
+from mosaic.adapters.sql.installations import Installation
 from mosaic.adapters.sql.sessions import SpeaksFor
 from mosaic.adapters.sql.volumes import Volume
 from mosaic.core.errors import Refused
@@ -99,21 +100,21 @@ async def register(
         raise VolumeMalformed("its key or its envelope is not hex")
     now_ns = hive.clock.wall_ns()
     found = InstallationId(installation)
-    volume = await hive.write(lambda tx: _register(tx, found, kind, data, session, now_ns))
+    told = await hive.write(lambda tx: _register(tx, found, kind, data, session, now_ns))
     hive.carry_on([found])
-    return volume_assignment(volume)
+    return told
 
 
 def _register(
     tx: Tx, installation: InstallationId, kind: str, new: NewVolume, session: SpeaksFor, now_ns: int
-) -> Volume:
+) -> VolumeAssignment:
     known = None if "\0" in installation else installations.get(tx, installation)
     before = placements.lock(tx, installation) if known else None
     if known is None or before is None or known.account != session.account:
         raise InstallationUnknown(installation)
     for existing in volumes.of_installation(tx, installation):
         if existing.kind == kind:
-            return existing
+            return _told(tx, existing, known)
     require_present_root(tx, session.account, new.root_id)
     volume = VolumeId(new.volume)
     if volumes.get(tx, volume) is not None:
@@ -123,7 +124,13 @@ def _register(
     volumes.add(tx, made, now_ns=now_ns)
     text = f"The keys of {known.name}'s {kind} volume were made."
     events.add(tx, Happened(known.account, "volumes-made", installation, text), now_ns=now_ns)
-    return made
+    return _told(tx, made, known)
+
+
+def _told(tx: Tx, volume: Volume, installation: Installation) -> VolumeAssignment:
+    # With its envelope: whoever registers a volume holds it at once, and a store without it restores nothing alone.
+    account = accounts.get(tx, installation.account)
+    return volume_assignment(volume, installation, account.keys if account else None)
 
 
 @get("/api/device/bundles/{digest:str}", dependencies=_SESSION, media_type="application/x-tar")

@@ -53,10 +53,7 @@ def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKe
             continue
         goals = failover.goals(placement, sights(placement, installation_id, heard), now_ns)
         if to.device in goals:
-            kept = [
-                volume_assignment(one, _envelope(one, installation, keys))
-                for one in volumes.of_installation(tx, installation_id)
-            ]
+            kept = [volume_assignment(one, installation, keys) for one in volumes.of_installation(tx, installation_id)]
             wish = restores.open_one(tx, installation_id) if _may_go_back(to.device, placement, goals) else None
             items.append(
                 _assignment(
@@ -136,9 +133,10 @@ def _assignment(
     )
 
 
-def volume_assignment(volume: Volume, envelope: str | None = None) -> VolumeAssignment:
-    """Return the volume as Devices are told of it. `envelope` is what its stores receive (hex)."""
+def volume_assignment(volume: Volume, installation: Installation, keys: AccountKeys | None) -> VolumeAssignment:
+    """Return the volume as Devices are told of it, with what its stores receive."""
     kind: Literal["data", "link"] = "link" if volume.kind == "link" else "data"
+    envelope = _envelope(volume, installation, keys)
     return VolumeAssignment(volume.id, kind, volume.wrapped_seed, volume.base, volume.newest, envelope)
 
 
