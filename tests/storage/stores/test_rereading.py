@@ -15,7 +15,8 @@ from mosaic.storage.config import FollowPace
 from mosaic.storage.engine.mended import mark_mended
 from mosaic.storage.engine.pack import pack_of
 from mosaic.storage.stores.catching_up import StoreBusy, catch_up
-from mosaic.storage.stores.rereading import Rereading, put_or_mend, share
+from mosaic.storage.stores.rereading import Rereading, share
+from mosaic.storage.stores.wholeness import put_or_mend
 from support.stores import FailingStore, MemoryStore
 from support.volumes import KEYS
 from support.with_states import KINDS, with_three_states
@@ -28,7 +29,7 @@ def roomy(length: int) -> Iterator[bool]:
 
 def read(first: MemoryStore, follower: MemoryStore | FailingStore, *, after: str = "", parts: int = 1) -> Rereading:
     found = Rereading.begun(first, follower, KEYS, after=after, parts=parts)
-    while found.go_on(2, roomy, lambda: None):
+    while found.read_some(2, roomy, lambda: None):
         pass
     return found
 
@@ -125,7 +126,7 @@ def test_a_store_that_goes_away_is_not_asked_for_the_rest(first: MemoryStore) ->
     store.bad = frozenset(store.objects)
     found = Rereading.begun(first, store, KEYS, after="", parts=1)
     with pytest.raises(StoreUnavailable):
-        found.go_on(100, roomy, lambda: None)
+        found.read_some(100, roomy, lambda: None)
     assert len(found.unread) == 3
     assert found.last == found.unread[1]
 
@@ -169,7 +170,7 @@ def test_without_room_in_memory_nothing_is_read(first: MemoryStore, follower: Me
 
     before = follower.requests
     with pytest.raises(StoreBusy):
-        Rereading.begun(first, follower, KEYS, after="", parts=1).go_on(9, full, lambda: None)
+        Rereading.begun(first, follower, KEYS, after="", parts=1).read_some(9, full, lambda: None)
     assert follower.requests == before + 1, "the listing alone"
 
 

@@ -43,7 +43,7 @@ class Stage:
         """Yield (key, value or None) by ascending key."""
         self._write()
         # Not `yield from`: that closes the cursor when it is given up, which fails once the stage was closed.
-        for row in self._rows.execute("SELECT key, value FROM changes ORDER BY key"):  # noqa: UP028 (a cursor left open)
+        for row in self._rows.execute("SELECT key, value FROM changes ORDER BY key"):  # noqa: UP028 (it closes the cursor)
             yield row
 
     def close(self) -> None:

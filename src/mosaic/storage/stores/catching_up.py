@@ -16,7 +16,7 @@ from mosaic.core.errors import Corrupt, NotFound, Unavailable
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine import envelopes, heads, mended, pack
 from mosaic.storage.engine.store import Store
-from mosaic.storage.stores.wholeness import SPARE, is_checkable, read_whole, replace
+from mosaic.storage.stores.wholeness import SPARE, is_checkable, read_whole, write_anew
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 
 Taking: TypeAlias = Callable[[int], AbstractContextManager[bool]]
@@ -137,7 +137,7 @@ def _copy(
             if not replaces:
                 follower.put(name, whole)
             elif is_checkable(name):
-                replace(follower, name, whole)
+                write_anew(follower, name, whole)
     return lost
 
 

@@ -29,8 +29,9 @@ from mosaic.storage.engine.heads import head_name
 from mosaic.storage.engine.store import Store
 from mosaic.storage.records import Followed
 from mosaic.storage.stores.catching_up import SourceIncomplete, catch_up
-from mosaic.storage.stores.rereading import Rereading, put_or_mend
+from mosaic.storage.stores.rereading import Rereading
 from mosaic.storage.stores.room import Room
+from mosaic.storage.stores.wholeness import put_or_mend
 from mosaic.wire import head as wire
 from mosaic.wire.storage import Failure
 
@@ -301,7 +302,7 @@ class Follower:
         followed = self.followed
         assert followed is not None  # it was when this began
         try:
-            is_over = not reading.go_on(_REREAD_AT_ONCE, self._taking, self._go_on)
+            is_over = not reading.read_some(_REREAD_AT_ONCE, self._taking, self._go_on)
             owed = reading.owed() if is_over else ()
         except FollowingEnded:
             raise

@@ -8,11 +8,11 @@ replica that nobody reads is one in name only.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mosaic.core.errors import Corrupt, MosaicError, NotFound, Unavailable
+from mosaic.core.errors import Corrupt, NotFound, Unavailable
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.store import Store
 from mosaic.storage.stores.catching_up import StoreBusy, Taking, still_owed
-from mosaic.storage.stores.wholeness import is_checkable, read_whole, replace
+from mosaic.storage.stores.wholeness import is_checkable, is_whole, read_whole, write_anew
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 
 _SILENT_AT_MOST = 3
@@ -46,7 +46,7 @@ class Rereading:
         chosen = share(sorted(name for name in sizes if is_checkable(name)), after, parts)
         return cls(first, follower, keys, sizes, chosen[::-1], last=after)
 
-    def go_on(self, objects: int, taking: Taking, ask: Callable[[], None]) -> bool:
+    def read_some(self, objects: int, taking: Taking, ask: Callable[[], None]) -> bool:
         """Read so many more, and check every byte. `ask` is asked before each. Returns whether any are left.
 
         What is damaged is written anew once the first store gave it whole;
@@ -77,7 +77,7 @@ class Rereading:
         return still_owed(self.first, self.rotten)
 
     def _read(self, name: str) -> None:
-        if _is_whole(self.follower, name, self.sizes[name], self.keys):
+        if is_whole(self.follower, name, self.sizes[name], self.keys):
             return
         try:
             whole = read_whole(self.first, name, self.keys)
@@ -87,7 +87,7 @@ class Rereading:
         except Corrupt:
             self.rotten.append(name)
             return
-        replace(self.follower, name, whole)
+        write_anew(self.follower, name, whole)
         self.renewed.append(name)
 
 
@@ -96,26 +96,3 @@ def share(names: Sequence[str], after: str, parts: int) -> list[str]:
     count = -(-len(names) // max(1, parts))
     later = [name for name in names if name > after]
     return [*later, *names][:count]
-
-
-def _is_whole(store: Store, name: str, size: int, keys: VolumeKeys) -> bool:
-    if size > MAX_OBJECT_BYTES:
-        return False
-    try:
-        read_whole(store, name, keys)
-    except NotFound:
-        # Deleted since it was listed.
-        return True
-    except Corrupt:
-        return False
-    return True
-
-
-def put_or_mend(store: Store, name: str, whole: bytes, keys: VolumeKeys) -> None:
-    """Put an object that may be there damaged already, with the name and the size that it should have."""
-    try:
-        store.put(name, whole)
-    except MosaicError as refused:
-        if isinstance(refused, Unavailable) or _is_whole(store, name, len(whole), keys):
-            raise
-        replace(store, name, whole)

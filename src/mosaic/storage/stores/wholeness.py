@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from mosaic.core.errors import Corrupt
+from mosaic.core.errors import Corrupt, MosaicError, NotFound, Unavailable
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine import envelopes, heads, mended, pack, suspects
 from mosaic.storage.engine.scrub import check_pack
 from mosaic.storage.engine.store import Store
+from mosaic.wire.blobs import MAX_OBJECT_BYTES
 
 SPARE = "x-"
 """What is written anew lies under this and its name, too, until it is in its place. Comparisons remove what is left."""
@@ -37,7 +38,21 @@ def read_whole(store: Store, name: str, keys: VolumeKeys) -> bytes:
     return whole
 
 
-def replace(store: Store, name: str, whole: bytes) -> None:
+def is_whole(store: Store, name: str, size: int, keys: VolumeKeys) -> bool:
+    """Return whether a store gives an object whole, or has none; `size` is what its list says. Raises Unavailable."""
+    if size > MAX_OBJECT_BYTES:
+        return False
+    try:
+        read_whole(store, name, keys)
+    except NotFound:
+        # Deleted since it was listed.
+        return True
+    except Corrupt:
+        return False
+    return True
+
+
+def write_anew(store: Store, name: str, whole: bytes) -> None:
     """Put `whole` in the place of what a store has damaged under a name.
 
     It is in the store under another name before anything is deleted, so that
@@ -49,6 +64,21 @@ def replace(store: Store, name: str, whole: bytes) -> None:
     store.delete(name)
     store.put(name, whole)
     store.delete(SPARE + name)
+
+
+def put_or_mend(store: Store, name: str, whole: bytes, keys: VolumeKeys) -> None:
+    """Put an object that may be there damaged already, with the name and the size that it should have.
+
+    Raises:
+        MosaicError: what the store says to an object that it has whole, or to any other.
+        Unavailable: the store is away, or has no room.
+    """
+    try:
+        store.put(name, whole)
+    except MosaicError as refused:
+        if isinstance(refused, Unavailable) or is_whole(store, name, len(whole), keys):
+            raise
+        write_anew(store, name, whole)
 
 
 def _check_pack(name: str, whole: bytes, keys: VolumeKeys) -> None:
