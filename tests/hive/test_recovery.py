@@ -15,10 +15,12 @@ from mosaic.core import epoch as epochs
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import VolumeId
 from mosaic.crypto.volume_keys import volume_id
+from mosaic.wire.api import Installation, Rekeying
 from mosaic.wire.hive_backup import HiveState
 from mosaic.wire.keeping import Keeping, SetKeeping
 from support.fake_device import FakeDevice
-from support.running_hive import Owner
+from support.renewing import renew
+from support.running_hive import Owner, made_keys
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long
@@ -28,6 +30,13 @@ Join = Callable[[str], FakeDevice]
 
 def settled(owner: Owner, on: FakeDevice) -> None:
     eventually(lambda: (found := owner.installation()).phase == "settled" and found.device == on.id)
+
+
+def running_on(owner: Owner, device: FakeDevice) -> Installation:
+    """Install the notes app on the one Device that there is, and wait until it runs."""
+    made = owner.install()
+    settled(owner, device)
+    return made
 
 
 def copied(owner: Owner, folder: Path) -> Path:
@@ -78,8 +87,7 @@ def test_snapshots_that_the_copy_lacks_are_adopted_and_the_app_goes_on_with_them
     owner: Owner, joined: Join, tmp_path: Path
 ) -> None:
     attic = joined("attic")
-    made = owner.install()
-    settled(owner, attic)
+    made = running_on(owner, attic)
     with owner.client() as client:
         client.send("PUT", "/api/installations/notes/keeping", SetKeeping("last=3", agreed=True), Keeping)
     copy, before = copied(owner, tmp_path), owner.installation()
@@ -191,8 +199,7 @@ def test_a_hive_that_was_put_back_without_a_word_notices_it_by_its_devices(
     owner: Owner, joined: Join, tmp_path: Path
 ) -> None:
     attic = joined("attic")
-    made = owner.install()
-    settled(owner, attic)
+    made = running_on(owner, attic)
     copy = copied(owner, tmp_path)
     head = attic.commit(made.installation)
     attic.disconnect()
@@ -206,8 +213,7 @@ def test_a_hive_that_was_put_back_without_a_word_notices_it_by_its_devices(
 
 def test_what_a_device_says_counts_only_where_its_volumes_signed_it(owner: Owner, joined: Join, tmp_path: Path) -> None:
     attic = joined("attic")
-    made = owner.install()
-    settled(owner, attic)
+    made = running_on(owner, attic)
     copy = copied(owner, tmp_path)
     good = attic.commit(made.installation)
     local = attic.local[made.installation].volumes["data"]
@@ -253,8 +259,7 @@ def test_a_database_that_was_put_back_by_other_means_is_marked_and_hears_its_dev
     owner: Owner, joined: Join, tmp_path: Path
 ) -> None:
     attic = joined("attic")
-    made = owner.install()
-    settled(owner, attic)
+    made = running_on(owner, attic)
     copy = copied(owner, tmp_path)
     heads = [attic.commit(made.installation) for _ in range(3)]
     attic.disconnect()
@@ -281,8 +286,7 @@ def test_only_a_hives_own_folder_is_marked_and_nothing_is_made_elsewhere(tmp_pat
 
 def test_the_word_of_a_device_that_nobody_admitted_freezes_nothing(owner: Owner, joined: Join) -> None:
     attic = joined("attic")
-    made = owner.install()
-    settled(owner, attic)
+    made = running_on(owner, attic)
     stranger = FakeDevice("stranger")
     stranger.join(owner.join_token(admitted=False))
     stranger.highest = {made.installation: "999999999999999999.5"}
@@ -300,8 +304,7 @@ def test_the_word_of_a_device_that_nobody_admitted_freezes_nothing(owner: Owner,
 
 def test_an_epoch_that_no_hive_can_have_granted_freezes_nothing(owner: Owner, joined: Join) -> None:
     attic = joined("attic")
-    made = owner.install()
-    settled(owner, attic)
+    made = running_on(owner, attic)
     before = owner.installation().epoch
     attic.highest[made.installation] = f"{2**62}.1"
     attic.restart()
@@ -326,3 +329,35 @@ def test_what_is_in_the_trash_can_be_restored_after_a_roll_call_without_its_old_
     assert [each.saved for each in owner.trash()] == [True]
     owner.restore(made.installation, device="shed")
     settled(owner, shed)
+
+
+def test_a_hive_from_before_a_rekeying_goes_on_with_the_older_app_and_touches_nothing_of_the_newer_one(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic = joined("attic")
+    older = running_on(owner, attic)
+    last = attic.commit(older.installation)
+    copy = copied(owner, tmp_path)
+    with owner.client() as client:
+        attic.root = renew(client).opened.root
+        newer = client.send("POST", "/api/installations/notes/rekey", None, Rekeying).successor
+        eventually(lambda: client.get(f"/api/rekeyings/{older.installation}", Rekeying).ended_ns is not None)
+    settled(owner, attic)
+    attic.commit(newer)
+    head, told = attic.local[newer].volumes["data"].head, len(attic.told)
+
+    # A Device keeps the root keys that it had.
+    attic.root = made_keys().opened.root
+    go_back(owner, copy, without_blobs=False)
+    come_again(owner, attic)
+    eventually(lambda: not state_of(owner).recovering)
+    settled(owner, attic)
+
+    assert owner.installation().installation == older.installation
+    assert base(attic) is not None
+    volume = VolumeId(volume_id(attic.local[older.installation].volumes["data"].seed))
+    assert attic.blobs().heads(volume).get(last)
+    assert not [item for each in attic.told[told:] for item in each.items if item.installation == newer]
+    assert attic.local[newer].volumes["data"].head == head
+    kept = VolumeId(volume_id(attic.local[newer].volumes["data"].seed))
+    assert any((owner.hive.config.state / "volumes" / kept).iterdir()), "what was stored of it is still stored"
