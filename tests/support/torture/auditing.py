@@ -64,10 +64,16 @@ class Auditor:
 
     def files_of(self, head: str | None) -> Files | None:
         """Return what an acknowledged head has in its folder, None for a head that is not one."""
-        for signed in self._heads():
-            if head_hash(signed) == head:
-                return self._restored(open_head(signed, VOLUME), self._machine)
-        return None
+        found = self._head(head)
+        return self._restored(found, self._machine) if found else None
+
+    def writer_of(self, head: str | None) -> str | None:
+        """Return the Device that committed a head, None for a head that is not one."""
+        found = self._head(head)
+        return found.device if found else None
+
+    def _head(self, wanted: str | None) -> Head | None:
+        return next((open_head(signed, VOLUME) for signed in self._heads() if head_hash(signed) == wanted), None)
 
     def _restored(self, head: Head, machine: Machine) -> Files:
         target = self._folder / "audit"
