@@ -89,6 +89,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             continue
         if os.environ.get("MOSAIC_REQUIRE_ALL") == "1":
             pytest.fail(f"{marker}: {reason}, and MOSAIC_REQUIRE_ALL=1 forbids skipping", pytrace=False)
+        # What the machine lacks is the reason; where nothing may lack, the line above has failed.
         pytest.skip(f"{marker}: {reason}")
 
 

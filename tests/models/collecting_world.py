@@ -252,8 +252,10 @@ class CollectingWorld:
 
     def _uses(self, machine: Machine, needed: Iterable[int]) -> list[PackUse]:
         good = [pack for pack in sorted(machine.known) if pack not in machine.excluded]
-        home = {blob: next(pack for pack in good if blob in machine.known[pack]) for blob in needed}
-        used = list(home.values())
+        homes = {blob: [pack for pack in good if blob in machine.known[pack]] for blob in needed}
+        nowhere = [blob for blob, packs in homes.items() if not packs]
+        assert not nowhere, f"blobs {nowhere} are needed, and only condemned packs have them"
+        used = [packs[0] for packs in homes.values()]
         return [
             PackUse(
                 pack.encode(),

@@ -232,6 +232,7 @@ def test_an_audit_of_a_restored_and_changed_volume_finds_nothing_and_writes_noth
         os.link(live(there) / "renamed", live(there) / "again")
         change(there, "diary")
         there.wait_until_clean()
+        eventually(lambda: hive.is_mirrored(VOLUME))
         puts = hive.count("PUT", ""), hive.count("POST", "heads")
         audit_now(there)
         eventually(lambda: len(ended) == 2, seen=lambda: state(there))

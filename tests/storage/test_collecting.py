@@ -106,6 +106,7 @@ def test_a_volume_at_rest_is_collected_and_then_nothing_is_asked_for_it_to_chang
     assert eager.inside is not None
     volume = eager.inside.volumes[VOLUME]
     eventually(lambda: volume.collected == hive.volume(VOLUME).newest, seen=lambda: len(hive.volume(VOLUME).heads))
+    eventually(lambda: hive.is_mirrored(VOLUME))
     heads, asked = len(hive.volume(VOLUME).heads), len(hive.requests)
     due_at = volume.collect_at
     # Some rounds later: it was looked at again, and nobody was asked anything.

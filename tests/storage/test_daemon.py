@@ -64,7 +64,7 @@ def test_an_unchanged_volume_costs_no_request(hive: FakeHive, here: TestDaemon) 
     here.take(hive)
     write(here, "one")
     here.wait_until_clean()
-    eventually(lambda: any(name.startswith("h-") for name in hive.volume(VOLUME).objects))
+    eventually(lambda: hive.is_mirrored(VOLUME))
 
     def stays() -> bool:
         """Whether several rounds pass without a change of the state."""
@@ -81,7 +81,7 @@ def test_an_unchanged_volume_costs_no_request(hive: FakeHive, here: TestDaemon) 
 def test_the_store_has_what_a_restore_without_any_hive_needs(hive: FakeHive, here: TestDaemon) -> None:
     here.take(hive)
     here.wait_until_clean()
-    eventually(lambda: any(name.startswith("h-") for name in hive.volume(VOLUME).objects))
+    eventually(lambda: hive.is_mirrored(VOLUME))
     kinds = {name[:2] for name in hive.volume(VOLUME).objects}
     assert {"e-", "h-"} <= kinds
     assert b"\x00\xff" in hive.volume(VOLUME).objects.values()

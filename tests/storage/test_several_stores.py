@@ -209,6 +209,7 @@ def test_nothing_changed_asks_nothing_of_any_store(hive: FakeHive, here: TestDae
     begin(here, hive)
     store = add_folder(here, tmp_path / "nas")
     wait_until_followed(here, "nas")
+    eventually(lambda: hive.is_mirrored(VOLUME))
     # Whatever asked the folder anything would find it gone, and say so.
     (tmp_path / "nas").rename(tmp_path / "unplugged")
     with hive.lock:

@@ -19,6 +19,7 @@ import msgspec
 from mosaic.core.epoch import Epoch
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
+from mosaic.storage.engine.heads import head_name
 from mosaic.wire import head as wire
 from mosaic.wire.blobs import (
     HeadAccepted,
@@ -106,6 +107,13 @@ class FakeHive:
         with self.lock:
             heads = self.volume(volume).heads
             return wire.parse(heads[-1])[0] if heads else None
+
+    def is_mirrored(self, volume: str) -> bool:
+        """Whether the newest head lies among the objects too: it is put there after it was acknowledged."""
+        with self.lock:
+            found = self.volume(volume)
+            newest = self.newest(volume)
+            return newest is not None and head_name(newest.seq, head_hash(found.heads[-1])) in found.objects
 
     def newest_head(self, volume: str) -> str:
         """Return the hash of the newest head; there must be one."""

@@ -52,7 +52,8 @@ class MemoryStore:
 
     def list(self, prefix: str) -> Iterator[ObjectEntry]:
         self.requests += 1
-        for name, data in sorted(self.objects.items()):
+        # A copy, made at once: a Hive's own objects may be lent to this store while Devices upload to it.
+        for name, data in sorted(self.objects.copy().items()):
             if name.startswith(prefix):
                 yield ObjectEntry(name, len(data))
 
