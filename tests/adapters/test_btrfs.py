@@ -138,7 +138,7 @@ def test_a_kernel_that_takes_its_time_for_a_snapshot_stops_nobody_else(btrfs_pat
         cut.start()
         eventually(lambda: _state_of(cut) == "D")
         assert cut.is_alive() and not (btrfs_path / "cut").exists()
-    cut.join(20)
+    cut.join(60)
     assert (btrfs_path / "cut").exists()
 
 
@@ -152,7 +152,7 @@ def _frozen(folder: Path) -> Iterator[None]:
         yield
     finally:
         watch.kill()
-        watch.wait(10)
+        watch.wait(60)
         # Refused where the watch came first.
         with suppress(OSError):
             fcntl.ioctl(descriptor, THAW, bytes(4))

@@ -37,13 +37,13 @@ def test_a_group_is_held_within_the_block_and_runs_after_it(sleeper: Sleeper, tm
 
 def test_it_runs_again_after_two_seconds_and_the_block_is_told(sleeper: Sleeper, tmp_path: Path) -> None:
     with frozen([sleeper.group], tmp_path / "note") as held:
-        eventually(lambda: not sleeper.is_held, seconds=10)
+        eventually(lambda: not sleeper.is_held)
     assert not held.in_time
 
 
 def test_a_group_that_somebody_else_holds_stays_held(sleeper: Sleeper, tmp_path: Path) -> None:
     sleeper.group.switch.write_text(sleeper.group.freeze)
-    eventually(lambda: sleeper.is_held, seconds=5)
+    eventually(lambda: sleeper.is_held)
     with frozen([sleeper.group], tmp_path / "note") as held:
         pass
     assert held.in_time
@@ -103,7 +103,7 @@ def test_the_holder_is_killed_at_any_step_and_the_app_runs_on(sleeper: Sleeper, 
     with holder(sleeper, step, tmp_path / "note") as started:
         started.kill()
         started.wait()
-        eventually(lambda: not sleeper.is_held, seconds=10)
+        eventually(lambda: not sleeper.is_held)
         # And it stays so: the next start finds nothing, or something that runs anyway.
         thaw_leftovers(tmp_path / "note")
         assert not sleeper.is_held
@@ -116,7 +116,7 @@ def test_a_holder_that_is_stopped_holds_nobody_longer_than_two_seconds(
 ) -> None:
     with holder(sleeper, step, tmp_path / "note") as started:
         started.send_signal(signal.SIGSTOP)
-        eventually(lambda: not sleeper.is_held, seconds=10)
+        eventually(lambda: not sleeper.is_held)
         started.kill()
 
 
@@ -128,7 +128,7 @@ def test_when_both_are_killed_the_next_start_thaws(sleeper: Sleeper, tmp_path: P
         started.wait()
         assert sleeper.is_held
         assert thaw_leftovers(tmp_path / "note") == 1
-        eventually(lambda: not sleeper.is_held, seconds=5)
+        eventually(lambda: not sleeper.is_held)
 
 
 def test_when_only_the_child_is_killed_the_holder_thaws_and_is_told(sleeper: Sleeper, tmp_path: Path) -> None:

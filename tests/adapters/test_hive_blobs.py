@@ -26,7 +26,7 @@ def hive() -> Iterator[FakeHive]:
 
 @pytest.fixture
 def connection(hive: FakeHive) -> Iterator[HiveConnection]:
-    connected = HiveConnection(hive.url, "token-a", deadline_seconds=3)
+    connected = HiveConnection(hive.url, "token-a", deadline_seconds=30)
     yield connected
     connected.close()
 

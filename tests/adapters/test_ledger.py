@@ -93,7 +93,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> 
         said = [writer.stdout.readline() for _ in range(lines + 1)]
         writer.send_signal(signal.SIGKILL)
         writer.stdout.close()
-        writer.wait(10)
+        writer.wait(60)
         with Ledger(path) as ledger:
             pairs = ledger.bucket("pairs", int)
             left = pairs.get("left")

@@ -47,7 +47,7 @@ def test_a_loop_device_left_over_is_used_again(place: tuple[Path, Path]) -> None
     image, mountpoint = place
     loop.open_image(image, mountpoint, size_bytes=SIZE)
     device = loop.attached_device(image)
-    subprocess.run(["umount", str(mountpoint)], check=True, timeout=20)
+    subprocess.run(["umount", str(mountpoint)], check=True, timeout=60)
     loop.open_image(image, mountpoint, size_bytes=SIZE)
     assert loop.attached_device(image) == device
     assert loop.mounted_source(mountpoint) == str(device)

@@ -201,7 +201,7 @@ def test_the_hive_of_a_killed_supervisor_is_replaced(layout: Layout) -> None:
     taken = start(service(SLEEPER), layout)
     try:
         assert taken.pid != left.pid
-        assert left.wait(5) is not None
+        assert left.wait(60) is not None
     finally:
         taken.stop()
 

@@ -41,7 +41,7 @@ class StoreSuite:
         barrier = threading.Barrier(6)
 
         def write(number: int) -> None:
-            barrier.wait(10)
+            barrier.wait(60)
             try:
                 store.put("h-1", b"%d" % number * 1000)
             except ObjectExists:
@@ -52,7 +52,7 @@ class StoreSuite:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         assert len(wins) == 1
         assert store.get("h-1") == b"%d" % wins[0] * 1000
 
@@ -137,6 +137,6 @@ class StoreSuite:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         assert failures == []
         assert len(list(store.list("p-"))) == 80

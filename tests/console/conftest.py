@@ -22,15 +22,11 @@ x-mosaic: {title: "Sly <img src=x onerror=alert(1)>", summary: "<script>alert(1)
 services: {web: {image: "sly:1"}}
 """
 
-_DEADLINE_MS = 15_000
-_TEST_SECONDS = 90
+_DEADLINE_MS = 60_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser on a busy machine takes its time."""
     for item in items:
-        if item.get_closest_marker("browser") is not None and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(_TEST_SECONDS))
         # A browser that is closed leaves the server's half-open connections to the garbage collector.
         item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
         item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))

@@ -73,4 +73,4 @@ def settle(owner: Owner, app: str, *devices: ShowingDevice) -> None:
                 device.try_again()
         return False
 
-    eventually(settled, seconds=20, seen=lambda: owner.installation(app))
+    eventually(settled, seen=lambda: owner.installation(app))

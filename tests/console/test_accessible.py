@@ -13,7 +13,7 @@ from mosaic.wire.report import Step
 from mosaic.wire.storage import ConflictSnapshot, Failure
 from support.running_hive import Owner
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 WIDTHS = (320, 375, 768, 1440)
 NS = 10**9

@@ -36,7 +36,7 @@ def _handshake(tmp_path: Path, pair: ca.KeyPair, authority: ca.KeyPair, name: st
         with ours, client.wrap_socket(ours, server_hostname=name) as wrapped:
             wrapped.send(b"x")
     finally:
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("name", ["attic.example", "192.0.2.7", "2001:db8::1"])

@@ -41,7 +41,7 @@ def web() -> Iterator[int]:
 
 
 def asked(port: int, host: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/", headers={"Host": f"{host}:{port}"})
         answer = connection.getresponse()
@@ -61,7 +61,7 @@ def fronts(folder: Path, routes: dict[str, int], *, kill: bool = False) -> tuple
 
     async def main() -> tuple[int, tuple[int, str], tuple[int, str]]:
         front = Front(DeviceConfig("attic", folder, folder / "s"), records, lambda: routes)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(front.run)
                 while front.port is None:
@@ -98,7 +98,7 @@ def test_a_caddy_that_a_killed_device_left_is_adopted_and_its_port_kept(tmp_path
 
     assert second == first
     assert app[0] == 200
-    assert left_behind.pop().wait(10) == 0
+    assert left_behind.pop().wait(60) == 0
 
 
 @pytest.mark.engine

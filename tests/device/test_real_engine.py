@@ -32,7 +32,7 @@ from support.postgres import new_database, postgres_program, postgres_server
 from support.storage_daemon import TestDaemon, place
 from support.stores import MemoryStore
 
-pytestmark = [pytest.mark.engine, pytest.mark.btrfs, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.engine, pytest.mark.btrfs]
 
 COMPOSE = """
 services:
@@ -155,7 +155,7 @@ def test_an_install_that_is_cut_short_in_any_step_converges(real: Real, step: st
 def test_a_service_that_is_killed_is_started_again_by_its_event(real: Real) -> None:
     real.run()
     web = f"mosaic-{real.world.device[:8]}-{NOTES}-web-1"
-    process.run(["docker", "kill", web], deadline_seconds=20)
+    process.run(["docker", "kill", web], deadline_seconds=60)
 
     after = real.run().report()
 
@@ -167,7 +167,7 @@ def test_removing_a_volume_by_hand_is_refused_and_says_what_to_type(real: Real) 
     real.run()
     real.run("leave")
 
-    said = process.attempt(["docker", "volume", "rm", docker_volumes(real.world)[0]], deadline_seconds=20)
+    said = process.attempt(["docker", "volume", "rm", docker_volumes(real.world)[0]], deadline_seconds=60)
 
     assert said.code != 0
     assert "mosaic uninstall" in said.stderr.decode()

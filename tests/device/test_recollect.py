@@ -101,7 +101,7 @@ def test_a_hive_is_told_until_it_has_heard(records: Records, monkeypatch: pytest
     link: HiveLink = hive  # type: ignore[assignment]  # as much of a link as is asked here
 
     async def tell() -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await recollect(link, storage, records)  # type: ignore[arg-type]  # two verbs of it
 
     anyio.run(tell)

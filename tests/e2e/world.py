@@ -137,8 +137,8 @@ class World:
             if note is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(note.pid, signal.SIGKILL)
-        started.wait(10)
-        eventually(lambda: not any(note and note.is_alive for note in notes), "the killed are dead", seconds=10)
+        started.wait(60)
+        eventually(lambda: not any(note and note.is_alive for note in notes), "the killed are dead", seconds=60)
 
     def installation(self, name: str) -> Json:
         """Return an installation as the API shows it."""

@@ -85,7 +85,7 @@ def test_a_name_that_cannot_be_one_is_refused(http: httpx2.Client, name: str) ->
 
 def test_an_object_that_is_too_large_is_refused_before_it_is_read(http: httpx2.Client) -> None:
     address = urlsplit(str(http.base_url))
-    connection = HTTPConnection(address.netloc, timeout=10)
+    connection = HTTPConnection(address.netloc, timeout=60)
     connection.putrequest("PUT", f"{address.path}objects/huge")
     for name, value in (*http.headers.items(), ("Content-Length", str(MAX_OBJECT_BYTES + 1))):
         connection.putheader(name, value)
@@ -163,7 +163,7 @@ def test_uploads_together_are_no_more_bytes_than_the_hive_has_room_for(
 
 def stall(http: httpx2.Client, path: str, *, length: int = 1000) -> HTTPConnection:
     """Begin an upload and say no more."""
-    connection = HTTPConnection(urlsplit(str(http.base_url)).netloc, timeout=20)
+    connection = HTTPConnection(urlsplit(str(http.base_url)).netloc, timeout=60)
     connection.putrequest("PUT", path)
     for name, value in (*http.headers.items(), ("Content-Length", str(length))):
         connection.putheader(name, value)

@@ -89,7 +89,7 @@ def test_a_frame_that_is_too_large_or_no_message_ends_the_channel_and_nothing_el
         with connect(address, proxy=None) as socket, pytest.raises(ConnectionClosed):
             socket.send(frame)
             while True:
-                socket.recv(timeout=10)
+                socket.recv(timeout=60)
     assert owner.devices()[0].connected
 
 

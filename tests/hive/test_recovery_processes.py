@@ -45,7 +45,7 @@ def serving(state: Path, port: int, catalog: Path, *more: str) -> Iterator["subp
         yield process
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
 
 
 def mosaic(*words: str) -> None:
@@ -76,7 +76,7 @@ def test_a_hive_whose_machine_died_goes_on_from_its_copy_and_the_kit_and_loses_n
         (tmp_path / "kit.txt").write_text(f"backup code: {kit.backup_code}\n")
         heads = [attic.commit(installed.installation) for _ in range(2)]
         hive.send_signal(signal.SIGKILL)
-        hive.wait(20)
+        hive.wait(60)
         there.stop()
     shutil.rmtree(state)
 

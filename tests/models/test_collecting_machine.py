@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from models.collecting_world import CollectingWorld, Machine, Rules
 
-pytestmark = [pytest.mark.timeout(150), pytest.mark.long]
+pytestmark = pytest.mark.long
 machines = st.integers(0, 1)
 contents = st.frozensets(st.integers(0, 9), min_size=1, max_size=6)
 KEEPING = Rules()

@@ -43,7 +43,7 @@ class Event:
 
 
 # A busy machine must not turn a search that was cut off into a finding.
-pytestmark = [pytest.mark.timeout(150), pytest.mark.long]
+pytestmark = pytest.mark.long
 ATTIC, CELLAR, DEN = DeviceId("attic"), DeviceId("cellar"), DeviceId("den")
 
 

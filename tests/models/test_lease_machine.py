@@ -20,7 +20,7 @@ from mosaic.core.ids import VolumeId
 from mosaic.core.lease import AcceptedHead, Holder, Lease, OfferedHead
 
 # A busy machine must not turn a search that was cut off into a finding.
-pytestmark = [pytest.mark.timeout(150), pytest.mark.long]
+pytestmark = pytest.mark.long
 places = st.integers(0, 7)
 volumes = st.sampled_from(VOLUMES)
 

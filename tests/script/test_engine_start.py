@@ -75,7 +75,7 @@ def _is_kept(file: Path, pid: int) -> bool:
 
 
 def _forget(file: Path) -> None:
-    finished = process.run(["bash", "-euo", "pipefail", "-c", FORGET, "-", str(LIB), str(file)], deadline_seconds=20)
+    finished = process.run(["bash", "-euo", "pipefail", "-c", FORGET, "-", str(LIB), str(file)], deadline_seconds=60)
     assert not finished.stderr
 
 

@@ -116,7 +116,7 @@ def overlook(pool_kind: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[TestD
 
     def on_folders(daemon: TestDaemon, name: str) -> None:
         (cache,) = (daemon.config.state / "cache").glob("*.nodes")
-        with daemon.inside_volume(VOLUME).cutting, sqlite3.connect(cache, timeout=10) as rows:
+        with daemon.inside_volume(VOLUME).cutting, sqlite3.connect(cache, timeout=60) as rows:
             change(daemon, name)
             now = (live(daemon) / name).stat()
             rows.execute(
@@ -312,7 +312,7 @@ def test_what_is_put_in_the_place_of_what_is_audited_is_not_judged_by_it(
     pool_path: Path, hive: FakeHive, ended: list[Audited], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end = threading.Event()
-    monkeypatch.setattr(auditing.Auditor, "_go_on", lambda *_: may_end.wait(20))
+    monkeypatch.setattr(auditing.Auditor, "_go_on", lambda *_: may_end.wait(60))
     with audited_daemon(pool_path, ManualClock()) as here:
         filled(here, hive)
         earlier = here.volume().local_head

@@ -93,7 +93,7 @@ def test_a_cut_that_is_asked_for_waits_for_no_upload(hive: FakeHive, here: TestD
     (folder / "page").write_text("two")
     here.client.snapshot(SnapshotNow(VOLUME, epoch))
     try:
-        assert begun.wait(15)
+        assert begun.wait(60)
         cut = consistent(here, epoch)
     finally:
         may_go_on.set()

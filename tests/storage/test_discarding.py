@@ -56,7 +56,7 @@ def test_however_often_it_is_asked_there_is_one_walk(hive: FakeHive, here: TestD
     for thread in asked:
         thread.start()
     for thread in asked:
-        thread.join(10)
+        thread.join(60)
     eventually(lambda: is_discarded(here, replaced_by))
     assert here.volume().phase == "absent"
     assert hive.count("GET", "/heads/") < HEADS * 1.3

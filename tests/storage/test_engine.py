@@ -14,7 +14,7 @@ from support.at_engine import BASE, at_the_engine, docker, findable
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import VOLUME, TestDaemon
 
-pytestmark = [pytest.mark.btrfs, pytest.mark.engine, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.btrfs, pytest.mark.engine]
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_a_ledger_that_takes_no_note_of_a_failure_ends_no_work_of_the_volume(
 
         monkeypatch.setattr(daemon.books, "put_volume", put_with_room)
         here.hold(epoch, "ff" * 32)
-        assert refused.wait(15)
+        assert refused.wait(60)
         has_room.set()
         here.wait_for_phase("failed")
 

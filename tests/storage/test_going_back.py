@@ -377,7 +377,7 @@ def test_killed_before_or_after_any_effect_it_converges_to_the_earlier_state_and
             armed.unlink(missing_ok=True)
             if was_killed:
                 assert daemon.child is not None
-                daemon.child.wait(10)
+                daemon.child.wait(60)
                 daemon.start()
                 assert peek(daemon) in (b"first", present, None)
                 daemon.go_back(first, request=f"r{at}")
@@ -416,5 +416,5 @@ def asked_until_killed(daemon: TestDaemon, head: str, armed: Path, *, request: s
 
     with contextlib.suppress(StorageSilent):
         daemon.go_back(head, request=request)
-    eventually(over, seconds=20)
+    eventually(over)
     return not armed.exists()

@@ -23,7 +23,7 @@ from support.stores import MemoryStore
 from support.volumes import Machine
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.btrfs, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.btrfs
 
 on_both = pytest.mark.parametrize("pool_kind", ["btrfs", "folders"])
 
@@ -167,7 +167,7 @@ def persist(daemon: TestDaemon, luck: random.Random, ask: Callable[[], object], 
             return until() or (ask() and until())
         return False
 
-    eventually(asked_and_so, seconds=30, seen=lambda: daemon.log.read_text()[-3000:])
+    eventually(asked_and_so, seen=lambda: daemon.log.read_text()[-3000:])
 
 
 def interrupt(daemon: TestDaemon, luck: random.Random, *, longest_seconds: float) -> None:

@@ -119,5 +119,5 @@ def test_a_complete_restore_that_is_gone_costs_nothing_that_is_there(
     eventually(lambda: there.volume().prefetched is None, seen=there.volume)
     assert there.has_in("live"), "it was taken away for something that is not there"
     hive.is_down = False
-    there.wait_for_phase("ready", seconds=20)
+    there.wait_for_phase("ready")
     assert there.read_page() == b"two"

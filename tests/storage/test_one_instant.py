@@ -115,7 +115,6 @@ def labels(hive: FakeHive) -> list[str]:
 
 @pytest.mark.engine
 @pytest.mark.cgroup
-@pytest.mark.timeout(180)
 def test_without_btrfs_what_is_not_called_fuzzy_is_one_instant_of_a_container_that_goes_on_writing(
     scanned: TestDaemon, hive: FakeHive
 ) -> None:
@@ -141,7 +140,6 @@ def test_without_btrfs_what_is_not_called_fuzzy_is_one_instant_of_a_container_th
 
 @pytest.mark.engine
 @pytest.mark.cgroup
-@pytest.mark.timeout(180)
 def test_without_btrfs_what_takes_longer_than_two_seconds_is_fuzzy_and_the_app_runs_on(
     scanned: TestDaemon, hive: FakeHive
 ) -> None:
@@ -156,7 +154,7 @@ def test_without_btrfs_what_takes_longer_than_two_seconds_is_fuzzy_and_the_app_r
         """A disk that takes so long for one file that the app has to run on before."""
         if any(subvolumes.notes.iterdir()):
             before = counter.read_bytes()
-            eventually(lambda: counter.read_bytes() > before, seconds=20)
+            eventually(lambda: counter.read_bytes() > before)
             waited.append(before)
 
     with writing(scanned):
@@ -175,7 +173,7 @@ def test_a_daemon_that_starts_thaws_what_a_killed_one_held_still(tmp_path: Path)
         held.mkdir()
         (held / VOLUME).write_text(f"{sleeper.group.switch}\t{sleeper.group.thaw}\n")
         sleeper.group.switch.write_text(sleeper.group.freeze)
-        eventually(lambda: sleeper.is_held, seconds=5)
+        eventually(lambda: sleeper.is_held)
         with serving(here.config):
-            eventually(lambda: not sleeper.is_held, seconds=5)
+            eventually(lambda: not sleeper.is_held)
         assert list(held.iterdir()) == []

@@ -126,7 +126,7 @@ def test_a_full_pool_fails_a_restore_with_the_reason(btrfs_path: Path, hive: Fak
         _fill(small.config.state / "pool")
         small.connect(hive)
         small.take(hive)
-        eventually(lambda: small.volume().problem is not None, seconds=20)
+        eventually(lambda: small.volume().problem is not None)
         problem = small.volume().problem
         assert problem is not None
         assert problem.code == "pool-full", problem

@@ -373,7 +373,7 @@ def test_what_rots_in_a_folder_that_follows_is_found_by_reading_and_written_anew
             whole = largest.read_bytes()
             rot(largest)
             # Read as long as it is missing, too: it is deleted before it is written.
-            eventually(lambda: largest.exists() and largest.read_bytes() == whole, seconds=30)
+            eventually(lambda: largest.exists() and largest.read_bytes() == whole)
             rescue(store, tmp_path / "rescued")
             assert tree_difference(live, tmp_path / "rescued" / "data") == []
             here.unmount()

@@ -9,7 +9,7 @@ import pytest
 from support.torture import hive_errors, kills, power_cuts, races
 from support.torture.tally import Tally
 
-pytestmark = [pytest.mark.btrfs, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.btrfs
 
 
 @pytest.fixture

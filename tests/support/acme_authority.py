@@ -35,7 +35,7 @@ class Authority:
     def issued_by(self) -> str:
         """Return the root (PEM) of what it issues."""
         context = ssl.create_default_context(cafile=str(self.root))
-        connection = http.client.HTTPSConnection("localhost", self.management, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("localhost", self.management, timeout=60, context=context)
         with contextlib.closing(connection) as asked:
             asked.request("GET", "/roots/0")
             return asked.getresponse().read().decode()
@@ -76,7 +76,7 @@ def acme_authority(folder: Path, *, https_port: int) -> Iterator[Authority]:
     with contextlib.ExitStack() as opened:
         for words in (names, signs):
             opened.enter_context(_running(words, made.log))
-        eventually(lambda: "Listening on" in made.log.read_text(), seconds=10, seen=made.log.read_text)
+        eventually(lambda: "Listening on" in made.log.read_text(), seen=made.log.read_text)
         yield made
 
 
@@ -90,4 +90,4 @@ def _running(words: list[str], log: Path) -> Iterator[None]:
         yield
     finally:
         child.kill()
-        child.wait(10)
+        child.wait(60)

@@ -31,7 +31,7 @@ def control_group(version: str) -> Iterator[Path]:
                 folder.rmdir()
             return not folder.exists()
 
-        eventually(removed, seconds=5)
+        eventually(removed)
 
 
 class Sleeper:

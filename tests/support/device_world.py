@@ -92,7 +92,7 @@ class World:
     points: KillPoints = field(default_factory=KillPoints)
     hive: FakeHive = field(init=False)
     hive_here: bool = True
-    seconds: float = 10
+    seconds: float = 60
     root: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
     formers: list[Secret] = field(default_factory=list)
     owner_seed: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))

@@ -56,7 +56,7 @@ from mosaic.wire.report import (
 from mosaic.wire.storage import ConflictSnapshot, Failure, Replica, ReplicaState, WentBack
 from support.running_hive import made_keys
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 _decoder: msgspec.json.Decoder[FromHive] = msgspec.json.Decoder(FromHive)
 
 
@@ -154,7 +154,7 @@ class FakeDevice:
         welcome = self._shake_hands(socket)
         with self._lock:
             self._socket = socket
-            self._blobs = HiveConnection(self._url, welcome.token, deadline_seconds=3)
+            self._blobs = HiveConnection(self._url, welcome.token, deadline_seconds=30)
         self._thread = threading.Thread(target=self._listen, args=(socket,), daemon=True)
         self._thread.start()
         if welcome.recovering and self.obedient:

@@ -139,7 +139,7 @@ class FakeHive:
         finally:
             self._server.shutdown()
             self._server.server_close()
-            thread.join(10)
+            thread.join(60)
 
     def answer(self, method: str, target: str, token: str, body: bytes, byte_range: str | None) -> Answer:
         parts = urlsplit(target)
@@ -155,7 +155,7 @@ class FakeHive:
         volume, kind, name = self.volume(found[1]), found[2], found[3]
         may_go_on = {("heads", "POST"): self.may_commit, ("objects", "GET"): self.may_read}.get((kind, method))
         if may_go_on is not None:
-            may_go_on.wait(20)
+            may_go_on.wait(60)
         with self.lock:
             if kind == "retained":
                 return _retain(volume, body, token)

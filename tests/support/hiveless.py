@@ -85,7 +85,7 @@ class Machine:
         finally:
             self.daemon.unmount(name)
 
-    def save(self, name: str = "notes", *, seconds: float = 20.0) -> None:
+    def save(self, name: str = "notes", *, seconds: float = 60.0) -> None:
         """Wait until all that is there is in the store."""
         volume = self.daemon.inside_volume(self.volume(name).public_key)
         volume.wake()
@@ -93,7 +93,7 @@ class Machine:
         eventually(lambda: is_clean(volume.record, look_at(volume)), seconds=seconds, seen=lambda: self.volume(name))
         eventually(lambda: self._is_saved(name), seconds=seconds, seen=lambda: self.volume(name))
 
-    def wait_for(self, state: str, name: str = "notes", *, seconds: float = 20.0) -> None:
+    def wait_for(self, state: str, name: str = "notes", *, seconds: float = 60.0) -> None:
         eventually(lambda: self.volume(name).state == state, seconds=seconds, seen=lambda: self.volume(name))
 
     def conflict(self, name: str = "notes", *, file: str = "page") -> str:

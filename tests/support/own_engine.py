@@ -48,7 +48,7 @@ class OwnEngine:
         """Kill it alone; its containers go on."""
         assert self._child is not None
         os.kill(self._child.pid, signal.SIGKILL)
-        self._child.wait(10)
+        self._child.wait(60)
         self._child = None
         # Its containerd dies with it. Where nobody asks how it ended, its number is still one of a process.
         (self._folder / "run/containerd/containerd.pid").unlink(missing_ok=True)

@@ -59,7 +59,7 @@ class Running:
     def stop(self) -> None:
         if self._portal_thread.is_alive() and self._scope is not None:
             anyio.from_thread.run_sync(self._scope.cancel, token=self._token)
-        self._portal_thread.join(15)
+        self._portal_thread.join(60)
         assert not self._portal_thread.is_alive()
 
     @property

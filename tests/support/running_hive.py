@@ -124,14 +124,14 @@ class RunningHive:
 
         self._thread = threading.Thread(target=thread, daemon=True)
         self._thread.start()
-        assert ready.wait(20)
+        assert ready.wait(60)
         self._raise_what_failed()
 
     def stop(self) -> None:
         """Stop it."""
         if self._server is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._server.stop)
-            self._thread.join(20)
+            self._thread.join(60)
             assert not self._thread.is_alive()
             self._server = self._thread = None
 

@@ -50,7 +50,7 @@ def moto() -> Iterator[Server]:
     argv = [sys.executable, str(Path(__file__).with_name("moto_server.py")), str(port)]
     with _running(argv, port, {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)}) as server:
         for bucket in ("mosaic", "no-conditions"):
-            urlopen(Request(f"{server.location.endpoint}/{bucket}", method="PUT"), timeout=20).close()
+            urlopen(Request(f"{server.location.endpoint}/{bucket}", method="PUT"), timeout=60).close()
         yield server
 
 
@@ -71,12 +71,12 @@ def rclone(folder: Path, *, port: int | None = None) -> Iterator[Server]:
 def _running(argv: list[str], port: int, environment: dict[str, str]) -> Iterator[Server]:
     process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: process.poll() is not None or _listens(port), seconds=30)
+        eventually(lambda: process.poll() is not None or _listens(port))
         assert process.poll() is None, f"{argv[0]} ended at once"
         yield Server(S3Location(f"http://127.0.0.1:{port}", "mosaic"), process)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def _listens(port: int) -> bool:

@@ -114,7 +114,7 @@ class TestDaemon:
         assert epoch is not None
         return self.client.go_back(GoBack(VOLUME, epoch, request, head, APP, 2, conflict))
 
-    def wait_until_back(self, *, request: str = "1", seconds: float = 15.0) -> VolumeState:
+    def wait_until_back(self, *, request: str = "1", seconds: float = 60.0) -> VolumeState:
         """Wait until the request is over, one way or the other."""
 
         def over() -> bool:
@@ -138,11 +138,11 @@ class TestDaemon:
         assert self.inside is not None
         return self.inside.volume(VolumeId(volume))
 
-    def wait_for_phase(self, phase: str, *, seconds: float = 15.0) -> VolumeState:
+    def wait_for_phase(self, phase: str, *, seconds: float = 60.0) -> VolumeState:
         eventually(lambda: self.volume().phase == phase, seconds=seconds, seen=lambda: self.volume())
         return self.volume()
 
-    def wait_until_clean(self, *, seconds: float = 15.0) -> VolumeState:
+    def wait_until_clean(self, *, seconds: float = 60.0) -> VolumeState:
         """Ask for a snapshot, and wait until all that is there is replicated."""
         epoch = self.volume().epoch
         assert epoch is not None
@@ -216,7 +216,7 @@ class TestDaemon:
     def start(self, **environment: str) -> None:
         """Start the daemon as a process of its own, and wait until it is ready."""
         self.launch(**environment)
-        eventually(self.answers, seconds=20, seen=lambda: self.log.read_text()[-2000:])
+        eventually(self.answers, seen=lambda: self.log.read_text()[-2000:])
 
     def launch(self, **environment: str) -> None:
         """Start the daemon as a process of its own."""
@@ -238,7 +238,7 @@ class TestDaemon:
         assert self.child is not None
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.child.pid, 9)
-        self.child.wait(10)
+        self.child.wait(60)
 
     def stop(self) -> None:
         """Stop the process cleanly."""

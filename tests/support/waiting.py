@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def eventually(
-    condition: Callable[[], object], *, seconds: float = 30.0, seen: Callable[[], object] | None = None
+    condition: Callable[[], object], *, seconds: float = 60.0, seen: Callable[[], object] | None = None
 ) -> None:
     """Return as soon as `condition` is true; fail when it is not within `seconds`, and show what `seen` returns."""
     deadline, pause = time.monotonic() + seconds, 0.005

@@ -16,7 +16,7 @@ from mosaic.adapters import process
 from mosaic.core.errors import MosaicError, Refused
 
 _TOOL_SECONDS = 120.0
-_DETACHED_SECONDS = 5.0
+_DETACHED_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 _OPTIONS = "noatime,nodiscard"
 MIN_IMAGE_BYTES = 256 * 1024 * 1024

@@ -55,7 +55,7 @@ def server(*answers: bytes, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         thread.start()
         yield f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
         listening.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(60)
     for connection in kept:
         connection.close()
 
@@ -121,7 +121,7 @@ def test_a_silent_server_is_unavailable_within_the_deadline() -> None:
         for verb in (lambda: store.get("p-1"), lambda: store.get_range("p-1", 0, 9), lambda: list(store.list(""))):
             with pytest.raises(StoreUnavailable, match="silent for too long"):
                 verb()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30, "each was asked for a fifth of a second"
 
 
 def test_a_store_without_a_name_or_a_certificate_to_trust_says_so() -> None:
@@ -160,12 +160,12 @@ def test_a_range_from_a_server_that_knows_none_is_cut_here() -> None:
 
 def test_what_a_busy_server_refused_is_tried_again() -> None:
     with server(refusal(503, "SlowDown"), whole(b"half", length=8), whole(b"all of it")) as endpoint:
-        assert opened(endpoint, deadline_seconds=20).get("p-1") == b"all of it"
+        assert opened(endpoint, deadline_seconds=60).get("p-1") == b"all of it"
 
 
 def test_a_write_whose_reply_was_lost_is_a_success() -> None:
     with server(refusal(500, "InternalError"), refusal(412, "PreconditionFailed"), whole(b"one")) as endpoint:
-        opened(endpoint, deadline_seconds=20).put("p-1", b"one")
+        opened(endpoint, deadline_seconds=60).put("p-1", b"one")
 
 
 def test_a_name_that_was_refused_and_is_not_taken_is_worth_another_try() -> None:

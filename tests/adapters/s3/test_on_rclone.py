@@ -100,7 +100,7 @@ def test_a_server_that_goes_away_is_unavailable_and_serves_on_when_it_is_back(tm
         store = S3Blobs(bucket, NEITHER).volume(VOLUME)
         store.put("p-1", b"one")
         server.process.kill()
-        server.process.wait(10)
+        server.process.wait(60)
         for verb in EVERY_VERB:
             with pytest.raises(StoreUnavailable, match=r"nothing listens there|ended the connection"):
                 verb(store)

@@ -70,7 +70,7 @@ class LooksFirst(Honest):
 
     def meet(self) -> None:
         if threading.current_thread() is not threading.main_thread():
-            self._looked.wait(10)
+            self._looked.wait(60)
 
 
 class SaysNoAndWrites(Honest):

@@ -248,7 +248,7 @@ def test_events_are_numbered_in_the_order_in_which_they_are_seen(database: Datab
     watcher.start()
     at_once(database, *[tell] * 4)
     done.set()
-    watcher.join(10)
+    watcher.join(60)
     assert seen == list(range(1, 41))
 
 

@@ -222,9 +222,9 @@ def test_no_part_of_what_is_written_at_once_passes_for_an_archive(
     export(root, KEYS, store, written.append, known=known)
     assert len(written) > 8  # one a member, and one a chunk
     for count in range(len(written)):
-        listed = attempt(["tar", "-t"], stdin=b"".join(written[:count]), deadline_seconds=20)
+        listed = attempt(["tar", "-t"], stdin=b"".join(written[:count]), deadline_seconds=60)
         assert listed.code != 0, f"{count} of {len(written)} writes"
-    assert attempt(["tar", "-t"], stdin=b"".join(written), deadline_seconds=20).code == 0
+    assert attempt(["tar", "-t"], stdin=b"".join(written), deadline_seconds=60).code == 0
 
 
 def test_a_store_that_stops_answering_leaves_no_whole_archive(source: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_store_that_stops_answering_leaves_no_whole_archive(source: Path) -> N
         try:
             export(root, KEYS, failing, written.write, known=known)
         except Unavailable:
-            assert attempt(["tar", "-t"], stdin=written.getvalue(), deadline_seconds=20).code != 0
+            assert attempt(["tar", "-t"], stdin=written.getvalue(), deadline_seconds=60).code != 0
             calls += 1
         else:
             break
@@ -276,7 +276,7 @@ def test_no_name_that_leads_elsewhere_is_written(tmp_path: Path, name: bytes) ->
     with pytest.raises(ExportIncomplete) as incomplete:
         export_to(tmp_path / "archive.tar", store, root)
     assert incomplete.value.paths == (".",)
-    listed = attempt(["tar", "-t", "-f", str(tmp_path / "archive.tar")], deadline_seconds=20)
+    listed = attempt(["tar", "-t", "-f", str(tmp_path / "archive.tar")], deadline_seconds=60)
     assert listed.text.split() == ["./", "./good"]
 
 
@@ -308,7 +308,7 @@ def test_a_tree_that_says_what_no_file_can_be_is_named_and_the_rest_written(tmp_
     with pytest.raises(ExportIncomplete) as incomplete:
         export_to(tmp_path / "archive.tar", store, root)
     assert incomplete.value.paths == ("lists", "odd")
-    listed = attempt(["tar", "-t", "-f", str(tmp_path / "archive.tar")], deadline_seconds=20)
+    listed = attempt(["tar", "-t", "-f", str(tmp_path / "archive.tar")], deadline_seconds=60)
     assert listed.text.split() == ["./", "./huge", "./lists", "./odd"]
 
 

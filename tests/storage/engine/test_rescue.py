@@ -32,7 +32,7 @@ def rescue(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     seed = folder / "seed"
     seed.write_text(SEED.hex() + "\n")
     argv = [sys.executable, str(RESCUE), "--store", str(folder / "store"), "--seed-file", str(seed), *words]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture

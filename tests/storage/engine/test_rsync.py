@@ -36,7 +36,7 @@ def test_a_restored_volume_is_equal_to_the_live_one_for_rsync(btrfs_path: Path, 
     (source / "folder").chmod(0o2770)
     os.setxattr(source / "folder" / "file4", "user.colour", b"blue\0green")
     os.setxattr(source / "folder", "trusted.kept", b"by root")
-    subprocess.run(["setfacl", "-m", "u:1001:rwx,d:g:70:r-x", str(source / "folder" / "inner")], check=True, timeout=10)
+    subprocess.run(["setfacl", "-m", "u:1001:rwx,d:g:70:r-x", str(source / "folder" / "inner")], check=True, timeout=60)
     os.utime(source / "folder", ns=(0, 1_234_567_890_123_456_789))
     root = Machine(FolderStore(tmp_path / "store")).replicate(source).root
     restored = btrfs_path / "restored"

@@ -61,7 +61,7 @@ def test_two_processes_that_put_one_name_do_not_both_win(tmp_path: Path) -> None
         subprocess.Popen([sys.executable, "-c", program, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
         for name in ("one", "two")
     ]
-    won = [set(writer.communicate(timeout=20)[0].split()) for writer in writers]
+    won = [set(writer.communicate(timeout=60)[0].split()) for writer in writers]
     assert not won[0] & won[1]
     assert len(won[0] | won[1]) == 50
 

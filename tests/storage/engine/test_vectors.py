@@ -69,7 +69,7 @@ def test_this_program_and_the_rescue_reader_restore_the_frozen_volume(tmp_path: 
     Machine(store).restore(root_of(open_head(newest, KEYS.volume)), ours)
     (tmp_path / "seed").write_text(FROZEN["volume"]["seed"])
     rescue = [sys.executable, str(ROOT / "tools" / "rescue.py"), "--seed-file", str(tmp_path / "seed")]
-    subprocess.run([*rescue, "--store", str(tmp_path / "store"), "--to", str(rescued)], check=True, timeout=20)
+    subprocess.run([*rescue, "--store", str(tmp_path / "store"), "--to", str(rescued)], check=True, timeout=60)
     assert (ours / "text").read_bytes() == b"compressed " * 20_000
     assert (ours / "holes").read_bytes() == bytes(400_000) + b"end"
     assert (ours / "folder" / "link").readlink() == Path("../text")
@@ -89,7 +89,7 @@ def test_everything_that_the_format_has_is_restored_from_a_frozen_store_by_both_
     Machine(store).restore(root_of(open_head(newest, KEYS.volume)), ours)
     (tmp_path / "seed").write_text(frozen["seed"])
     rescue = [sys.executable, str(ROOT / "tools" / "rescue.py"), "--seed-file", str(tmp_path / "seed")]
-    subprocess.run([*rescue, "--store", str(tmp_path / "store"), "--to", str(rescued)], check=True, timeout=20)
+    subprocess.run([*rescue, "--store", str(tmp_path / "store"), "--to", str(rescued)], check=True, timeout=60)
     assert facts(ours) == frozen["restores_to"]
     assert facts(rescued) == frozen["restores_to"]
 

@@ -13,7 +13,7 @@ from support.hiveless import SAVED, machine, started
 from support.storage_daemon import TestDaemon
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.btrfs, pytest.mark.engine, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.btrfs, pytest.mark.engine]
 
 
 @contextmanager

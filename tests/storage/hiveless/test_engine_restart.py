@@ -10,7 +10,7 @@ from support.hiveless import started
 from support.own_engine import OwnEngine, own_engine, unmount_beneath
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.btrfs, pytest.mark.engine, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.btrfs, pytest.mark.engine]
 
 PROGRAM = "echo started >> /data/starts; exec sleep 1000"
 
@@ -50,4 +50,4 @@ def wait_for_starts(engine: OwnEngine, container: str, number: int) -> None:
         is_running = engine("inspect", "--format", "{{.State.Running}}", container).strip() == "true"
         return engine("exec", container, "cat", "/data/starts") if is_running else ""
 
-    eventually(lambda: starts() == "started\n" * number, seconds=30, seen=lambda: engine("ps", "--all"))
+    eventually(lambda: starts() == "started\n" * number, seen=lambda: engine("ps", "--all"))

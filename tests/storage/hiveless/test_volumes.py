@@ -75,7 +75,7 @@ def test_a_volume_is_not_mounted_before_it_is_restored_and_says_how_far_it_is(
     may_read, read = threading.Event(), MarkedStore.get_range
 
     def slow(folder: MarkedStore, name: str, offset: int, length: int) -> bytes:
-        may_read.wait(20)
+        may_read.wait(60)
         return read(folder, name, offset, length)
 
     monkeypatch.setattr(MarkedStore, "get_range", slow)
@@ -113,7 +113,7 @@ def test_of_two_machines_that_begin_with_one_key_at_once_one_gives_way_and_keeps
     may_commit, commit = threading.Event(), SlotLog.commit
 
     def together(log: SlotLog, signed: bytes, *, wish: str | None = None) -> Literal["accepted", "stale"]:
-        may_commit.wait(20)
+        may_commit.wait(60)
         return commit(log, signed, wish=wish)
 
     monkeypatch.setattr(SlotLog, "commit", together)
@@ -251,9 +251,9 @@ def test_an_unchanged_volume_makes_no_request(here: Machine, store: Path, monkey
     monkeypatch.setattr(scrubbing, "scrub_a_little", lambda *_: None)
     # The round that saved looks a second time and then copies its head: over when the next one has begun.
     for _ in range(3):
-        assert rounds.acquire(timeout=10)
+        assert rounds.acquire(timeout=60)
     asked: list[str] = []
     monkeypatch.setattr(MarkedFolder, "check", lambda _: asked.append("a request"))
     for _ in range(4):
-        assert rounds.acquire(timeout=10)
+        assert rounds.acquire(timeout=60)
     assert asked == []

@@ -36,7 +36,7 @@ class Gate(MemoryStore):
         return super().get(name)
 
     def put(self, name: str, data: bytes) -> None:
-        self.open.wait(20)
+        self.open.wait(60)
         if self.is_down:
             raise StoreUnavailable("the test store", "told to be down")
         super().put(name, data)
@@ -196,7 +196,7 @@ def test_what_the_first_store_lost_without_being_told_to_is_never_deleted_here(t
     world.machine.newest = None
     newest = world.round()
     eventually(lambda: world.has(newest))
-    world.follower.join(10)
+    world.follower.join(60)
     assert kept in world.store.objects
 
 
@@ -204,7 +204,7 @@ def test_a_follower_that_was_stopped_begins_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.follower.stop()
     world.round()
-    world.follower.join(10)
+    world.follower.join(60)
     assert world.store.objects == {} and world.remembered == []
 
 
@@ -212,11 +212,11 @@ def test_the_same_head_again_asks_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
     newest = world.round()
     eventually(lambda: world.has(newest))
-    world.follower.join(10)
+    world.follower.join(60)
     asked = (world.first.requests, world.store.requests)
     for _ in range(5):
         world.follower.want(newest)
-    world.follower.join(10)
+    world.follower.join(60)
     assert (world.first.requests, world.store.requests) == asked
 
 

@@ -89,7 +89,7 @@ def test_a_limit_that_is_taken_away_frees_who_waits_under_it() -> None:
     eventually(lambda: limits.upload._saving)
     assert "p-2" not in inner.objects
     limits.limit(None, None)
-    waits.join(10)
+    waits.join(60)
     assert "p-2" in inner.objects
 
 
@@ -101,5 +101,5 @@ def test_a_stop_frees_who_waits() -> None:
     waits.start()
     eventually(lambda: limits.upload._saving)
     limits.stop()
-    waits.join(10)
+    waits.join(60)
     assert "p-2" in inner.objects

@@ -280,7 +280,7 @@ def _ask(share: Share, request_line: str, header: str) -> ssl.SSLSocket:
     context.check_hostname = False
     plain = socket.socket()
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    plain.settimeout(20)
+    plain.settimeout(60)
     plain.connect(("127.0.0.1", share.port))
     encrypted = context.wrap_socket(plain)
     encrypted.sendall(f"{request_line} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n{header}\r\n\r\n".encode())
@@ -290,7 +290,7 @@ def _ask(share: Share, request_line: str, header: str) -> ssl.SSLSocket:
 def _raw(share: Share, text: str, *, ends: bool = False) -> bytes:
     context = ssl.create_default_context(cadata=share.certificate)
     context.check_hostname = False
-    plain = socket.create_connection(("127.0.0.1", share.port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", share.port), timeout=60)
     with plain, context.wrap_socket(plain) as encrypted:
         encrypted.sendall(text.encode())
         if ends:

@@ -88,7 +88,8 @@ class Auditor:
         except Exception as error:  # told as a failure of the run, with its head
             self._tally.fail(f"acknowledged head {head.seq} is lost: {type(error).__name__}: {error}")
             return
-        number = self._diary.numbers.get(fingerprint(files)) if files else -1
+        # Nothing at all is what there was before the app came, and perhaps also its first state.
+        number = self._diary.numbers.get(fingerprint(files), None if files else -1)
         least = self._diary.newest_before(head.instant_ns)
         if number is None:
             self._tally.fail(f"head {head.seq} restores to a state that never was")

@@ -170,4 +170,4 @@ class _Run:
 def _unmount(mount: Path) -> None:
     """Unmount, as soon as the kernel has let go of the image that lay there."""
     words = ["umount", str(mount)]
-    eventually(lambda: process.attempt(words, deadline_seconds=_TOOL_SECONDS).code == 0, seconds=20)
+    eventually(lambda: process.attempt(words, deadline_seconds=_TOOL_SECONDS).code == 0)

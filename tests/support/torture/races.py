@@ -106,7 +106,7 @@ class _Run:
 
         # It says that it is set aside before the snapshot of that is made.
         with contextlib.suppress(AssertionError):
-            eventually(is_kept, seconds=20)
+            eventually(is_kept)
         self._tally.check(found, f"what the loser of race {self._tally.figures['races']} had is gone")
         self._tally.figures.update(found)
         self._had[loser.device] = had
