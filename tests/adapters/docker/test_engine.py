@@ -14,6 +14,7 @@ from mosaic.device.config import DEFAULT_ENGINE
 
 pytestmark = pytest.mark.engine
 
+RUN = ("docker", "run", "--init")
 IMAGES = ("mosaic/base:12", "debian:12-slim", "mosaic/notes-nginx:1")
 
 
@@ -37,7 +38,7 @@ def image_of(engine: DockerEngine) -> str:
 
 
 def run(engine: DockerEngine, label: str, *command: str, options: tuple[str, ...] = ()) -> None:
-    words = ["docker", "run", "--detach", "--init", "--label", label, *options, image_of(engine), *command]
+    words = [*RUN, "--detach", "--label", label, *options, image_of(engine), *command]
     process.run(words, deadline_seconds=60)
 
 
@@ -66,14 +67,17 @@ def test_a_healthcheck_that_passes_is_an_event(engine: DockerEngine, label: str)
     """What an install waits for: without it the gate would look on a timer."""
     health = ("--health-cmd", "true", "--health-interval", "1s")
     seen: list[float] = []
+    image = image_of(engine)
 
     async def watched() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(engine.watch, label, lambda: seen.append(time.monotonic()))
             with anyio.fail_after(60):
                 # The stream begins a while after it was asked for, and what happens before that is not told.
-                while not seen or await engine.containers(label):
-                    await anyio.to_thread.run_sync(lambda: run(engine, label, "true", options=("--rm",)))
+                while not seen:
+                    await process.run_async([*RUN, "--rm", "--label", label, image, "true"], deadline_seconds=60)
+                while await engine.containers(label):
+                    await anyio.sleep(0.05)
             await anyio.to_thread.run_sync(lambda: run(engine, label, "sleep", "60", options=health))
             with anyio.fail_after(60):
                 while (await engine.containers(label))[0].health != "healthy":
