@@ -1,0 +1,77 @@
+"""Building an image from a folder, and pushing it. The words are pure; the command line of the engine carries them out.
+
+The command line and not the API: it knows the user's registry logins, and
+reads `.dockerignore` as the user's own builds do.
+"""
+
+import re
+from pathlib import Path
+
+from mosaic.adapters import process
+from mosaic.adapters.docker.compose import Argv, WordRefused
+from mosaic.core.errors import Refused
+
+_BUILD_SECONDS = 3600.0
+_PUSH_SECONDS = 1800.0
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
+_ENGINE = re.compile(r"(unix|tcp|ssh|npipe)://[^\s]+")
+_NETWORK = re.compile(r"[a-z]{1,16}")
+
+
+class BuildFailed(Refused):
+    """An image could not be built or pushed. The sentence is the engine's own."""
+
+    code = "build-failed"
+
+    def __init__(self, what: str, said: str) -> None:
+        super().__init__(
+            f"{what}: {said}", hint="mend its Dockerfile, or what the lines above name; nothing was published"
+        )
+
+
+def build(engine: str, folder: Path, image: str, *, dockerfile: str, network: str | None = None) -> Argv:
+    """Build the folder as `image`. `network` is what its RUN steps are in ("host" where bridges reach nothing)."""
+    file = folder / dockerfile
+    words = [*_docker(engine), "build", "--quiet", "--tag", _checked("an image", image, _IMAGE), "--file", str(file)]
+    if network is not None:
+        words += ["--network", _checked("a network", network, _NETWORK)]
+    # An absolute path begins with a slash, so it can be no option.
+    return [*words, "--", str(folder.absolute())]
+
+
+def push(engine: str, image: str) -> Argv:
+    """Push an image to the registry that its name begins with."""
+    return [*_docker(engine), "push", "--quiet", "--", _checked("an image", image, _IMAGE)]
+
+
+def build_image(engine: str, folder: Path, image: str, *, dockerfile: str, network: str | None = None) -> None:
+    """Build an image. One that is built from the same files as before comes from the engine's cache.
+
+    Raises:
+        BuildFailed: the engine's last lines are in it.
+    """
+    words = build(engine, folder, image, dockerfile=dockerfile, network=network)
+    finished = process.attempt(words, deadline_seconds=_BUILD_SECONDS, env={"DOCKER_BUILDKIT": "1"})
+    if finished.code != 0:
+        raise BuildFailed(f"{folder.name} could not be built", finished.last_lines())
+
+
+def push_image(engine: str, image: str) -> None:
+    """Push an image. What the registry has already is not sent again.
+
+    Raises:
+        BuildFailed: the engine's last lines are in it.
+    """
+    finished = process.attempt(push(engine, image), deadline_seconds=_PUSH_SECONDS)
+    if finished.code != 0:
+        raise BuildFailed(f"{image} could not be pushed", finished.last_lines())
+
+
+def _docker(engine: str) -> Argv:
+    return ["docker", "--host", _checked("an engine's address", engine, _ENGINE)]
+
+
+def _checked(what: str, value: str, pattern: re.Pattern[str]) -> str:
+    if pattern.fullmatch(value) is None:
+        raise WordRefused(what, value)
+    return value

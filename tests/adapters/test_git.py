@@ -1,0 +1,60 @@
+"""Which commit a folder is at."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mosaic.adapters.git import NoCommit, commit_of
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    ran = subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True, timeout=60)
+    return ran.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "docker-compose.yml").write_text("services: {}\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    return tmp_path
+
+
+def test_the_commit_that_is_checked_out_is_named_in_full_and_short(repository: Path) -> None:
+    found = commit_of(repository)
+    assert (found.hash, found.is_changed) == (git(repository, "rev-parse", "HEAD"), False)
+    assert found.hash.startswith(found.short) and len(found.short) == 12
+
+
+@pytest.mark.parametrize("name", ["app/docker-compose.yml", "app/new"])
+def test_what_differs_from_the_commit_is_noticed(repository: Path, name: str) -> None:
+    (repository / name).write_text("services: {web: {image: nginx}}\n")
+    assert commit_of(repository).is_changed
+    assert commit_of(repository / "app").is_changed
+
+
+def test_a_folder_without_a_commit_is_refused_with_a_way_on(tmp_path: Path) -> None:
+    with pytest.raises(NoCommit, match="has no commit") as refused:
+        commit_of(tmp_path)
+    assert "git init" in refused.value.hint
+    git(tmp_path, "init", "--quiet")
+    with pytest.raises(NoCommit, match="has no commit"):
+        commit_of(tmp_path)
+
+
+def test_nothing_of_the_repository_is_run(repository: Path) -> None:
+    watcher = repository / "watcher"
+    watcher.write_text(f"#!/bin/sh\ntouch {repository}/ran\n")
+    watcher.chmod(0o755)
+    git(repository, "config", "core.fsmonitor", str(watcher))
+    commit_of(repository)
+    assert not (repository / "ran").exists()
+
+
+def test_a_hook_of_another_repository_may_ask(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/nowhere/.git")
+    assert commit_of(repository).hash
