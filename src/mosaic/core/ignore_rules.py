@@ -17,12 +17,12 @@ pattern's [ ] there is no slash.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mosaic.core.app_repository import COMPOSE_FILE
 from mosaic.core.errors import Refused
 from mosaic.core.ignore_patterns import PatternBad, Patterns, Reached, read
 
 IGNORE_FILE = ".composeappignores"
 
-_COMPOSE_FILE = "docker-compose.yml"
 _MOST_BYTES = 16 * 1024
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -105,12 +105,12 @@ def read_ignore_rules(content: bytes) -> IgnoreRules:
     lines = _text(content).removeprefix(_BYTE_ORDER_MARK).split("\n")
     read_lines = [_read_line(line, number) for number, line in enumerate(lines, start=1)]
     rules = IgnoreRules([rule for rule in read_lines if rule is not None])
-    wrong = rules.decides(_COMPOSE_FILE)
+    wrong = rules.decides(COMPOSE_FILE)
     if wrong is not None and not wrong.takes_back:
         raise IgnoreRulesBad(
             wrong.line,
-            f"{wrong.pattern!r} leaves out {_COMPOSE_FILE}, which is the app itself",
-            hint=f"write !{_COMPOSE_FILE} in a line below it",
+            f"{wrong.pattern!r} leaves out {COMPOSE_FILE}, which is the app itself",
+            hint=f"write !{COMPOSE_FILE} in a line below it",
         )
     return rules
 
