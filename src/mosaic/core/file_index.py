@@ -42,6 +42,10 @@ class FileIndex:
     links: Mapping[str, str]
     folders: frozenset[str]
 
+    def __contains__(self, path: str) -> bool:
+        """Whether a file, a link or a folder of this path is in it."""
+        return path in self.files or path in self.links or path in self.folders
+
     @property
     def content_bytes(self) -> int:
         """How many bytes all files have together."""

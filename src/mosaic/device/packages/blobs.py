@@ -1,0 +1,141 @@
+"""The Device's content store: `blobs/sha256/<hex>`, and `<hex>.part` for what is still being fetched.
+
+A blob under its name was hashed before it got it. Whoever fetches appends to the part, from where it ends, and
+then says `keep`.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mosaic.adapters.private_file import sync_folder
+from mosaic.core.errors import Corrupt, NotFound
+from mosaic.core.oci import Descriptor, digest_of, is_digest
+
+_PART_BYTES = 1024 * 1024
+
+
+class BlobWrong(Corrupt):
+    """What was fetched is not what was asked for."""
+
+    code = "blob-wrong"
+
+    def __init__(self, digest: str, actual: str) -> None:
+        super().__init__(
+            f"what was fetched for {digest[:19]}… is {actual[:19]}…",
+            hint="it is fetched again from its beginning; where that ends the same way, the registry's copy is damaged",
+        )
+
+
+class BlobMissing(NotFound):
+    """A blob is not in this Device's store."""
+
+    code = "blob-missing"
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"this Device does not have {digest[:80]}", hint="fetch or import the app again")
+
+
+class Blobs:
+    """The store under one folder. Digests that are no names are refused as missing."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "sha256"
+
+    def make(self) -> None:
+        """Make the folder. Doing it twice is fine."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Return where a blob lies. Raises BlobMissing when it is not here."""
+        path = self._place(digest)
+        if not path.is_file():
+            raise BlobMissing(digest)
+        return path
+
+    def part(self, digest: str) -> Path:
+        """Return where a blob is fetched to. What is there already is its beginning, unless something damaged it."""
+        place = self._place(digest)
+        return place.with_name(place.name + ".part")
+
+    def missing(self, wanted: Iterable[Descriptor]) -> list[tuple[Descriptor, int]]:
+        """Return what of these is not here, once each, with how many bytes of it are."""
+        unique = {descriptor.digest: descriptor for descriptor in wanted}
+        return [
+            (descriptor, min(_size(self.part(digest)), descriptor.size))
+            for digest, descriptor in unique.items()
+            if not self._place(digest).is_file()
+        ]
+
+    def keep(self, digest: str) -> Path:
+        """Give a fetched part its name, durably; return where it lies. Doing it twice is fine.
+
+        Raises:
+            BlobWrong: it has another digest. The part is gone, so that the next attempt begins anew.
+            BlobMissing: there is no part.
+        """
+        place, part = self._place(digest), self.part(digest)
+        if not part.is_file():
+            return self.path(digest)
+        actual = _hashed(part)
+        if actual != digest:
+            part.unlink()
+            raise BlobWrong(digest, actual)
+        descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        part.rename(place)
+        sync_folder(self._folder)
+        return place
+
+    def adopt(self, digest: str, file: Path) -> Path:
+        """Move a file of the same file system into the store. Raises BlobWrong; the file is then gone."""
+        file.rename(self.part(digest))
+        return self.keep(digest)
+
+    def add(self, content: bytes) -> str:
+        """Put bytes into the store; return their digest."""
+        digest = digest_of(content)
+        if not self._place(digest).is_file():
+            self.part(digest).write_bytes(content)
+            self.keep(digest)
+        return digest
+
+    def is_whole(self, digest: str) -> bool:
+        """Whether a blob is here and still what it was. Reads all of it."""
+        place = self._place(digest)
+        return place.is_file() and _hashed(place) == digest
+
+    def remove_all_but(self, digests: Iterable[str]) -> list[str]:
+        """Remove every blob and every part that is not among these; return the digests of what went."""
+        kept = {digest.removeprefix("sha256:") for digest in digests}
+        gone = [path for path in self._files() if path.name.removesuffix(".part") not in kept]
+        for path in gone:
+            path.unlink()
+        return sorted({"sha256:" + path.name.removesuffix(".part") for path in gone})
+
+    def _files(self) -> Iterator[Path]:
+        yield from (path for path in self._folder.iterdir() if path.is_file())
+
+    def _place(self, digest: str) -> Path:
+        if not is_digest(digest):
+            raise BlobMissing(digest)
+        return self._folder / digest.removeprefix("sha256:")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _hashed(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(_PART_BYTES):
+            digest.update(part)
+    return "sha256:" + digest.hexdigest()

@@ -1,0 +1,71 @@
+"""Putting an extracted package back as it was, from the archive that it came from.
+
+The archive is extracted anew beside the version, whole and verified, and what differs is taken from there by
+renaming, one entry after the other. What was in its place is put aside and not
+deleted: somebody may have written it. A kill in between leaves fewer differences than before.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from mosaic.adapters.bundle_extraction import extract
+from mosaic.adapters.private_file import sync_folder
+from mosaic.adapters.written_tree import remove
+from mosaic.core.file_index import FileIndex
+from mosaic.device.packages.changes import Change, What
+
+
+def heal(folder: Path, archive: Path, index: FileIndex, found: Iterable[Change]) -> None:
+    """Undo these changes of a folder, or extract it where it is gone.
+
+    Raises:
+        BundleUnusable: the archive is damaged. Nothing of the folder was changed.
+    """
+    every = sorted(found, key=lambda change: change.path)
+    if folder.is_symlink() or not folder.is_dir():
+        # Not entry by entry: a version that is under its name is whole.
+        remove(folder)
+        extract(archive, folder, index)
+        return
+    if not every:
+        return
+    whole = folder.with_name(f".{folder.name}.whole")
+    remove(whole)
+    extract(archive, whole, index)
+    for change in every:
+        # Folders sort before what lies in them.
+        _undo(folder, whole, change, index)
+    for parent in {(folder / change.path).parent for change in every}:
+        if parent.is_dir():
+            sync_folder(parent)
+    remove(whole)
+
+
+def aside_of(folder: Path) -> Path:
+    """Return where what was written into a version is put."""
+    return folder.with_name(f".{folder.name}.aside")
+
+
+def _undo(folder: Path, whole: Path, change: Change, index: FileIndex) -> None:
+    place = folder / change.path
+    if change.path in index.folders and place.is_dir() and not place.is_symlink():
+        place.chmod(0o755)
+        return
+    if change.what is not What.MISSING:
+        put = aside_of(folder) / change.path
+        _make_way(aside_of(folder), put)
+        place.rename(put)
+    if change.path in index.folders:
+        place.mkdir(mode=0o755)
+        place.chmod(0o755)
+    elif change.what is not What.ADDED:
+        (whole / change.path).rename(place)
+
+
+def _make_way(top: Path, put: Path) -> None:
+    """Make room for something put aside: the newest one under a name stays."""
+    for above in reversed(put.relative_to(top).parents):
+        if not (top / above).is_dir():
+            remove(top / above)
+            (top / above).mkdir(parents=True)
+    remove(put)
