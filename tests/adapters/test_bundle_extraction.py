@@ -120,6 +120,15 @@ def test_zeros_without_end_in_a_few_bytes_stop_at_what_the_index_says(
     assert nothing_is_left(tmp_path)
 
 
+def test_a_large_app_needs_no_more_memory_than_a_small_one(tmp_path: Path, box: Path, little_memory: None) -> None:
+    (tmp_path / "app").mkdir()
+    with (tmp_path / "app" / "large").open("wb") as large:
+        large.truncate(96 * 2**20)
+    written = write(tmp_path / "app", tmp_path / "app.tgz", skip=lambda _: False)
+    extract(tmp_path / "app.tgz", box / "app", written.index)
+    assert (box / "app" / "large").stat().st_size == 96 * 2**20
+
+
 def test_a_million_entries_are_refused_at_the_first_too_many(tmp_path: Path, box: Path) -> None:
     many = b"".join(header(f"{number}") for number in range(file_index.MAX_ENTRIES + 1))
     (tmp_path / "app.tgz").write_bytes(gzip.compress(many * 2, 1))

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic.core import layer_sizes, package
+from mosaic.core import file_index, layer_sizes, package
+from mosaic.core.file_index import IndexedFile
 from mosaic.core.layer_sizes import LayerSize, PlatformLayers
 from mosaic.core.oci import EMPTY, Descriptor, digest_of
 from mosaic.core.package import About, AppManifest, Kind, PackageTooNew, PackageUnreadable, PlainTar, write
-from mosaic.core.package_reading import read, read_hashes
+from mosaic.core.package_reading import read, read_hashes, unlike
 from mosaic.core.strict_json import NotStrict
 
 BUNDLE = Descriptor(package.BUNDLE_TYPE, "sha256:" + "b" * 64, 12)
@@ -195,6 +196,17 @@ def test_foundries_second_generation_is_read_with_its_list_of_files() -> None:
     assert second().hashes is None
     content = json.dumps({"./docker-compose.yml": BUNDLE.digest, "a": TAR.digest}).encode()
     assert read_hashes(content) == {"docker-compose.yml": "b" * 64, "a": "a" * 64}
+
+
+def test_a_list_of_files_is_compared_with_what_the_archive_holds() -> None:
+    index = file_index.of(
+        {"a": IndexedFile("a" * 64, 1, False), "sub/b": IndexedFile("b" * 64, 1, True)}, {"l": "a"}, []
+    )
+    right = {"a": "a" * 64, "sub/b": "b" * 64, "l": "e" * 64}
+    assert unlike(index, right) is None
+    assert unlike(index, {**right, "a": "0" * 64}) == "a"
+    assert unlike(index, {**right, "more": "0" * 64}) == "more"
+    assert unlike(index, {"a": "a" * 64}) == "sub/b"
 
 
 @pytest.mark.parametrize(

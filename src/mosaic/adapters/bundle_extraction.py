@@ -8,6 +8,7 @@ that nothing is written through one.
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mosaic.adapters.bundle import BundleUnusable, stays_inside
@@ -17,7 +18,7 @@ from mosaic.adapters.written_tree import growing, write_file
 from mosaic.core import file_index
 from mosaic.core.file_index import MAX_ENTRIES, MAX_UNPACKED_BYTES, FileIndex, IndexedFile
 from mosaic.core.strict_json import NotStrict
-from mosaic.core.tar_header import Entry
+from mosaic.core.tar_header import Entry, TarWrong
 
 
 def extract(archive: Path, target: Path, index: FileIndex) -> None:
@@ -32,7 +33,8 @@ def extract(archive: Path, target: Path, index: FileIndex) -> None:
             (draft / folder).mkdir()
             (draft / folder).chmod(0o755)
         draft.chmod(0o755)
-        _fill(archive, draft, index)
+        with _unusable():
+            _fill(archive, draft, index)
         for path, link in index.links.items():
             (draft / path).symlink_to(link)
         # The disk's own answer, should ours have missed something: it may fold names that we hold to be two.
@@ -46,6 +48,19 @@ def survey(archive: Path) -> FileIndex:
     Raises:
         BundleUnusable: not a bundle, too large, or something in it that no package may have.
     """
+    with _unusable():
+        return _surveyed(archive)
+
+
+@contextmanager
+def _unusable() -> Iterator[None]:
+    try:
+        yield
+    except (TarWrong, NotStrict) as error:
+        raise BundleUnusable(str(error)) from None
+
+
+def _surveyed(archive: Path) -> FileIndex:
     files: dict[str, IndexedFile] = {}
     links: dict[str, str] = {}
     folders: set[str] = set()
@@ -64,10 +79,7 @@ def survey(archive: Path) -> FileIndex:
                 for part in content():
                     digest.update(part)
                 files[member.path] = IndexedFile(digest.hexdigest(), member.size, member.executable)
-    try:
-        return file_index.of(files, links, folders)
-    except NotStrict as error:
-        raise BundleUnusable(str(error)) from None
+    return file_index.of(files, links, folders)
 
 
 def _each(archive: Path) -> Iterator[tuple[Member, Callable[[], Iterator[bytes]]]]:

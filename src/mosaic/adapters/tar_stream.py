@@ -8,7 +8,6 @@ symbolic link ends the reading.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mosaic.adapters.bundle import BundleUnusable
 from mosaic.core import tar_header
 from mosaic.core.package_paths import fault_of
 from mosaic.core.tar_header import BLOCK, Entry, Header, TarWrong
@@ -47,34 +46,29 @@ class TarStream:
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
         self._left = 0
-        self._fill = 0
         self._extended = 0
 
     def members(self) -> Iterator[Member]:
         """Yield every entry in turn. The content of one is read before the next is asked for.
 
         Raises:
-            BundleUnusable: not a tar, cut short, more behind its end, or an entry that no package may have.
+            TarWrong: not a tar, cut short, more behind its end, or an entry that no package may have.
         """
-        try:
-            while (header := self._next()) is not None:
-                member = _member(header)
-                self._left = member.size
-                self._fill = -member.size % BLOCK
-                yield member
-                for _ in self.content():
-                    pass
-                self._exactly(self._fill)
-            self._require_end()
-        except TarWrong as error:
-            raise BundleUnusable(str(error)) from None
+        while (header := self._next()) is not None:
+            member = _member(header)
+            self._left = member.size
+            yield member
+            for _ in self.content():
+                pass
+            self._exactly(-member.size % BLOCK)
+        self._require_end()
 
     def content(self) -> Iterator[bytes]:
-        """Yield what is left of the content of the newest entry, in parts."""
+        """Yield what is left of the content of the newest entry, in parts. Raises TarWrong: it is cut short."""
         while self._left:
             part = self._read(min(PART_BYTES, self._left))
             if not part:
-                raise BundleUnusable("it ends in the middle of a file")
+                raise TarWrong("it ends in the middle of a file")
             self._left -= len(part)
             yield part
 

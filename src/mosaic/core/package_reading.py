@@ -15,7 +15,7 @@ Source: the public sources of compose-publish and composeapp.
 from collections.abc import Mapping
 
 from mosaic.core import package, strict_json
-from mosaic.core.file_index import MAX_INDEX_BYTES
+from mosaic.core.file_index import MAX_INDEX_BYTES, FileIndex
 from mosaic.core.oci import Descriptor, is_digest, read_annotations
 from mosaic.core.package import AppManifest, Kind, PackageTooNew, PackageUnreadable, members, require_bounded
 from mosaic.core.strict_json import NotStrict, Plain
@@ -58,6 +58,16 @@ def read_hashes(content: bytes) -> dict[str, str]:
         return {name.removeprefix("./"): _hex(name, value) for name, value in found.items()}
     except NotStrict as error:
         raise PackageUnreadable(str(error)) from None
+
+
+def unlike(index: FileIndex, hashes: Mapping[str, str]) -> str | None:
+    """Return the first file on which an archive and the second generation's list disagree; None when they agree.
+
+    Folders are in no such list, and links are in it as if they were empty files, which says nothing of them.
+    """
+    others = {path: digest for path, digest in hashes.items() if path not in index.links}
+    found = {path: file.sha256 for path, file in index.files.items()}
+    return min((path for path in found.keys() | others.keys() if found.get(path) != others.get(path)), default=None)
 
 
 def _read_foundries(found: Mapping[str, Plain], config: Descriptor, layers: list[Descriptor]) -> AppManifest:
