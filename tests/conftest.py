@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from mosaic.adapters import freezer
 from mosaic.storage.stale_mounts import sees_all_processes
+from support import registry_server
 from support.btrfs_pool import btrfs_folder
 
 ENGINE_SOCKET = Path("/var/run/docker.sock")
@@ -73,6 +74,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "postgres": _lacks_postgres,
     "acme": _lacks_acme,
     "browser": _lacks_browser,
+    "registry": registry_server.lacks,
 }
 
 

@@ -71,7 +71,7 @@ def rclone(folder: Path, *, port: int | None = None) -> Iterator[Server]:
 def _running(argv: list[str], port: int, environment: dict[str, str]) -> Iterator[Server]:
     process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: process.poll() is not None or _listens(port))
+        eventually(lambda: process.poll() is not None or listens(port))
         assert process.poll() is None, f"{argv[0]} ended at once"
         yield Server(S3Location(f"http://127.0.0.1:{port}", "mosaic"), process)
     finally:
@@ -79,7 +79,8 @@ def _running(argv: list[str], port: int, environment: dict[str, str]) -> Iterato
         process.wait(60)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether a server has begun to listen at a port of this machine."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
