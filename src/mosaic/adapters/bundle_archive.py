@@ -98,6 +98,15 @@ def write(
     return WrittenBundle(gzip.packed_digest, gzip.packed_bytes, gzip.plain_digest, gzip.plain_bytes, index)
 
 
+def require_packable(folder: Path, *, skip: Callable[[str], bool]) -> None:
+    """Return when the folder can be written as an archive, as far as its names and sizes say. Nothing is written.
+
+    Raises:
+        AppUnpackable: as `write` does.
+    """
+    _require_packable(folder, _look(folder, skip, {}))
+
+
 def _look(folder: Path, skip: Callable[[str], bool], replaced: Mapping[str, bytes]) -> _Found:
     if not folder.is_dir():
         raise AppUnpackable(f"{folder} is no folder", hint="name the folder that the compose file is in")

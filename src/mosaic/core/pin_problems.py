@@ -29,8 +29,13 @@ class Problem:
     hint: str
     may_pass: bool = False
 
+    @property
+    def sentence_of_service(self) -> str:
+        """The sentence with its service, without its place."""
+        return f"service {self.use.service}: {self.sentence}"
+
     def __str__(self) -> str:
-        return f"{self.use.file}:{self.use.line}: service {self.use.service}: {self.sentence}"
+        return f"{self.use.file}:{self.use.line}: {self.sentence_of_service}"
 
 
 class PinningRefused(Refused):

@@ -1,0 +1,13 @@
+"""What of an app's folder stays out of its bundle: its own ignore file says it."""
+
+from pathlib import Path
+
+from mosaic.core.ignore_rules import IGNORE_FILE, IgnoreRules, read_ignore_rules
+
+
+def ignore_rules_of(folder: Path) -> IgnoreRules:
+    """Return the rules of the app in this folder; without a file, nothing else. Raises IgnoreRulesBad."""
+    try:
+        return read_ignore_rules((folder / IGNORE_FILE).read_bytes())
+    except FileNotFoundError:
+        return IgnoreRules()
