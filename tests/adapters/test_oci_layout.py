@@ -13,8 +13,9 @@ from mosaic.adapters import oci_layout
 from mosaic.adapters.bundle_archive import write as write_archive
 from mosaic.adapters.bundle_extraction import extract
 from mosaic.adapters.oci_layout import ExportUnusable, read, write
-from mosaic.core import file_index, oci, package
-from mosaic.core.oci import EMPTY, MANIFEST, Descriptor, describe
+from mosaic.core import file_index, package
+from mosaic.core.descriptor_json import describe, plain
+from mosaic.core.oci_types import EMPTY_CONTENT, OCI_MANIFEST, Descriptor, Digest, digest_of
 from mosaic.core.package import About, PackageTooNew, PlainTar
 from support.killed_disk import killed_anywhere
 from support.raw_tar import file, header
@@ -37,19 +38,19 @@ class Published:
         index = file_index.write(written.index)
         self.manifest = package.write(
             About("notes", "1.2"),
-            bundle=Descriptor("", written.digest, written.size),
+            bundle=Descriptor("", Digest(written.digest), written.size),
             tar=PlainTar(written.tar_digest, written.tar_size),
             index=index,
             layer_sizes=None,
             compose=b"services: {}\n",
         )
         self.bundle, self.index = written.digest, written.index
-        self.app = describe(self.manifest, MANIFEST).annotated(ANNOTATIONS)
-        contents = (self.manifest, index, EMPTY, b"services: {}\n", (place / "bundle").read_bytes(), b"a layer")
+        self.app = describe(self.manifest, OCI_MANIFEST, ANNOTATIONS)
+        contents = (self.manifest, index, EMPTY_CONTENT, b"services: {}\n", (place / "bundle").read_bytes(), b"a layer")
         self.digests = [self.keep(content) for content in contents]
 
     def keep(self, content: bytes) -> str:
-        digest = oci.digest_of(content)
+        digest = digest_of(content)
         self.path(digest).write_bytes(content)
         return digest
 
@@ -112,7 +113,7 @@ def tar(
     """A whole export, but for what is changed and added."""
 
     def make(published: Published) -> bytes:
-        listed = [oci.plain(published.app)] if manifests is None else manifests
+        listed = [plain(published.app)] if manifests is None else manifests
         index = json.dumps({"schemaVersion": 2, "manifests": listed}).encode()
         return b"".join(
             [blobs(published), file("index.json", index), file("oci-layout", layout), *entries, bytes(1024)]
@@ -147,11 +148,13 @@ HOSTILE: dict[str, Callable[[Published], bytes]] = {
     "without its config": lacking(2),
     "without its bundle": lacking(4),
     "no manifests": tar(manifests=[]),
-    "a manifest that is a path": tar(manifests=[{"digest": "sha256:../../x", "mediaType": MANIFEST, "size": 1}]),
+    "a manifest that is a path": tar(manifests=[{"digest": "sha256:../../x", "mediaType": OCI_MANIFEST, "size": 1}]),
     "a manifest that is no app": tar(
-        manifests=[{"digest": oci.digest_of(b"a layer"), "mediaType": MANIFEST, "size": 7}]
+        manifests=[{"digest": digest_of(b"a layer"), "mediaType": OCI_MANIFEST, "size": 7}]
     ),
-    "a manifest of another size": tar(manifests=[{"digest": oci.digest_of(EMPTY), "mediaType": MANIFEST, "size": 99}]),
+    "a manifest of another size": tar(
+        manifests=[{"digest": digest_of(EMPTY_CONTENT), "mediaType": OCI_MANIFEST, "size": 99}]
+    ),
     "another layout": tar(layout=b'{"imageLayoutVersion":"2.0.0"}'),
     "no layout": lambda published: blobs(published) + bytes(1024),
     "a blob that is not what its name says": tar(file(f"blobs/sha256/{ZEROS}", b"x")),
@@ -193,7 +196,7 @@ def test_an_export_made_by_hand_is_read(published: Published, tmp_path: Path) ->
 
 def test_an_export_of_a_later_version_asks_for_a_later_mosaic(published: Published, tmp_path: Path) -> None:
     later = published.manifest.replace(b"mosaic.app.v1+json", b"mosaic.app.v2+json")
-    published.app = describe(later, MANIFEST)
+    published.app = describe(later, OCI_MANIFEST)
     published.digests.append(published.keep(later))
     with pytest.raises(PackageTooNew):
         read(published.export(tmp_path / "notes.tar"), tmp_path / "in")

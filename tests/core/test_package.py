@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from mosaic.core import file_index, layer_sizes, package
 from mosaic.core.file_index import IndexedFile
 from mosaic.core.layer_sizes import LayerSize, PlatformLayers
-from mosaic.core.oci import EMPTY, Descriptor, digest_of
+from mosaic.core.oci_types import EMPTY_CONTENT, Descriptor, Digest, digest_of
 from mosaic.core.package import About, AppManifest, Kind, PackageTooNew, PackageUnreadable, PlainTar, write
 from mosaic.core.package_reading import read, read_hashes, unlike
 from mosaic.core.strict_json import NotStrict
 
-BUNDLE = Descriptor(package.BUNDLE_TYPE, "sha256:" + "b" * 64, 12)
+BUNDLE = Descriptor(package.BUNDLE_TYPE, Digest("sha256:" + "b" * 64), 12)
 TAR = PlainTar("sha256:" + "a" * 64, 2048)
 INDEX = b'{"files":{},"folders":[],"format":1,"links":{}}'
 ABOUT = About("notes", "1.2", "0123abcd")
@@ -65,15 +65,15 @@ def test_foundries_tools_find_bundle_and_layer_sizes_where_they_look() -> None:
 
 
 def test_all_that_a_registry_must_hold_is_named_once() -> None:
-    found = read(made(sizes=EMPTY))
+    found = read(made(sizes=EMPTY_CONTENT))
     # The config and these layer sizes are the same two bytes.
     assert [one.digest for one in found.every] == [
-        digest_of(EMPTY),
+        digest_of(EMPTY_CONTENT),
         digest_of(INDEX),
         BUNDLE.digest,
         digest_of(b"services: {}"),
     ]
-    assert [one.digest for one in found.needed] == [digest_of(INDEX), digest_of(EMPTY), BUNDLE.digest]
+    assert [one.digest for one in found.needed] == [digest_of(INDEX), digest_of(EMPTY_CONTENT), BUNDLE.digest]
 
 
 def layers(number: int, **members: object) -> list[dict[str, object]]:
@@ -155,7 +155,7 @@ def foundries(**members: object) -> bytes:
     return json.dumps({**first, **members}, indent=3).encode()
 
 
-EMPTY_CONFIG = {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": digest_of(EMPTY)}
+EMPTY_CONFIG = {"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": digest_of(EMPTY_CONTENT)}
 HASHED = {
     "org.foundries.app.bundle.index.digest": "sha256:" + "c" * 64,
     "org.foundries.app.bundle.index.size": "77",

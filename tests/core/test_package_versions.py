@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaic.core import package_versions
-from mosaic.core.oci import digest_of
+from mosaic.core.oci_types import digest_of
 from mosaic.core.package_versions import AppVersions, Version
 from mosaic.core.strict_json import NotStrict
 

@@ -22,10 +22,11 @@ from typing import BinaryIO
 from mosaic.adapters.private_file import sync_folder
 from mosaic.adapters.tar_stream import PART_BYTES, Member, TarStream
 from mosaic.adapters.written_tree import growing, write_file
-from mosaic.core import oci, package_reading, strict_json, tar_header
+from mosaic.core import package_reading, strict_json, tar_header
+from mosaic.core.descriptor_json import plain, read_descriptor
 from mosaic.core.errors import Corrupt
 from mosaic.core.file_index import MAX_ENTRIES
-from mosaic.core.oci import Descriptor
+from mosaic.core.oci_types import OCI_INDEX, Descriptor
 from mosaic.core.package import MAX_MANIFEST_BYTES, AppManifest, PackageUnreadable
 from mosaic.core.package_paths import fault_of, folders_above
 from mosaic.core.strict_json import NotStrict
@@ -80,7 +81,7 @@ def write(
         ExportUnusable: a blob is not what its digest says, or there is no file in `trust` that could be read back.
     """
     index = strict_json.write(
-        {"manifests": [oci.plain(one) for one in manifests], "mediaType": oci.INDEX, "schemaVersion": 2}
+        {"manifests": [plain(one) for one in manifests], "mediaType": OCI_INDEX, "schemaVersion": 2}
     )
     given: dict[str, bytes | Path] = {"oci-layout": _LAYOUT, "index.json": index}
     digests = {f"blobs/sha256/{digest.removeprefix('sha256:')}": digest for digest in blobs}
@@ -225,7 +226,7 @@ def _checked(draft: Path) -> Imported:
     content = (draft / "index.json").read_bytes()
     index = strict_json.mapping(strict_json.read(content, most_bytes=_MAX_INDEX_BYTES), "its index")
     listed = strict_json.items(index.get("manifests"), "its list of manifests")
-    manifests = tuple(oci.read_descriptor(one, f"manifest {number}") for number, one in enumerate(listed))
+    manifests = tuple(read_descriptor(one, f"manifest {number}") for number, one in enumerate(listed))
     if not manifests:
         raise NotStrict("it names no app")
     found = Imported(draft, manifests[0], _manifest(draft, manifests[0]), manifests)

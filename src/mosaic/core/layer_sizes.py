@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mosaic.core import strict_json
-from mosaic.core.oci import is_digest
+from mosaic.core.oci_types import is_digest
 from mosaic.core.strict_json import NotStrict, Plain
 
 MAX_BYTES = 1024**2

@@ -3,7 +3,7 @@
 The words and rules are those of the OCI image-spec 1.1 (descriptor.md,
 image-index.md, manifest.md) and distribution-spec 1.1 (names and tags). Only
 SHA-256 digests are known here; nothing in the field uses another one. How
-documents are read and written is left to `adapters.oci.documents`.
+documents are read and written is left to `adapters.oci.documents` and `package`.
 """
 
 import hashlib
@@ -119,6 +119,11 @@ def digest_of(content: bytes) -> Digest:
 def as_digest(text: str) -> Digest | None:
     """Return a digest that somebody wrote; None when it is none that is known here."""
     return Digest(text) if _DIGEST.fullmatch(text) else None
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text is a digest that is known here."""
+    return as_digest(text) is not None
 
 
 def is_repository(name: str) -> bool:

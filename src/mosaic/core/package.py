@@ -20,19 +20,10 @@ from enum import Enum
 
 from mosaic.core import layer_sizes as sizes
 from mosaic.core import strict_json
+from mosaic.core.descriptor_json import describe, plain, read_annotations, read_descriptor
 from mosaic.core.errors import Corrupt, Refused
 from mosaic.core.file_index import MAX_INDEX_BYTES, MAX_UNPACKED_BYTES
-from mosaic.core.oci import (
-    EMPTY,
-    MANIFEST,
-    Descriptor,
-    describe,
-    digest_of,
-    is_digest,
-    plain,
-    read_annotations,
-    read_descriptor,
-)
+from mosaic.core.oci_types import EMPTY_CONTENT, OCI_MANIFEST, Descriptor, digest_of, is_digest
 from mosaic.core.strict_json import NotStrict, Plain
 
 MAX_MANIFEST_BYTES = 50 * 1024
@@ -143,17 +134,17 @@ def write(
     tar_words = {_TAR_DIGEST: tar.digest, _TAR_SIZE: str(tar.size)}
     layers = [Descriptor(BUNDLE_TYPE, bundle.digest, bundle.size, tar_words)]
     if layer_sizes is not None:
-        layers.append(describe(layer_sizes, LAYERS_TYPE).annotated({LAYERS_META: "v1"}))
+        layers.append(describe(layer_sizes, LAYERS_TYPE, {LAYERS_META: "v1"}))
     layers.append(describe(index, INDEX_TYPE))
     if compose is not None:
-        layers.append(describe(compose, COMPOSE_TYPE).annotated({"com.docker.compose.file": "docker-compose.yml"}))
+        layers.append(describe(compose, COMPOSE_TYPE, {"com.docker.compose.file": "docker-compose.yml"}))
     return strict_json.write(
         {
             "annotations": dict[str, Plain](annotations),
             "artifactType": COMPOSE_PROJECT,
-            "config": plain(describe(EMPTY, CONFIG_TYPE)),
+            "config": plain(describe(EMPTY_CONTENT, CONFIG_TYPE)),
             "layers": [plain(layer) for layer in layers],
-            "mediaType": MANIFEST,
+            "mediaType": OCI_MANIFEST,
             "schemaVersion": 2,
         }
     )
@@ -164,7 +155,7 @@ def read_own(found: Mapping[str, Plain], config: Descriptor, layers: list[Descri
     if config.media_type != CONFIG_TYPE:
         raise PackageTooNew(config.media_type)
     strict_json.only(found, _MEMBERS, "it")
-    if found.get("artifactType") != COMPOSE_PROJECT or config.digest != digest_of(EMPTY):
+    if found.get("artifactType") != COMPOSE_PROJECT or config.digest != digest_of(EMPTY_CONTENT):
         raise NotStrict("its artifact type or its config is not that of an app")
     for layer in layers:
         if layer.media_type.startswith(_OURS) and layer.media_type not in _KNOWN:
@@ -215,7 +206,7 @@ def is_own(config: Descriptor) -> bool:
 def members(content: bytes) -> tuple[Mapping[str, Plain], Descriptor, list[Descriptor]]:
     """Return a manifest's members, its config and its layers. Raises NotStrict."""
     found = strict_json.mapping(strict_json.read(content, most_bytes=MAX_MANIFEST_BYTES), "it")
-    if found.get("schemaVersion") != 2 or found.get("mediaType") != MANIFEST:
+    if found.get("schemaVersion") != 2 or found.get("mediaType") != OCI_MANIFEST:
         raise NotStrict("it is no OCI image manifest")
     layers = strict_json.items(found.get("layers"), "its list of layers")
     if len(layers) > MAX_LAYERS:

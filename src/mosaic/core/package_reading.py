@@ -15,8 +15,9 @@ Source: the public sources of compose-publish and composeapp.
 from collections.abc import Mapping
 
 from mosaic.core import package, strict_json
+from mosaic.core.descriptor_json import read_annotations
 from mosaic.core.file_index import MAX_INDEX_BYTES, FileIndex
-from mosaic.core.oci import Descriptor, is_digest, read_annotations
+from mosaic.core.oci_types import Descriptor, as_digest, is_digest
 from mosaic.core.package import AppManifest, Kind, PackageTooNew, PackageUnreadable, members, require_bounded
 from mosaic.core.strict_json import NotStrict, Plain
 
@@ -103,10 +104,11 @@ def _layer_sizes(layers: list[Descriptor]) -> Descriptor | None:
 
 
 def _hashes(bundle: Descriptor) -> Descriptor | None:
-    digest, size = bundle.annotations.get(_HASHES_DIGEST), bundle.annotations.get(_HASHES_SIZE)
-    if digest is None and size is None:
+    written, size = bundle.annotations.get(_HASHES_DIGEST), bundle.annotations.get(_HASHES_SIZE)
+    if written is None and size is None:
         return None
-    if digest is None or not is_digest(digest) or size is None or not (size.isascii() and size.isdigit()):
+    digest = as_digest(written or "")
+    if digest is None or size is None or not (size.isascii() and size.isdigit()):
         raise NotStrict("its annotations name a list of files that cannot be")
     if len(size) > 9 or int(size) > MAX_INDEX_BYTES:
         raise NotStrict("its list of files is too large")

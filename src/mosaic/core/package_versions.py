@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from mosaic.core import strict_json
-from mosaic.core.oci import is_digest
+from mosaic.core.oci_types import is_digest
 from mosaic.core.strict_json import NotStrict, Plain
 
 _FORMAT = 1

@@ -7,7 +7,7 @@ import pytest
 from mosaic.adapters.disk_room import room_of
 from mosaic.core.disk_forecast import NoRoom
 from mosaic.core.layer_sizes import LayerSize
-from mosaic.core.oci import Descriptor, digest_of
+from mosaic.core.oci_types import Descriptor, digest_of
 from mosaic.device.packages.fitting import require_fits
 
 

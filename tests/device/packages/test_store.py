@@ -11,7 +11,7 @@ import pytest
 from mosaic.adapters.bundle import BundleUnusable
 from mosaic.adapters.bundle_archive import write
 from mosaic.core.file_index import FileIndex
-from mosaic.core.oci import Descriptor, digest_of
+from mosaic.core.oci_types import Descriptor, Digest, digest_of
 from mosaic.device.packages import changes
 from mosaic.device.packages.blobs import BlobMissing, BlobWrong
 from mosaic.device.packages.changes import Change, What
@@ -285,7 +285,7 @@ def test_killed_anywhere_it_converges(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def live(place: Path) -> None:
         packages = store(place)
-        if packages.blobs.missing([Descriptor("application/x", bundle, 1)]):
+        if packages.blobs.missing([Descriptor("application/x", Digest(bundle), 1)]):
             shutil.copy(tmp_path / "app.tgz", place / "fetched")
             packages.blobs.adopt(bundle, place / "fetched")
         third = packages.install(bundle, index, "notes", V3)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mosaic.adapters.private_file import sync_folder
 from mosaic.core.errors import Corrupt, NotFound
-from mosaic.core.oci import Descriptor, digest_of, is_digest
+from mosaic.core.oci_types import Descriptor, digest_of, is_digest
 
 _PART_BYTES = 1024 * 1024
 

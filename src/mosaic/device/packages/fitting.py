@@ -8,7 +8,7 @@ from mosaic.core import disk_forecast
 from mosaic.core.disk_forecast import DEFAULT_WATERMARK, MissingBlob
 from mosaic.core.file_index import FileIndex
 from mosaic.core.layer_sizes import LayerSize
-from mosaic.core.oci import Descriptor
+from mosaic.core.oci_types import Descriptor
 
 
 def require_fits(

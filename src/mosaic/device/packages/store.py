@@ -19,7 +19,7 @@ from mosaic.adapters.private_file import write_private
 from mosaic.core import file_index, package_versions
 from mosaic.core.errors import Corrupt, NotFound, Refused
 from mosaic.core.file_index import FileIndex
-from mosaic.core.oci import is_digest
+from mosaic.core.oci_types import is_digest
 from mosaic.core.package_versions import AppVersions, Version
 from mosaic.core.strict_json import NotStrict
 from mosaic.device.packages import healing, pruning
