@@ -48,6 +48,18 @@ def test_the_owner_seed_does_not_open_as_the_root() -> None:
         unwrap.unlock_root(_keys(owner, owner), KEK)
 
 
+def test_a_package_signers_envelope_opens_for_its_own_public_key_alone() -> None:
+    signer = Secret(b"s" * 32)
+    public = account.owner_key_of(signer)
+    sealed = envelope.wrap_signer_seed(signer, KEK, public_key=public)
+    assert unwrap.open_signer_seed(sealed, KEK, public_key=public) == signer
+    for wrong in (_flip(sealed, 200), envelope.wrap_owner_seed(signer, KEK, owner_key=public), "zz"):
+        with pytest.raises(unwrap.SigningPassphraseWrong):
+            unwrap.open_signer_seed(wrong, KEK, public_key=public)
+    with pytest.raises(unwrap.SigningPassphraseWrong):
+        unwrap.open_signer_seed(sealed, KEK, public_key=OWNER)
+
+
 def test_another_volumes_envelope_does_not_open() -> None:
     other = Secret(b"w" * 32)
     sealed = envelope.wrap_volume_seed(other, ROOT, volume=VolumeId(account.owner_key_of(other)))

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from mosaic.core.ids import VolumeId
-from mosaic.crypto import account, admission, grants, passphrase, recovery, unwrap, x25519
+from mosaic.crypto import account, admission, grants, metadata_signing, passphrase, recovery, unwrap, x25519
 from mosaic.crypto.envelope import Kind, label, seal, seal_for_device
 from mosaic.crypto.secret import Secret
 from mosaic.wire.account import AccountKeys, KdfParameters, OwnerAdmission
@@ -113,3 +113,20 @@ def test_the_owner_signs_the_frozen_admission() -> None:
     signed = admission.admit(Secret(_bytes(frozen["owner_seed"])), account=frozen["account"], subject=frozen["subject"])
     assert signed == OwnerAdmission(frozen["subject"], frozen["signature"])
     admission.check(signed, owner_key=VECTORS["owner"]["public"], account=frozen["account"])
+
+
+def test_a_package_signer_is_sealed_to_the_frozen_bytes_and_opens_again() -> None:
+    frozen = VECTORS["signer"]
+    seed, kek = _bytes(frozen["seed"]), _bytes(frozen["wrapping_key"])
+    sealed = seal(Kind.SIGNER_UNDER_KEK, seed, kek, subject=_bytes(frozen["public"]), nonce=_bytes(frozen["nonce"]))
+    assert label(Kind.SIGNER_UNDER_KEK).decode() == frozen["label"]
+    assert sealed.hex() == frozen["envelope"]
+    assert unwrap.open_signer_seed(frozen["envelope"], Secret(kek), public_key=frozen["public"]) == Secret(seed)
+
+
+def test_a_package_signer_signs_metadata_to_the_frozen_bytes() -> None:
+    frozen = VECTORS["signer"]
+    signature = metadata_signing.sign_metadata(Secret(_bytes(frozen["seed"])), frozen["payload"].encode())
+    assert signature.hex() == frozen["signature"]
+    with pytest.raises(ValueError):
+        metadata_signing.sign_metadata(Secret(_bytes(frozen["seed"])), b"mosaic grant v1\0")

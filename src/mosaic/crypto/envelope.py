@@ -5,7 +5,7 @@ key it is) are bound into every one: an envelope that is served in another's
 place does not open. This module seals; `mosaic.crypto.unwrap` opens, and the
 Hive may import only this one. docs/keys.md has every byte.
 
-| offset | size | kinds 1–4 |
+| offset | size | kinds 1–4 and 6 |
 |---|---|---|
 | 0 | 1 | version, 1 |
 | 1 | 1 | kind |
@@ -54,6 +54,7 @@ class Kind(IntEnum):
     ROOT_UNDER_RECOVERY = 3
     SEED_UNDER_ROOT = 4
     ROOT_FOR_DEVICE = 5
+    SIGNER_UNDER_KEK = 6
 
 
 def label(kind: Kind) -> bytes:
@@ -84,6 +85,11 @@ def wrap_root_for_recovery(root: Secret, code: Secret, *, owner_key: str) -> str
 def wrap_volume_seed(seed: Secret, root: Secret, *, volume: VolumeId) -> str:
     """Wrap a volume's Ed25519 seed under the root key."""
     return _seal(Kind.SEED_UNDER_ROOT, seed, root, subject=bytes.fromhex(volume))
+
+
+def wrap_signer_seed(seed: Secret, kek: Secret, *, public_key: str) -> str:
+    """Wrap the Ed25519 seed of a key that signs packages under the KEK of its key file's passphrase."""
+    return _seal(Kind.SIGNER_UNDER_KEK, seed, kek, subject=bytes.fromhex(public_key))
 
 
 def wrap_root_for_device(root: Secret, *, wrapping_key: str, owner_seed: Secret) -> str:

@@ -67,6 +67,18 @@ class EnvelopeDamaged(Corrupt):
         )
 
 
+class SigningPassphraseWrong(Refused):
+    """The passphrase does not open a key that signs packages."""
+
+    code = "signing-passphrase-wrong"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is not the passphrase of this signing key",
+            hint="check the words and their order; each key file opens with the passphrase it was made with",
+        )
+
+
 class _Unopened(Exception):
     """Not an envelope of this kind, or not under this key."""
 
@@ -113,6 +125,17 @@ def open_volume_seed(wrapped_seed: str, root: Secret, *, volume: VolumeId) -> Se
         raise EnvelopeDamaged(what) from None
     if owner_key_of(seed) != volume:
         raise EnvelopeDamaged(what)
+    return seed
+
+
+def open_signer_seed(envelope: str, kek: Secret, *, public_key: str) -> Secret:
+    """Open the seed of a key that signs packages. Raises SigningPassphraseWrong, also when its bytes were changed."""
+    try:
+        seed = _open(Kind.SIGNER_UNDER_KEK, envelope, kek, bytes.fromhex(public_key))
+    except (_Unopened, ValueError):
+        raise SigningPassphraseWrong from None
+    if owner_key_of(seed) != public_key:
+        raise SigningPassphraseWrong
     return seed
 
 
