@@ -1,0 +1,154 @@
+"""What a Device trusts without being attacked: few requests, from a folder too, and after trouble of its own."""
+
+import shutil
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from tuf.api.metadata import TargetFile
+
+from mosaic.adapters.trust.edition import Revision
+from mosaic.adapters.trust.refusals import (
+    ChannelMissing,
+    RepositoryUnavailable,
+    TrustFolderUnusable,
+    TrustMixed,
+    TrustUnreadable,
+)
+from mosaic.core.target import TargetUnreadable
+from support.target_world import AMD64, NOW_NS, Device, Mirror, Publisher, release
+
+
+def test_an_unchanged_repository_costs_two_requests(mirror: Mirror, device: Device) -> None:
+    mirror.asked.clear()
+    trusted = device.trusted
+    assert trusted.refresh(AMD64, now_ns=NOW_NS) is not None
+    assert mirror.asked == ["/metadata/2.root.json", "/metadata/timestamp.json"]
+    assert trusted.requests == 2
+
+
+def test_a_new_version_costs_a_snapshot_and_a_channel_more(
+    publisher: Publisher, mirror: Mirror, device: Device
+) -> None:
+    publisher.publish("two")
+    mirror.asked.clear()
+    device.refresh()
+    assert mirror.asked[2:] == ["/metadata/3.snapshot.json", "/metadata/3.channel-stable.json"]
+
+
+def test_another_channels_version_costs_a_snapshot_more(publisher: Publisher, mirror: Mirror, device: Device) -> None:
+    publisher.publish("two", channel="beta")
+    mirror.asked.clear()
+    device.refresh()
+    assert mirror.asked[2:] == ["/metadata/3.snapshot.json"]
+
+
+def test_a_device_without_a_network_takes_its_targets_from_a_folder(publisher: Publisher, device: Device) -> None:
+    publisher.publish("two")
+    stick = device.folder.with_name("a stick #1")
+    shutil.copytree(publisher.public, stick)
+    device.base = stick.as_uri()
+    target = device.refresh()
+    assert target is not None
+    assert target.version == 2
+    assert device.trusted.fetch_manifest(target, "web") == release("web", "two").manifest
+
+
+def test_a_reader_that_began_before_a_publication_ends_with_the_older_version(
+    publisher: Publisher, mirror: Mirror, tmp_path: Path
+) -> None:
+    mirror.lies["timestamp.json"] = (publisher.public / "metadata/timestamp.json").read_bytes()
+    publisher.publish("two")
+    device = mirror.device(tmp_path / "device", publisher)
+    device.refresh()
+    assert device.version() == 1
+
+
+def test_a_server_that_is_away_or_broken_leaves_what_is_trusted(
+    publisher: Publisher, mirror: Mirror, device: Device
+) -> None:
+    def broken(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_error(500)
+
+    def elsewhere(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", f"{mirror.address}/metadata/1.root.json")
+        handler.end_headers()
+
+    for lie in (broken, elsewhere):
+        mirror.lies["timestamp.json"] = lie
+        with pytest.raises(RepositoryUnavailable):
+            device.refresh()
+    device.base = "http://127.0.0.1:1"
+    with pytest.raises(RepositoryUnavailable):
+        device.refresh()
+    assert device.version() == 1
+
+
+def test_trust_begins_at_the_root_that_is_given_whatever_lies_in_the_folder(
+    publisher: Publisher, mirror: Mirror, device: Device, tmp_path: Path
+) -> None:
+    stranger = Publisher(tmp_path / "stranger").create("stable")
+    stranger.publish("evil")
+    for name in ("root.json", "root_history/1.root.json", "timestamp.json", "snapshot.json"):
+        (device.folder / "metadata" / name).unlink()
+        (device.folder / "metadata" / name).write_bytes(stranger.root)
+    publisher.publish("two")
+    device.refresh()
+    assert device.version() == 2
+    device.publisher = Publisher(publisher.folder, root=b"{}")
+    with pytest.raises(TrustUnreadable):
+        device.refresh()
+
+
+def test_damaged_files_of_its_own_are_fetched_again(device: Device) -> None:
+    for path in [path for path in device.folder.rglob("*") if path.is_file()]:
+        path.write_bytes(path.read_bytes()[:-9])
+        assert device.refresh() is not None
+        assert device.version() == 1
+
+
+def test_a_folder_that_cannot_be_written_is_said(mirror: Mirror, publisher: Publisher, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    device = mirror.device(tmp_path / "file" / "device", publisher)
+    with pytest.raises(TrustFolderUnusable):
+        device.refresh()
+
+
+def test_a_channel_that_is_not_there_is_said_with_those_that_are(
+    mirror: Mirror, publisher: Publisher, tmp_path: Path
+) -> None:
+    device = mirror.device(tmp_path / "device", publisher, channel="nightly")
+    with pytest.raises(ChannelMissing) as caught:
+        device.refresh()
+    assert caught.value.hint == "it has beta, stable"
+
+
+def test_a_device_that_changes_its_channel_trusts_nothing_of_the_older_one(device: Device) -> None:
+    device.channel = "beta"
+    assert device.version() is None
+
+
+def test_a_signed_target_that_makes_no_sense_changes_nothing(publisher: Publisher, device: Device) -> None:
+    edition = publisher.alone.edition()
+    entry = TargetFile.from_data("stable/generic-amd64-2", b"", ["sha256"])
+    entry.unrecognized_fields["custom"] = {"targetFormat": "MOSAIC", "version": 2**80}
+    edition.channels["channel-stable"].signed.targets[entry.path] = entry
+    repository = publisher.alone
+    Revision(edition, repository.folders, NOW_NS // 10**9, repository.periods).write(
+        repository.files, ["channel-stable"]
+    )
+    with pytest.raises(TargetUnreadable):
+        device.refresh()
+    assert device.version() == 1
+
+
+def test_a_manifest_from_a_registry_is_checked_by_what_is_signed(device: Device) -> None:
+    trusted = device.trusted
+    target = trusted.last(AMD64)
+    assert target is not None
+    right = release("web", "one").manifest
+    trusted.check_manifest(target, "web", right)
+    assert trusted.manifest_bytes(target, "web") == len(right)
+    with pytest.raises(TrustMixed):
+        trusted.check_manifest(target, "web", right[:-1] + b" ")
