@@ -136,6 +136,7 @@ class TrustedTargets:
         role = updater.delegated(CHANNEL_ROLE + self._channel)
         if role is None:
             raise ChannelMissing(self._channel, [one.removeprefix(CHANNEL_ROLE) for one in updater.roles()])
+        # Looking up a path of another channel would fetch that channel's role.
         own = {path: entry for path, entry in role.targets.items() if path.startswith(f"{self._channel}/")}
         # Asked for by its path, each is found only where the delegations lead; a role may list what is not its own.
         led_to = [entry for path, entry in own.items() if updater.get_targetinfo(path) == entry]
