@@ -49,7 +49,7 @@ def _service() -> Json:
     properties["image"] = {
         "type": "string",
         "minLength": 1,
-        "description": "Pinned to a digest when the app is published; ${REGISTRY}, ${FACTORY} and ${TAG} name own images.",
+        "description": "Pinned to a digest when published; ${REGISTRY}, ${FACTORY} and ${TAG} name own images.",
     }
     return {
         "type": "object",
