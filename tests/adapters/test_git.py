@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaic.adapters.git import NoCommit, commit_of
+from mosaic.adapters.git import NoCommit, commit_of, tree_of
 
 
 def git(folder: Path, *words: str) -> str:
@@ -35,6 +35,14 @@ def test_what_differs_from_the_commit_is_noticed(repository: Path, name: str) ->
     (repository / name).write_text("services: {web: {image: nginx}}\n")
     assert commit_of(repository).is_changed
     assert commit_of(repository / "app").is_changed
+
+
+def test_a_folder_that_is_what_it_was_has_the_same_name_in_a_later_commit(repository: Path) -> None:
+    before = tree_of(repository / "app")
+    (repository / "other").write_text("other")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "second")
+    assert tree_of(repository / "app") == before != tree_of(repository)
 
 
 def test_a_folder_without_a_commit_is_refused_with_a_way_on(tmp_path: Path) -> None:

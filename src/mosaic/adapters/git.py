@@ -61,6 +61,19 @@ def commit_of(folder: Path) -> Commit:
     return Commit(name, bool(status.stdout))
 
 
+def tree_of(folder: Path) -> str:
+    """Return the hash of the folder's content as it is committed: the same for the same files, in whichever commit.
+
+    Raises:
+        NoCommit: the folder is in no commit.
+    """
+    found = _ask(folder, "rev-parse", "--verify", "HEAD:./")
+    name = found.text.strip()
+    if found.code != 0 or not _HASH.fullmatch(name):
+        raise NoCommit(folder, found.last_lines() or "it is no git repository")
+    return name
+
+
 def _ask(folder: Path, *words: str) -> process.Finished:
     quiet = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
     return process.attempt(["git", *quiet, "-C", str(folder), *words], deadline_seconds=_SECONDS, inherited=_INHERITED)

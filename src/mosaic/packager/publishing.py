@@ -1,0 +1,165 @@
+"""Publishing an app repository: images built, apps pinned and pushed, and one signed Target that names them all.
+
+The Target comes last. Whatever ends a publishing before that (a refusal, a
+kill, the power) has changed nothing that a Device sees: there may be more in
+the registry than before, and the next publishing goes on with it.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mosaic.adapters.oci.registries import Registries
+from mosaic.adapters.oci.registry import Registry
+from mosaic.adapters.trust import publishing as targets
+from mosaic.adapters.trust.publishing import Published, Release
+from mosaic.adapters.trust.repository import Repository
+from mosaic.core import image_ref, package_reading
+from mosaic.core.errors import Corrupt, NotFound
+from mosaic.core.image_platforms import Answer
+from mosaic.core.image_ref import ImageRef
+from mosaic.core.oci_types import OCI_MANIFEST, Image
+from mosaic.core.package import About
+from mosaic.core.pin_lock import to_lock
+from mosaic.core.pin_problems import ImageUse, PinningRefused, Problem, RegistriesSilent, require_none
+from mosaic.core.pinning import Own, Pinned, pin, references
+from mosaic.core.roll_out import EVERYONE, RollOut
+from mosaic.packager.own_images import Build, BuiltImage, Tell, build_own
+from mosaic.packager.packing import Packed, pack, uses_of
+from mosaic.packager.resolving import Resolver
+from mosaic.packager.source import Source, read_source
+from mosaic.packager.variables import variables_for_images
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to publish, and for whom. `hardware` are the kinds of machine that the Target is for."""
+
+    folder: Path
+    build: Build
+    channel: str
+    hardware: Sequence[str]
+    roll_out: RollOut = EVERYONE
+    forced: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was published. `apps` is from each app's name to its uri; `kept` are those that were there so already.
+
+    `lock` is what every image was, for later builds without registries.
+    """
+
+    published: Published
+    commit: str
+    apps: Mapping[str, str]
+    kept: tuple[str, ...]
+    images: tuple[BuiltImage, ...]
+    lock: Mapping[str, object]
+
+
+def publish(
+    order: Order,
+    repository: Repository,
+    registries: Registries,
+    *,
+    cache: Path | None,
+    now_ns: int,
+    tell: Tell,
+) -> Report:
+    """Publish every app of the folder as one new Target, unless nothing changed since the channel's newest one.
+
+    Raises:
+        AppRepositoryRefused, NothingToPublish, NoCommit, NotCommitted, BuildFailed, AppUnpackable, IgnoreRulesBad,
+        ComposeInvalid, ImageShared: what is published has to be mended.
+        PinningRefused, RegistriesSilent: with every problem of every app.
+        MosaicError: what a registry says, or `trust.publishing.publish`.
+    """
+    source = read_source(order.folder)
+    short = source.commit.short
+    images = [build_own(folder, short, order.build, registries, tell) for folder in source.images]
+    own: Own = {built.name: built.own for built in images}
+    variables = {**variables_for_images(order.build.registry, short), **order.variables}
+    resolver = Resolver(registries, cache)
+    tell("asking registries what images are")
+    pinned, answers = _pin_all(source, own, variables, resolver)
+    known: dict[str, Image] = {**resolver.images}
+    known.update({built.image.digest: built.image for built in images})
+    before = _uris_before(repository, order.channel)
+    releases: dict[str, Release] = {}
+    kept: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="mosaic-publish-") as scratch:
+        for folder in source.apps:
+            packed = pack(folder, pinned[folder.name], about=About(folder.name), images=known, into=Path(scratch))
+            release = _as_before(packed, before.get(folder.name), registries)
+            if release is None:
+                tell(f"pushing {folder.name}")
+                release = _push(packed, order.build.registry, short, registries)
+            if release.uri == before.get(folder.name):
+                kept.append(folder.name)
+            releases[folder.name] = release
+    published = targets.publish(
+        repository,
+        channel=order.channel,
+        hardware=order.hardware,
+        apps=releases,
+        now_ns=now_ns,
+        commit=source.commit.hash,
+        roll_out=order.roll_out,
+        forced=order.forced,
+    )
+    uris = {app: release.uri for app, release in releases.items()}
+    return Report(published, source.commit.hash, uris, tuple(kept), tuple(images), to_lock(answers))
+
+
+def _pin_all(
+    source: Source, own: Own, variables: Mapping[str, str], resolver: Resolver
+) -> tuple[dict[str, Pinned], Mapping[ImageRef, Answer]]:
+    uses: dict[str, list[ImageUse]] = {folder.name: uses_of(folder) for folder in source.apps}
+    every = [use for of_app in uses.values() for use in of_app]
+    answers = resolver.ask(references(every, variables=variables, own=own))
+    pinned: dict[str, Pinned] = {}
+    problems: list[Problem] = []
+    for app, of_app in uses.items():
+        try:
+            pinned[app] = pin(of_app, variables=variables, own=own, answers=answers)
+        except (PinningRefused, RegistriesSilent) as error:
+            problems += error.problems
+    require_none(problems)
+    return pinned, answers
+
+
+def _uris_before(repository: Repository, channel: str) -> Mapping[str, str]:
+    """Return the apps of the channel's newest Target."""
+    newest = next((one for one in repository.targets() if one.channel == channel), None)
+    return newest.apps if newest is not None else {}
+
+
+def _as_before(packed: Packed, uri: str | None, registries: Registries) -> Release | None:
+    """Return the app as it was published last, when it has the same files; None when it has others or is not there.
+
+    Two versions of zlib compress one tar to different bytes, and an app that
+    did not change should not be fetched again for that.
+    """
+    if uri is None:
+        return None
+    reference = image_ref.parse(uri)
+    try:
+        manifest = registries.at(reference.registry).manifest(reference.repository, reference.digest or "").content
+        older, newer = package_reading.read(manifest), package_reading.read(packed.manifest)
+    except (NotFound, Corrupt):
+        return None
+    same = (older.tar, older.index, older.layer_sizes) == (newer.tar, newer.index, newer.layer_sizes)
+    return Release(uri, manifest) if same and older.tar is not None else None
+
+
+def _push(packed: Packed, registry: str, short: str, registries: Registries) -> Release:
+    reference = image_ref.parse(f"{registry}/{packed.name}@{packed.digest}")
+    at: Registry = registries.at(reference.registry)
+    for content in packed.blobs.values():
+        at.push_blob(reference.repository, content)
+    # Last: a registry takes a manifest only when it has what that names.
+    at.push_manifest(reference.repository, packed.manifest, OCI_MANIFEST, tags=(f"app-{short}",))
+    return Release(str(reference), packed.manifest)
