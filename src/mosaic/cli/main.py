@@ -29,6 +29,8 @@ COMMANDS = {
     "keys": ("keys", "keys", "Renew the root key, after a Device was lost or stolen."),
     "recovery-kit": ("passphrase", "recovery_kit", "Show the recovery kit, to print and to keep."),
     "catalog": ("catalog", "catalog", "List and show the apps that can be installed."),
+    "app": ("app", "app", "Begin, check, build and publish apps of your own."),
+    "target": ("target", "target", "List and show the signed versions of a repository."),
     "install": ("install", "install", "Install an app from the catalog."),
     "apps": ("apps", "apps", "List the installed apps."),
     "show": ("apps", "show", "Show one installed app."),

@@ -1,10 +1,9 @@
 """`mosaic volume list|show`, and where the other commands about volumes are."""
 
-import importlib
-
 import click
 
 from mosaic.cli.connection import connected
+from mosaic.cli.imported_later import ImportedLater
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.past.named import named
 from mosaic.cli.shown import last_saved
@@ -12,7 +11,6 @@ from mosaic.cli.units import ago, second, size
 from mosaic.wire.api import Volume
 from mosaic.wire.storage import Replica
 
-# Command → module of mosaic.cli.commands, its attribute, and the help line: each is imported when it is called.
 OTHERS = {
     "snapshots": ("volume_snapshots", "snapshots", "List what can be gone back to."),
     "browse": ("volume_browse", "browse", "Look into a snapshot, and fetch a file of it."),
@@ -28,27 +26,10 @@ OTHERS = {
 }
 
 
-class VolumeCommands(click.Group):
+class VolumeCommands(ImportedLater):
     """The commands of this file, and those of `OTHERS`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return all names, those of this file first."""
-        return [*super().list_commands(ctx), *OTHERS]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
-        if cmd_name not in OTHERS:
-            return super().get_command(ctx, cmd_name)
-        module, attribute, _ = OTHERS[cmd_name]
-        command = getattr(importlib.import_module(f"mosaic.cli.commands.{module}"), attribute)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
-        own = [(name, self.commands[name].get_short_help_str(80)) for name in super().list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl([*own, *((name, line) for name, (_, _, line) in OTHERS.items())])
+    others = OTHERS
 
 
 @click.group(cls=VolumeCommands)

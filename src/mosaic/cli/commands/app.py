@@ -1,0 +1,24 @@
+"""Where the commands about making apps are: `mosaic app init|check|build|publish|keys`."""
+
+import click
+
+from mosaic.cli.imported_later import ImportedLater
+
+OTHERS = {
+    "init": ("app_init", "init", "Write a starting point for an app."),
+    "check": ("app_check", "check", "Say everything that is wrong with an app's folder."),
+    "build": ("app_build", "build", "Make an app's package from its folder."),
+    "publish": ("app_publish", "publish", "Publish an app repository as one signed Target."),
+    "keys": ("app_keys", "keys", "Make, renew and change the keys that sign Targets."),
+}
+
+
+class AppCommands(ImportedLater):
+    """The commands of `OTHERS`."""
+
+    others = OTHERS
+
+
+@click.group(cls=AppCommands)
+def app() -> None:
+    """Begin, check, build and publish apps of your own."""

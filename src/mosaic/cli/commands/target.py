@@ -1,0 +1,78 @@
+"""`mosaic target list|show|roll-out|withdraw`: the signed versions of a repository."""
+
+import click
+
+from mosaic.adapters.clock import SystemClock
+from mosaic.adapters.trust import publishing
+from mosaic.adapters.trust.publishing import VersionMissing
+from mosaic.adapters.trust.repository import Repository
+from mosaic.cli.output import Output, json_option
+from mosaic.cli.signing_keys import signs_every_day
+from mosaic.cli.target_view import roll_out_words, target_page
+from mosaic.core.roll_out import RollOut
+from mosaic.core.target import Target, custom, instant
+
+
+@click.group()
+def target() -> None:
+    """The signed versions of a repository."""
+
+
+@target.command("list")
+@signs_every_day
+@json_option
+def list_(out: Output, repository: Repository) -> None:
+    """List all versions, the newest first."""
+    found = repository.targets()
+    rows = [
+        [str(one.version), one.channel, one.hardware, instant(one.created_at), str(len(one.apps)), _who(one)]
+        for one in found
+    ]
+    columns = ["VERSION", "CHANNEL", "HARDWARE", "CREATED", "APPS", "WHO TAKES IT"]
+    out.table([_plain(one) for one in found], columns, rows, empty="Nothing was published yet.")
+
+
+@target.command()
+@click.argument("version", type=int)
+@signs_every_day
+@json_option
+def show(out: Output, repository: Repository, version: int) -> None:
+    """Show one version: its Targets, and the table of their apps."""
+    found = [one for one in repository.targets() if one.version == version]
+    if not found:
+        raise VersionMissing(version)
+    out.result([_plain(one) for one in found], target_page(found))
+
+
+@target.command("roll-out")
+@click.argument("version", type=int)
+@signs_every_day
+@click.option("--percentage", type=click.IntRange(0, 100), default=100, show_default=True, help="The share of Devices.")
+@click.option("--group", "groups", multiple=True, help="A group of Devices that takes it in any case.")
+@click.option("--pause", is_flag=True, help="Let no further Device take it.")
+@json_option
+def roll_out(
+    out: Output, repository: Repository, version: int, percentage: int, groups: tuple[str, ...], pause: bool
+) -> None:
+    """Change who takes VERSION. Devices that have it keep it."""
+    wish = RollOut(percentage, frozenset(groups), pause)
+    found = publishing.set_roll_out(repository, version, wish, now_ns=SystemClock().wall_ns())
+    out.result([_plain(one) for one in found], f"Version {version}: {roll_out_words(wish)}.")
+
+
+@target.command()
+@click.argument("version", type=int)
+@signs_every_day
+@json_option
+def withdraw(out: Output, repository: Repository, version: int) -> None:
+    """Take VERSION from the list. Devices that have it go on running it."""
+    found = publishing.withdraw(repository, version, now_ns=SystemClock().wall_ns())
+    out.result([_plain(one) for one in found], f"Version {version} is withdrawn.")
+
+
+def _who(one: Target) -> str:
+    return roll_out_words(one.roll_out)
+
+
+def _plain(one: Target) -> dict[str, object]:
+    return {"target": one.path, "custom": custom(one)}
