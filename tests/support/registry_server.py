@@ -61,9 +61,9 @@ def registry_server(folder: Path, *, login: bool = False) -> Iterator[RegistrySe
             [PROGRAM, "serve", str(config)], env=environment, stdout=written, stderr=subprocess.STDOUT
         )
     try:
-        eventually(lambda: process.poll() is not None or listens(port), seconds=30, seen=log.read_text)
+        eventually(lambda: process.poll() is not None or listens(port), seen=log.read_text)
         assert process.poll() is None, f"{PROGRAM} ended at once: {log.read_text()}"
         yield RegistryServer(f"127.0.0.1:{port}", data, log, process)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)

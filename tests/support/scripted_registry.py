@@ -110,4 +110,4 @@ def scripted_registry(answers: Answers) -> Iterator[ScriptedRegistry]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(60)

@@ -289,4 +289,4 @@ def test_a_certificate_counts_only_when_its_authority_is_trusted(tmp_path: Path)
             with pytest.raises(RegistryUntrusted, match=host):
                 doubted.manifest("a", "1")
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
