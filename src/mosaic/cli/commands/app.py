@@ -1,4 +1,4 @@
-"""Where the commands about making apps are: `mosaic app init|check|build|publish|keys`."""
+"""Where the commands about making apps are: `mosaic app init|check|show|build|publish|keys`."""
 
 import click
 
@@ -7,6 +7,7 @@ from mosaic.cli.imported_later import ImportedLater
 OTHERS = {
     "init": ("app_init", "init", "Write a starting point for an app."),
     "check": ("app_check", "check", "Say everything that is wrong with an app's folder."),
+    "show": ("app_show", "show", "Show what is in a package, and what it asks for."),
     "build": ("app_build", "build", "Make an app's package from its folder."),
     "publish": ("app_publish", "publish", "Publish an app repository as one signed Target."),
     "keys": ("app_keys", "keys", "Make, renew and change the keys that sign Targets."),
