@@ -69,7 +69,8 @@ def _code(node: ast.ClassDef) -> str | None:
             continue
         named = any(isinstance(target, ast.Name) and target.id == "code" for target in targets)
         if named and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str):
-            return statement.value.value
+            # A field that is empty unless something went wrong is no error's code.
+            return statement.value.value or None
     return None
 
 
