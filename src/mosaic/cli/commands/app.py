@@ -1,4 +1,4 @@
-"""Where the commands about making apps are: `mosaic app init|check|show|build|publish|keys`."""
+"""Where the commands about making apps are: `mosaic app init|check|show|build|publish|watch|keys`."""
 
 import click
 
@@ -10,6 +10,7 @@ OTHERS = {
     "show": ("app_show", "show", "Show what is in a package, and what it asks for."),
     "build": ("app_build", "build", "Make an app's package from its folder."),
     "publish": ("app_publish", "publish", "Publish an app repository as one signed Target."),
+    "watch": ("app_watch", "watch", "Publish each new commit of a branch."),
     "keys": ("app_keys", "keys", "Make, renew and change the keys that sign Targets."),
 }
 
