@@ -32,6 +32,7 @@ MAX_BUNDLE_BYTES = MAX_UNPACKED_BYTES + 64 * 1024**2
 """Compression makes nothing that much larger, and the headers of a full index take less."""
 
 MAX_COMPOSE_BYTES = 1024**2
+MAX_CONFIG_BYTES = 1024**2
 COMPOSE_PROJECT = "application/vnd.docker.compose.project"
 COMPOSE_TYPE = "application/vnd.docker.compose.file+yaml"
 
@@ -186,6 +187,7 @@ def require_bounded(manifest: AppManifest) -> AppManifest:
         ("file index", manifest.index, MAX_INDEX_BYTES),
         ("list of layer sizes", manifest.layer_sizes, sizes.MAX_BYTES),
         ("compose file", manifest.compose, MAX_COMPOSE_BYTES),
+        ("config", manifest.config, MAX_CONFIG_BYTES),
     )
     for what, descriptor, most in limits:
         if descriptor is not None and descriptor.size > most:

@@ -47,16 +47,22 @@ class Blobs:
         """Make the folder. Doing it twice is fine."""
         self._folder.mkdir(parents=True, exist_ok=True)
 
+    def place(self, digest: str) -> Path:
+        """Return where a blob lies, or would. Only what has that digest may be put there, durably and by renaming."""
+        if not is_digest(digest):
+            raise BlobMissing(digest)
+        return self._folder / digest.removeprefix("sha256:")
+
     def path(self, digest: str) -> Path:
         """Return where a blob lies. Raises BlobMissing when it is not here."""
-        path = self._place(digest)
+        path = self.place(digest)
         if not path.is_file():
             raise BlobMissing(digest)
         return path
 
     def part(self, digest: str) -> Path:
         """Return where a blob is fetched to. What is there already is its beginning, unless something damaged it."""
-        place = self._place(digest)
+        place = self.place(digest)
         return place.with_name(place.name + ".part")
 
     def missing(self, wanted: Iterable[Descriptor]) -> list[tuple[Descriptor, int]]:
@@ -65,7 +71,7 @@ class Blobs:
         return [
             (descriptor, min(_size(self.part(digest)), descriptor.size))
             for digest, descriptor in unique.items()
-            if not self._place(digest).is_file()
+            if not self.place(digest).is_file()
         ]
 
     def keep(self, digest: str) -> Path:
@@ -75,7 +81,7 @@ class Blobs:
             BlobWrong: it has another digest. The part is gone, so that the next attempt begins anew.
             BlobMissing: there is no part.
         """
-        place, part = self._place(digest), self.part(digest)
+        place, part = self.place(digest), self.part(digest)
         if not part.is_file():
             return self.path(digest)
         actual = _hashed(part)
@@ -99,14 +105,14 @@ class Blobs:
     def add(self, content: bytes) -> str:
         """Put bytes into the store; return their digest."""
         digest = digest_of(content)
-        if not self._place(digest).is_file():
+        if not self.place(digest).is_file():
             self.part(digest).write_bytes(content)
             self.keep(digest)
         return digest
 
     def is_whole(self, digest: str) -> bool:
         """Whether a blob is here and still what it was. Reads all of it."""
-        place = self._place(digest)
+        place = self.place(digest)
         return place.is_file() and _hashed(place) == digest
 
     def remove_all_but(self, digests: Iterable[str]) -> list[str]:
@@ -119,11 +125,6 @@ class Blobs:
 
     def _files(self) -> Iterator[Path]:
         yield from (path for path in self._folder.iterdir() if path.is_file())
-
-    def _place(self, digest: str) -> Path:
-        if not is_digest(digest):
-            raise BlobMissing(digest)
-        return self._folder / digest.removeprefix("sha256:")
 
 
 def _size(path: Path) -> int:

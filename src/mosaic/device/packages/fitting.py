@@ -1,13 +1,13 @@
 """Asking whether an app fits before it is fetched: what is missing here, against the room on this machine's disks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 from mosaic.adapters.disk_room import room_of
 from mosaic.core import disk_forecast
 from mosaic.core.disk_forecast import DEFAULT_WATERMARK, MissingBlob
 from mosaic.core.file_index import FileIndex
-from mosaic.core.layer_sizes import LayerSize
+from mosaic.core.layer_sizes import LayerSize, PlatformLayers, of_platform
 from mosaic.core.oci_types import Descriptor
 
 
@@ -36,3 +36,58 @@ def require_fits(
         (there, disk_forecast.engine_bytes(layers, block_bytes=there.block_bytes)),
     )
     disk_forecast.require_room(needs, watermark=watermark)
+
+
+class Disks:
+    """This machine's disks while packages are fetched. Images that were promised room count for those that follow.
+
+    `store` is the Device's state folder, `engine` the root folder of its engine, `present` the digests of layers
+    that the engine has. The architecture and its variant are as images name them.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        engine: Path,
+        *,
+        architecture: str,
+        variant: str = "",
+        present: Set[str] = frozenset(),
+        watermark: int = DEFAULT_WATERMARK,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._architecture = architecture
+        self._variant = variant
+        self._present = present
+        self._watermark = watermark
+        self._promised: dict[str, LayerSize] = {}
+
+    def layers_of(self, platforms: Mapping[str, PlatformLayers]) -> PlatformLayers | None:
+        """Return the layers for this machine; None when nothing is known for it."""
+        return of_platform(platforms, self._architecture, self._variant)
+
+    def require(
+        self,
+        *,
+        missing: Iterable[tuple[Descriptor, int]],
+        index: FileIndex | None,
+        bundle_bytes: int,
+        layers: PlatformLayers | None,
+    ) -> None:
+        """Refuse an app that does not fit beside what was promised. Raises NoRoom, with the numbers."""
+        lacking = {} if layers is None else {key: one for key, one in layers.layers.items() if key not in self._present}
+        require_fits(
+            self._store,
+            self._engine,
+            missing=missing,
+            index=index,
+            bundle_bytes=bundle_bytes,
+            layers=(self._promised | lacking).values(),
+            watermark=self._watermark,
+        )
+
+    def promise(self, layers: PlatformLayers | None) -> None:
+        """Count the layers of an app that was installed: the engine will fetch them."""
+        lacking = {} if layers is None else layers.layers
+        self._promised |= {key: one for key, one in lacking.items() if key not in self._present}

@@ -12,14 +12,16 @@ called again after a kill at any line. One process owns a store; its threads may
 import re
 import threading
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.adapters.private_file import write_private
-from mosaic.core import file_index, package_versions
+from mosaic.core import file_index, package_reading, package_versions
 from mosaic.core.errors import Corrupt, NotFound, Refused
 from mosaic.core.file_index import FileIndex
 from mosaic.core.oci_types import is_digest
+from mosaic.core.package import MAX_MANIFEST_BYTES, PackageTooNew, PackageUnreadable
 from mosaic.core.package_versions import AppVersions, Version
 from mosaic.core.strict_json import NotStrict
 from mosaic.device.packages import healing, pruning
@@ -152,7 +154,8 @@ class PackageStore:
     def prune(self, references: Mapping[str, Set[str]], blobs: Set[str] = frozenset()) -> Pruned:
         """Remove every version and blob that is not current, previous or referred to; leftovers of kills too.
 
-        `references` are the digests in use by app name; `blobs` are being fetched, or used by others.
+        `references` are the digests in use by app name: what their manifests name stays with them, fetched or half
+        fetched. `blobs` are used by others.
 
         Raises:
             VersionsUnreadable: nothing was removed, because nobody knows what is needed.
@@ -172,7 +175,18 @@ class PackageStore:
             versions = pruning.remove_versions(self._apps, folders, record=_RECORD)
             self._looked = Looked(self._now_ns)
             needed = package_versions.blobs_of(left.values()) | {one for used in references.values() for one in used}
-            return Pruned(versions, self.blobs.remove_all_but(needed | blobs))
+            return Pruned(versions, self.blobs.remove_all_but(needed | self._named_by(needed) | blobs))
+
+    def _named_by(self, digests: Set[str]) -> set[str]:
+        """Return what manifests among these blobs name: with it an app is exported, and gone on fetching."""
+        named: set[str] = set()
+        for digest in filter(is_digest, digests):
+            place = self.blobs.place(digest)
+            # What is larger, or cannot be read, is an index or a bundle.
+            if place.is_file() and place.stat().st_size <= MAX_MANIFEST_BYTES:
+                with suppress(PackageUnreadable, PackageTooNew):
+                    named.update(one.digest for one in package_reading.read(place.read_bytes()).every)
+        return named
 
     def _installed(self, name: str, digest: str) -> Installed:
         return Installed(digest, self.folder(name, digest), self._versions(name).previous)
