@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import TargetFile
 
+from mosaic.adapters.trust import ceremony
 from mosaic.adapters.trust.edition import Revision
 from mosaic.adapters.trust.refusals import (
     ChannelMissing,
@@ -152,3 +153,17 @@ def test_a_manifest_from_a_registry_is_checked_by_what_is_signed(device: Device)
     assert trusted.manifest_bytes(target, "web") == len(right)
     with pytest.raises(TrustMixed):
         trusted.check_manifest(target, "web", right[:-1] + b" ")
+
+
+def test_what_was_verified_convinces_another_device_with_the_first_root(
+    publisher: Publisher, device: Device, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        ceremony.rotate(publisher.with_drawer, "root", now_ns=publisher.now_ns)
+    publisher.publish("two")
+    device.refresh()
+    device.trusted.write_served(tmp_path / "copy")
+    other = device.trusted.elsewhere((tmp_path / "copy").as_uri(), folder=tmp_path / "other")
+    assert other.refresh(AMD64, now_ns=NOW_NS) == device.trusted.last(AMD64)
+    with pytest.raises(TrustFolderUnusable):
+        Device(tmp_path / "new", publisher, "file:///nowhere").trusted.write_served(tmp_path / "none")

@@ -28,6 +28,8 @@ REFRESH_SECONDS = 60.0
 MOST_MANIFEST_BYTES = 4 * 1024 * 1024
 
 _TRUSTED = "trusted.json"
+_TIMESTAMP = "timestamp.json"
+_ROOTS = "root_history"
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -44,6 +46,16 @@ class _Trusted(msgspec.Struct, frozen=True):
 
     channel: str
     entries: list[_Entry]
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    version: int
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    """The one field of metadata that its name is made from."""
+
+    signed: _Versioned
 
 
 class TrustedTargets:
@@ -130,6 +142,38 @@ class TrustedTargets:
         self.check_manifest(target, app, manifest)
         return manifest
 
+    def elsewhere(self, base: str, *, folder: Path | None = None) -> "TrustedTargets":
+        """Return the same root and channel, asked for at another address; in another folder it begins at the root."""
+        return TrustedTargets(
+            folder or self._folder,
+            root=self._root,
+            base=base,
+            channel=self._channel,
+            deadline_seconds=self._deadline_seconds,
+        )
+
+    def write_served(self, into: Path) -> None:
+        """Write what was verified as a repository serves it, so that a machine without any network can ask that folder.
+
+        Manifests are not in it. A refresh that was cut off may have left what does not fit together: ask the copy.
+
+        Raises:
+            TrustFolderUnusable: it cannot be read, or written there.
+        """
+        kept = self._folder / METADATA
+        try:
+            (into / METADATA).mkdir(parents=True)
+            files = {path.name: path.read_bytes() for path in (kept / _ROOTS).glob("*.root.json")}
+            for path in kept.glob("*.json"):
+                if path.name not in ("root.json", _TIMESTAMP):
+                    files[f"{_version_of(path)}.{path.name}"] = path.read_bytes()
+            files[_TIMESTAMP] = (kept / _TIMESTAMP).read_bytes()
+            for name, content in files.items():
+                (into / METADATA / name).write_bytes(content)
+        except (OSError, msgspec.MsgspecError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not as it was written"
+            raise TrustFolderUnusable(self._folder, reason) from error
+
     def _entries(self, updater: ClockedUpdater) -> list[_Entry]:
         """Refresh, and return what the channel's role says of paths that it may speak for."""
         updater.refresh()
@@ -184,6 +228,10 @@ def _sync(folder: Path) -> None:
         finally:
             os.close(descriptor)
     sync_folder(folder)
+
+
+def _version_of(path: Path) -> int:
+    return msgspec.json.decode(path.read_bytes(), type=_Signed).signed.version
 
 
 def _targets(entries: Sequence[_Entry]) -> list[Target]:
