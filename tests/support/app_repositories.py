@@ -49,6 +49,7 @@ class Workshop:
     said: list[str] = field(default_factory=list)
     network: str | None = None
     dockerfile: str = "Dockerfile"
+    variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.apps = self.folder / "apps"
@@ -84,7 +85,7 @@ class Workshop:
     ) -> Report:
         """Publish what is committed."""
         build = Build(ENGINE, self.registry, dockerfile=self.dockerfile, network=self.network)
-        order = Order(self.apps, build, "stable", hardware, forced=forced)
+        order = Order(self.apps, build, "stable", hardware, forced=forced, variables=self.variables)
         tell: Callable[[str], None] = self.said.append
         return publish(order, self.repository, self.registries, cache=self.folder / "cache", now_ns=now_ns, tell=tell)
 
