@@ -7,14 +7,20 @@ from typing import ParamSpec, TypeVar
 
 import pytest
 
+from mosaic.adapters.bundle import AppUnpackable
 from mosaic.adapters.oci.registry import Registry
 from mosaic.adapters.trust import publishing
+from mosaic.adapters.trust.refusals import ChannelMissing
 from mosaic.core import image_ref, package_reading
+from mosaic.core.app_repository import AppRepositoryRefused
 from mosaic.core.errors import Unavailable
 from mosaic.core.layer_sizes import read as read_layer_sizes
 from mosaic.core.pin_problems import PinningRefused
-from mosaic.packager.source import NotCommitted, NothingToPublish
-from support.app_repositories import Workshop, push_image
+from mosaic.packager.own_images import Build, BuildUnusable
+from mosaic.packager.publishing import Order, publish
+from mosaic.packager.source import NotCommitted, NothingToPublish, SubmoduleInside
+from support.app_repositories import ENGINE, NOW_NS, Workshop, git, push_image
+from support.registry_server import RegistryServer
 
 pytestmark = pytest.mark.registry
 
@@ -131,6 +137,90 @@ def test_what_is_in_no_commit_is_not_published(two_apps: Workshop) -> None:
     two_apps.write("httpd", conf="server { # changed\n}\n")
     with pytest.raises(NotCommitted):
         two_apps.publish()
+
+
+def test_what_git_ignores_is_not_published(two_apps: Workshop) -> None:
+    before = two_apps.publish()
+    (two_apps.apps / ".git" / "info" / "exclude").write_text(".env\n")
+    two_apps.write("httpd", **{".env": "PASSWORD=a-secret\n"})
+    assert two_apps.publish(forced=True).apps == before.apps
+
+
+def test_a_change_that_git_was_told_to_overlook_is_not_published(two_apps: Workshop) -> None:
+    before = two_apps.publish()
+    git(two_apps.apps, "update-index", "--assume-unchanged", "httpd/nginx.conf")
+    two_apps.write("httpd", conf="server { # of this machine alone\n}\n")
+    assert two_apps.publish(forced=True).apps == before.apps
+
+
+def test_an_app_with_a_submodule_is_refused(two_apps: Workshop) -> None:
+    git(two_apps.apps, "update-index", "--add", "--cacheinfo", f"160000,{two_apps.commit()},httpd/other")
+    git(two_apps.apps, "commit", "--quiet", "--message", "a submodule")
+    (two_apps.apps / "httpd" / "other").mkdir()
+    with pytest.raises(SubmoduleInside, match="httpd/other"):
+        two_apps.publish()
+
+
+def test_a_top_folder_that_is_a_link_to_an_app_is_told_and_not_passed_over(two_apps: Workshop) -> None:
+    (two_apps.apps / "another").symlink_to("httpd")
+    two_apps.commit()
+    with pytest.raises(AppRepositoryRefused, match="another: it is a link"):
+        two_apps.publish()
+
+
+def test_a_compose_file_that_leads_out_of_its_folder_is_refused(two_apps: Workshop) -> None:
+    (two_apps.apps / "httpd" / "docker-compose.yml").unlink()
+    (two_apps.apps / "httpd" / "docker-compose.yml").symlink_to("../proxy/docker-compose.yml")
+    two_apps.commit()
+    with pytest.raises(AppUnpackable, match="a link that leads out"):
+        two_apps.publish()
+
+
+def test_another_place_to_push_to_gets_the_apps_that_did_not_change_too(two_apps: Workshop) -> None:
+    before = two_apps.publish()
+    two_apps.namespace = "another-team"
+    after = two_apps.publish()
+    assert (after.kept, after.published.is_new) == ((), True)
+    for app, uri in after.apps.items():
+        assert uri == before.apps[app].replace("/team/", "/another-team/")
+        fetched(two_apps, uri)
+
+
+def test_what_a_registry_lost_is_pushed_again_though_nothing_changed(
+    two_apps: Workshop, server: RegistryServer
+) -> None:
+    two_apps.write("httpd", conf="server { # lost\n}\n")
+    two_apps.commit()
+    uri = two_apps.publish().apps["httpd"]
+    reference = image_ref.parse(uri)
+    registry = two_apps.registries.at(reference.registry)
+    app = package_reading.read(registry.manifest(reference.repository, reference.digest or "").content)
+    server.blob_file(app.bundle.digest).unlink()
+    again = two_apps.publish()
+    assert (again.apps["httpd"], again.published.is_new) == (uri, False)
+    fetched(two_apps, uri)
+
+
+@pytest.mark.parametrize("registry", ["--help", "https://registry.example.org/team", "a b", "", "host:5000/Team", "$X"])
+def test_a_place_that_nothing_can_be_pushed_to_is_refused_before_anything_is_done(
+    two_apps: Workshop, registry: str
+) -> None:
+    order = Order(two_apps.apps, Build(ENGINE, registry), "stable", ["generic-amd64"])
+    with pytest.raises(BuildUnusable):
+        publish(order, two_apps.repository, two_apps.registries, cache=None, now_ns=NOW_NS, tell=two_apps.said.append)
+    assert two_apps.said == []
+
+
+def test_a_channel_that_there_is_none_of_is_told_before_anything_is_built(two_apps: Workshop) -> None:
+    order = Order(two_apps.apps, Build(ENGINE, two_apps.registry), "stabel", ["generic-amd64"])
+    with pytest.raises(ChannelMissing):
+        publish(order, two_apps.repository, two_apps.registries, cache=None, now_ns=NOW_NS, tell=two_apps.said.append)
+    assert two_apps.said == []
+
+
+def test_a_cache_that_cannot_be_written_ends_no_publishing(two_apps: Workshop) -> None:
+    (two_apps.folder / "cache").write_text("no folder")
+    assert two_apps.publish().published.is_new
 
 
 def test_a_folder_without_apps_says_so(workshop: Workshop) -> None:

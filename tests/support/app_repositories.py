@@ -50,6 +50,8 @@ class Workshop:
     network: str | None = None
     dockerfile: str = "Dockerfile"
     variables: dict[str, str] = field(default_factory=dict)
+    namespace: str = "team"
+    rebuild: bool = False
 
     def __post_init__(self) -> None:
         self.apps = self.folder / "apps"
@@ -65,7 +67,7 @@ class Workshop:
     @property
     def registry(self) -> str:
         """Where this publishes to."""
-        return f"{self.host}/team"
+        return f"{self.host}/{self.namespace}"
 
     def write(self, app: str, **files: str) -> None:
         """Write files of an app; underscores stand for what an argument's name cannot have."""
@@ -84,7 +86,7 @@ class Workshop:
         self, *, hardware: Sequence[str] = ("generic-amd64",), now_ns: int = NOW_NS, forced: bool = False
     ) -> Report:
         """Publish what is committed."""
-        build = Build(ENGINE, self.registry, dockerfile=self.dockerfile, network=self.network)
+        build = Build(ENGINE, self.registry, dockerfile=self.dockerfile, network=self.network, rebuild=self.rebuild)
         order = Order(self.apps, build, "stable", hardware, forced=forced, variables=self.variables)
         tell: Callable[[str], None] = self.said.append
         return publish(order, self.repository, self.registries, cache=self.folder / "cache", now_ns=now_ns, tell=tell)

@@ -1,9 +1,10 @@
-"""What git says of an app repository: which commit is checked out, and whether anything differs from it.
+"""What git says of an app repository: which commit is checked out, whether anything differs, and what the commit has.
 
 Nothing is changed, and nothing of the repository is run: its hooks and its
 file watcher are off.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,19 +62,65 @@ def commit_of(folder: Path) -> Commit:
     return Commit(name, bool(status.stdout))
 
 
-def tree_of(folder: Path) -> str:
-    """Return the hash of the folder's content as it is committed: the same for the same files, in whichever commit.
+def tree_of(folder: Path, commit: str, name: str = "") -> str:
+    """Return the hash of what a commit has in the folder, or below `name` in it: the same for the same files.
 
     Raises:
-        NoCommit: the folder is in no commit.
+        NoCommit: the commit does not have it.
     """
-    found = _ask(folder, "rev-parse", "--verify", "HEAD:./")
-    name = found.text.strip()
-    if found.code != 0 or not _HASH.fullmatch(name):
+    found = _ask(folder, "rev-parse", "--verify", f"{commit}:./{name}")
+    tree = found.text.strip()
+    if found.code != 0 or not _HASH.fullmatch(tree):
         raise NoCommit(folder, found.last_lines() or "it is no git repository")
-    return name
+    return tree
 
 
-def _ask(folder: Path, *words: str) -> process.Finished:
-    quiet = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
-    return process.attempt(["git", *quiet, "-C", str(folder), *words], deadline_seconds=_SECONDS, inherited=_INHERITED)
+def submodules(folder: Path, commit: str) -> list[str]:
+    """Return where in the folder a commit has other repositories, of which it holds no files."""
+    listed = _ask(folder, "ls-tree", "-r", "-z", commit, ".")
+    if listed.code != 0:
+        raise NoCommit(folder, listed.last_lines())
+    entries = [entry.partition(b"\t") for entry in listed.stdout.split(b"\0")]
+    return [os.fsdecode(name) for about, _, name in entries if about.startswith(b"160000 ")]
+
+
+def export(folder: Path, commit: str, into: Path) -> Path:
+    """Write the folder as a commit has it, and nothing else, below the empty folder `into`; return where it is there.
+
+    So what git ignores, or was told to overlook, and what changes meanwhile
+    plays no part. Modes do not depend on the umask.
+
+    Raises:
+        NoCommit: git's own sentence is in it.
+    """
+    # An index of our own: that of the repository may differ from the commit, and belongs to who works in it.
+    index, below = into / "index", into / "files"
+    below.mkdir()
+    inside = os.fsdecode(_must(folder, "rev-parse", "--show-prefix").stdout.removesuffix(b"\n"))
+    _must(folder, "read-tree", "--no-sparse-checkout", commit, index=index)
+    _must(folder, "checkout-index", "--all", "--quiet", f"--prefix={below}/", index=index)
+    exported = below / inside
+    exported.mkdir(parents=True, exist_ok=True)
+    for where, folders, files in os.walk(exported):
+        for name in (*folders, *files):
+            path = Path(where) / name
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    return exported
+
+
+def _must(folder: Path, *words: str, index: Path | None = None) -> process.Finished:
+    finished = _ask(folder, *words, index=index)
+    if finished.code != 0:
+        raise NoCommit(folder, finished.last_lines())
+    return finished
+
+
+def _ask(folder: Path, *words: str, index: Path | None = None) -> process.Finished:
+    quiet = ["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+    return process.attempt(
+        ["git", *quiet, "-C", str(folder), *words],
+        deadline_seconds=_SECONDS,
+        env={"GIT_INDEX_FILE": str(index)} if index is not None else None,
+        inherited=_INHERITED,
+    )

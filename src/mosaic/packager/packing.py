@@ -19,7 +19,8 @@ from mosaic.core.oci_types import EMPTY_CONTENT, Descriptor, Digest, Image, dige
 from mosaic.core.package import BUNDLE_TYPE, About, PlainTar
 from mosaic.core.pin_problems import ImageUse
 from mosaic.core.pinning import Pinned
-from mosaic.packager.left_out import LOCK_FILE, ignore_rules_of
+from mosaic.packager.left_out import left_out_of
+from mosaic.packager.own_file import compose_text_of
 
 _BLOCK_BYTES = 4096
 
@@ -41,9 +42,9 @@ class Packed:
 
 
 def uses_of(folder: Path) -> list[ImageUse]:
-    """Return what each service of the app says of its image. Raises ComposeInvalid."""
+    """Return what each service of the app says of its image. Raises ComposeInvalid, AppUnpackable."""
     file = f"{folder.name}/{COMPOSE_FILE}"
-    return [each.use(file) for each in compose_text.images((folder / COMPOSE_FILE).read_bytes())]
+    return [each.use(file) for each in compose_text.images(compose_text_of(folder))]
 
 
 def pack(folder: Path, pinned: Pinned, *, about: About, images: Mapping[str, Image], into: Path) -> Packed:
@@ -55,13 +56,12 @@ def pack(folder: Path, pinned: Pinned, *, about: About, images: Mapping[str, Ima
     Raises:
         AppUnpackable, IgnoreRulesBad, ComposeInvalid, ImageShared: the folder cannot be packed so.
     """
-    compose = compose_text.splice((folder / COMPOSE_FILE).read_bytes(), pinned.replacements())
-    rules = ignore_rules_of(folder)
+    compose = compose_text.splice(compose_text_of(folder), pinned.replacements())
     archive = into / f"{folder.name}.tar.gz"
     written = bundle_archive.write(
         folder,
         archive,
-        skip=lambda name: name == LOCK_FILE or rules.ignores(name),
+        skip=left_out_of(folder),
         replaced={COMPOSE_FILE: compose},
     )
     bundle = Descriptor(BUNDLE_TYPE, Digest(written.digest), written.size)

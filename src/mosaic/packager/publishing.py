@@ -13,7 +13,9 @@ from pathlib import Path
 from mosaic.adapters.oci.registries import Registries
 from mosaic.adapters.oci.registry import Registry
 from mosaic.adapters.trust import publishing as targets
+from mosaic.adapters.trust.public_files import CHANNEL_ROLE
 from mosaic.adapters.trust.publishing import Published, Release
+from mosaic.adapters.trust.refusals import ChannelMissing
 from mosaic.adapters.trust.repository import Repository
 from mosaic.core import image_ref, package_reading
 from mosaic.core.errors import Corrupt, NotFound
@@ -25,7 +27,7 @@ from mosaic.core.pin_lock import to_lock
 from mosaic.core.pin_problems import ImageUse, PinningRefused, Problem, RegistriesSilent, require_none
 from mosaic.core.pinning import Own, Pinned, pin, references
 from mosaic.core.roll_out import EVERYONE, RollOut
-from mosaic.packager.own_images import Build, BuiltImage, Tell, build_own
+from mosaic.packager.own_images import Build, BuiltImage, Tell, build_own, require_usable
 from mosaic.packager.packing import Packed, pack, uses_of
 from mosaic.packager.resolving import Resolver
 from mosaic.packager.source import Source, read_source
@@ -72,34 +74,32 @@ def publish(
     """Publish every app of the folder as one new Target, unless nothing changed since the channel's newest one.
 
     Raises:
-        AppRepositoryRefused, NothingToPublish, NoCommit, NotCommitted, BuildFailed, AppUnpackable, IgnoreRulesBad,
-        ComposeInvalid, ImageShared: what is published has to be mended.
+        BuildUnusable, AppRepositoryRefused, NothingToPublish, SubmoduleInside, NoCommit, NotCommitted, BuildFailed,
+        AppUnpackable, IgnoreRulesBad, ComposeInvalid, ImageShared: what is published has to be mended.
         PinningRefused, RegistriesSilent: with every problem of every app.
         MosaicError: what a registry says, or `trust.publishing.publish`.
     """
-    source = read_source(order.folder)
-    short = source.commit.short
-    images = [build_own(folder, short, order.build, registries, tell) for folder in source.images]
-    own: Own = {built.name: built.own for built in images}
-    variables = {**variables_for_images(order.build.registry, short), **order.variables}
-    resolver = Resolver(registries, cache)
-    tell("asking registries what images are")
-    pinned, answers = _pin_all(source, own, variables, resolver)
-    known: dict[str, Image] = {**resolver.images}
-    known.update({built.image.digest: built.image for built in images})
+    require_usable(order.build)
     before = _uris_before(repository, order.channel)
-    releases: dict[str, Release] = {}
-    kept: list[str] = []
     with tempfile.TemporaryDirectory(prefix="mosaic-publish-") as scratch:
+        files, bundles = Path(scratch) / "source", Path(scratch) / "bundles"
+        files.mkdir()
+        bundles.mkdir()
+        source = read_source(order.folder, files)
+        short = source.commit.short
+        images = tuple(
+            build_own(folder, source.tree(folder.name), short, order.build, registries, tell)
+            for folder in source.images
+        )
+        resolver = Resolver(registries, cache)
+        tell("asking registries what images are")
+        pinned, answers = _pin_all(source, order, images, resolver)
+        known: dict[str, Image] = dict(resolver.images)
+        known.update({built.image.digest: built.image for built in images})
+        releases: dict[str, Release] = {}
         for folder in source.apps:
-            packed = pack(folder, pinned[folder.name], about=About(folder.name), images=known, into=Path(scratch))
-            release = _as_before(packed, before.get(folder.name), registries)
-            if release is None:
-                tell(f"pushing {folder.name}")
-                release = _push(packed, order.build.registry, short, registries)
-            if release.uri == before.get(folder.name):
-                kept.append(folder.name)
-            releases[folder.name] = release
+            packed = pack(folder, pinned[folder.name], about=About(folder.name), images=known, into=bundles)
+            releases[folder.name] = _keep(packed, order.build.registry, short, before, registries, tell)
     published = targets.publish(
         repository,
         channel=order.channel,
@@ -111,12 +111,15 @@ def publish(
         forced=order.forced,
     )
     uris = {app: release.uri for app, release in releases.items()}
-    return Report(published, source.commit.hash, uris, tuple(kept), tuple(images), to_lock(answers))
+    kept = tuple(app for app, uri in uris.items() if uri == before.get(app))
+    return Report(published, source.commit.hash, uris, kept, images, to_lock(answers))
 
 
 def _pin_all(
-    source: Source, own: Own, variables: Mapping[str, str], resolver: Resolver
+    source: Source, order: Order, images: Sequence[BuiltImage], resolver: Resolver
 ) -> tuple[dict[str, Pinned], Mapping[ImageRef, Answer]]:
+    own: Own = {built.name: built.own for built in images}
+    variables = {**variables_for_images(order.build.registry, source.commit.short), **order.variables}
     uses: dict[str, list[ImageUse]] = {folder.name: uses_of(folder) for folder in source.apps}
     every = [use for of_app in uses.values() for use in of_app]
     answers = resolver.ask(references(every, variables=variables, own=own))
@@ -132,27 +135,47 @@ def _pin_all(
 
 
 def _uris_before(repository: Repository, channel: str) -> Mapping[str, str]:
-    """Return the apps of the channel's newest Target."""
+    """Return the apps of the channel's newest Target. Raises ChannelMissing, before anything is built for it."""
+    edition = repository.edition()
+    if CHANNEL_ROLE + channel not in edition.channels:
+        raise ChannelMissing(channel, [role.removeprefix(CHANNEL_ROLE) for role in edition.channels])
     newest = next((one for one in repository.targets() if one.channel == channel), None)
     return newest.apps if newest is not None else {}
 
 
-def _as_before(packed: Packed, uri: str | None, registries: Registries) -> Release | None:
+def _keep(
+    packed: Packed, registry: str, short: str, before: Mapping[str, str], registries: Registries, tell: Tell
+) -> Release:
+    """Have the registry keep the app, as it was published last where it has the same files."""
+    release = _as_before(packed, registry, before.get(packed.name), registries)
+    if release is None:
+        tell(f"pushing {packed.name}")
+        release = _push(packed, registry, short, registries)
+    return release
+
+
+def _as_before(packed: Packed, registry: str, uri: str | None, registries: Registries) -> Release | None:
     """Return the app as it was published last, when it has the same files; None when it has others or is not there.
 
     Two versions of zlib compress one tar to different bytes, and an app that
-    did not change should not be fetched again for that.
+    did not change should not be fetched again for that. Where it lies in
+    another registry now, or has lost something, it is pushed.
     """
     if uri is None:
         return None
     reference = image_ref.parse(uri)
+    if reference.name != image_ref.parse(f"{registry}/{packed.name}").name:
+        return None
+    at = registries.at(reference.registry)
     try:
-        manifest = registries.at(reference.registry).manifest(reference.repository, reference.digest or "").content
+        manifest = at.manifest(reference.repository, reference.digest or "").content
         older, newer = package_reading.read(manifest), package_reading.read(packed.manifest)
     except (NotFound, Corrupt):
         return None
     same = (older.tar, older.index, older.layer_sizes) == (newer.tar, newer.index, newer.layer_sizes)
-    return Release(uri, manifest) if same and older.tar is not None else None
+    if not same or older.tar is None or not all(at.has_blob(reference.repository, blob) for blob in older.every):
+        return None
+    return Release(uri, manifest)
 
 
 def _push(packed: Packed, registry: str, short: str, registries: Registries) -> Release:

@@ -5,6 +5,7 @@ What a digest stands for never changes: its platforms and layers are kept in a
 folder, and a second publishing asks one short question for each image.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -76,9 +77,10 @@ class Resolver:
     def _keep(self, image: Image) -> None:
         if self._cache is None:
             return
-        self._cache.mkdir(parents=True, exist_ok=True)
-        # Two names may stand for one image, and one file is written by one thread at a time.
-        with self._keeping:
+        # Two names may stand for one image, and one file is written by one thread at a time. Another publisher may
+        # write it too, or the disk be full: then it is asked for again, and a publishing does not end for that.
+        with self._keeping, contextlib.suppress(OSError):
+            self._cache.mkdir(parents=True, exist_ok=True)
             write_private(self._cache / _file(image.digest), msgspec.json.encode(_Kept(_VERSION, image)))
 
 

@@ -183,6 +183,10 @@ class Registry:
         """
         fetching.fetch_blob(self._exchange, _known(repository), blob, into, told=told or _is_not_told)
 
+    def has_blob(self, repository: str, blob: Descriptor) -> bool:
+        """Whether a repository has a blob, as somebody who may push to it is told."""
+        return pushing.has_blob(self._exchange, _known(repository), blob)
+
     def push_blob(
         self, repository: str, source: Path | bytes, *, media_type: str = OCTETS, mount_from: str | None = None
     ) -> Descriptor:
