@@ -121,6 +121,7 @@ def add_channel(repository: Repository, channel: str, *, now_ns: int) -> None:
         role = CHANNEL_ROLE + channel
         if role in revision.edition.channels:
             raise RepositoryExists(f"the repository has a channel {channel} already")
+        _require_signers(revision, "targets")
         _delegate(revision.edition, channel, repository.online.draw(role))
         revision.write(repository.files, ["targets", role])
 
@@ -134,6 +135,7 @@ def rotate(repository: Repository, role: str, *, now_ns: int) -> None:
     with repository.revising(now_ns, interrupted=True) as revision:
         older = _keyids(revision.edition, role)
         threshold = revision.edition.threshold(role)
+        _require_signers(revision, _delegator(revision.edition, role))
         newer = [_folder(repository, role).draw(role) for _ in older]
         _change(repository, revision, role, older=older, newer=newer, threshold=threshold)
 
@@ -147,6 +149,7 @@ def add_key(repository: Repository, role: str, *, now_ns: int, threshold: int | 
         count = len(_keyids(revision.edition, role)) + 1
         needed = revision.edition.threshold(role) + 1 if threshold is None else threshold
         _require_possible(role, Quorum(count, needed))
+        _require_signers(revision, _delegator(revision.edition, role))
         newer = [_folder(repository, role).draw(role)]
         _change(repository, revision, role, older=[], newer=newer, threshold=needed)
 
@@ -242,6 +245,19 @@ def _keyids(edition: Edition, role: str) -> list[str]:
     if role not in known:
         raise RoleUnknown(role, known)
     return list(edition.keyids(role))
+
+
+def _delegator(edition: Edition, role: str) -> str:
+    return "targets" if role in edition.channels else "root"
+
+
+def _require_signers(revision: Revision, role: str) -> None:
+    """Open a role's keys before any is drawn: a wrong passphrase must not leave keys that nobody uses."""
+    needed = revision.edition.threshold(role)
+    keyids = revision.edition.keyids(role)
+    found = [keyid for keyid in keyids if any(folder.signer(keyid) is not None for folder in revision.folders)]
+    if len(found) < needed:
+        raise SigningKeyMissing(role, needed=needed, found=len(found))
 
 
 def _at_hand(revision: Revision, keyid: str) -> bool:
