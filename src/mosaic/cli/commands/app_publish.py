@@ -39,8 +39,13 @@ class PublishedApps(msgspec.Struct, frozen=True):
 @signs_every_day
 @click.option("--channel", default="stable", show_default=True, help="Who the Target is for.")
 @click.option("--hardware", multiple=True, help="A kind of machine that it is for; this one's kind, if not given.")
-@click.option("--percentage", type=click.IntRange(0, 100), default=100, show_default=True, help="The share of Devices.")
-@click.option("--group", "groups", multiple=True, help="A group of Devices that takes it in any case.")
+@click.option("--percentage", type=click.IntRange(0, 100), help="The share of Devices: all, or none but groups.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    help="A group of Devices that takes it in any case; others as --percentage says.",
+)
 @click.option("--paused", is_flag=True, help="Sign it, and let no Device take it yet.")
 @click.option("--force", "forced", is_flag=True, help="Make a new version though nothing changed.")
 @click.option("--rebuild", is_flag=True, help="Build images whose folders did not change, too: for newer base images.")
@@ -57,7 +62,7 @@ def publish(
     registry: str,
     channel: str,
     hardware: tuple[str, ...],
-    percentage: int,
+    percentage: int | None,
     groups: tuple[str, ...],
     paused: bool,
     forced: bool,
@@ -79,7 +84,7 @@ def publish(
         build=Build(engine, registry, dockerfile=dockerfile, network=network, rebuild=rebuild),
         channel=channel,
         hardware=hardware or (own_hardware(),),
-        roll_out=RollOut(percentage, frozenset(groups), paused),
+        roll_out=_roll_out(percentage, groups, paused),
         forced=forced,
         variables=variables_of(given),
     )
@@ -88,6 +93,12 @@ def publish(
             order, repository, opened, cache=cache_folder(), now_ns=SystemClock().wall_ns(), tell=out.remark
         )
     out.result(_told(report), _page(report))
+
+
+def _roll_out(percentage: int | None, groups: tuple[str, ...], paused: bool) -> RollOut:
+    """Return who takes it. Whoever names a group alone means that group, and not everybody."""
+    share = (0 if groups else 100) if percentage is None else percentage
+    return RollOut(share, frozenset(groups), paused)
 
 
 def own_hardware() -> str:
@@ -109,6 +120,10 @@ def _told(report: Report) -> PublishedApps:
 
 def _page(report: Report) -> str:
     if not report.published.is_new:
-        return f"Nothing changed since version {report.published.targets[0].version}."
+        version = report.published.targets[0].version
+        return (
+            f"Nothing changed since version {version}. "
+            f"`mosaic target roll-out {version}` changes who takes it; --force makes a new one."
+        )
     kept = f"\nUnchanged: {', '.join(report.kept)}." if report.kept else ""
     return target_page(report.published.targets) + kept

@@ -38,24 +38,34 @@ def list_(out: Output, repository: Repository) -> None:
 @json_option
 def show(out: Output, repository: Repository, version: int) -> None:
     """Show one version: its Targets, and the table of their apps."""
-    found = [one for one in repository.targets() if one.version == version]
-    if not found:
-        raise VersionMissing(version)
+    found = _listed(repository, version)
     out.result([_plain(one) for one in found], target_page(found))
 
 
 @target.command("roll-out")
 @click.argument("version", type=int)
 @signs_every_day
-@click.option("--percentage", type=click.IntRange(0, 100), default=100, show_default=True, help="The share of Devices.")
-@click.option("--group", "groups", multiple=True, help="A group of Devices that takes it in any case.")
-@click.option("--pause", is_flag=True, help="Let no further Device take it.")
+@click.option("--percentage", type=click.IntRange(0, 100), help="The share of Devices.")
+@click.option("--group", "groups", multiple=True, help="A group of Devices that takes it in any case, and no other.")
+@click.option("--pause/--resume", "paused", default=None, help="Let no further Device take it, or let them again.")
 @json_option
 def roll_out(
-    out: Output, repository: Repository, version: int, percentage: int, groups: tuple[str, ...], pause: bool
+    out: Output,
+    repository: Repository,
+    version: int,
+    percentage: int | None,
+    groups: tuple[str, ...],
+    paused: bool | None,
 ) -> None:
-    """Change who takes VERSION. Devices that have it keep it."""
-    wish = RollOut(percentage, frozenset(groups), pause)
+    """Change who takes VERSION; what is not said stays. Devices that have it keep it."""
+    if percentage is None and not groups and paused is None:
+        raise click.UsageError("Say what is to change: --percentage, --group, --pause or --resume.")
+    now = _listed(repository, version)[0].roll_out
+    wish = RollOut(
+        now.percentage if percentage is None else percentage,
+        frozenset(groups) or now.groups,
+        now.paused if paused is None else paused,
+    )
     found = publishing.set_roll_out(repository, version, wish, now_ns=SystemClock().wall_ns())
     out.result([_plain(one) for one in found], f"Version {version}: {roll_out_words(wish)}.")
 
@@ -68,6 +78,13 @@ def withdraw(out: Output, repository: Repository, version: int) -> None:
     """Take VERSION from the list. Devices that have it go on running it."""
     found = publishing.withdraw(repository, version, now_ns=SystemClock().wall_ns())
     out.result([_plain(one) for one in found], f"Version {version} is withdrawn.")
+
+
+def _listed(repository: Repository, version: int) -> list[Target]:
+    found = [one for one in repository.targets() if one.version == version]
+    if not found:
+        raise VersionMissing(version)
+    return found
 
 
 def _who(one: Target) -> str:
