@@ -3,6 +3,8 @@
 What comes out passes `mosaic app check` as it is.
 """
 
+import contextlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from mosaic.core.image_ref import is_component, parse
 
 _PATH = re.compile(r"/[A-Za-z0-9._/-]{1,200}", re.ASCII)
 _README = "README.md"
+_LONGEST_TITLE = 80
 
 
 class StartingPointUnusable(Refused):
@@ -43,12 +46,20 @@ def require_usable(point: StartingPoint) -> None:
         raise StartingPointUnusable(
             f"{point.name[:80]!r} cannot be an app's name", hint="use lower-case letters, digits and single hyphens"
         )
+    if not point.title.isprintable() or not 0 < len(point.title) <= _LONGEST_TITLE:
+        raise StartingPointUnusable(
+            f"{point.title[:80]!r} cannot be a title", hint=f"use one line of up to {_LONGEST_TITLE} characters"
+        )
     parse(point.image)
     if point.port is not None and not 0 < point.port < 65536:
         raise StartingPointUnusable(
             f"{point.port} is no port", hint="give the one that the program listens on: 1–65535"
         )
-    if point.data is not None and (_PATH.fullmatch(point.data) is None or ".." in point.data.split("/")):
+    if point.data is not None and (
+        _PATH.fullmatch(point.data) is None
+        or not set(point.data.split("/")) - {"", "."}
+        or ".." in point.data.split("/")
+    ):
         raise StartingPointUnusable(
             f"{point.data[:80]!r} cannot be where the data lies",
             hint="give an absolute path in the container, as /data",
@@ -67,17 +78,26 @@ def write(point: StartingPoint, folder: Path) -> list[Path]:
         _README: f"# {point.title}\n\nWhat it does, in one line.\n",
         IGNORE_FILE: _IGNORES,
     }
-    there = [name for name in files if (folder / name).exists()]
+    there = [name for name, text in files.items() if os.path.lexists(folder / name) and not _has(folder / name, text)]
     if there:
         raise StartingPointUnusable(
             f"{folder} has a {there[0]} already", hint="name another folder; nothing that is there is changed"
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        with (folder / name).open("x") as file:
-            file.write(text)
+        draft = folder / f".{name}.new"
+        draft.write_text(text, "utf-8")
+        # Unlike a rename this never takes the place of a file that somebody made meanwhile.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, folder / name)
+        draft.unlink()
     sync_folder(folder)
     return [folder / name for name in files]
+
+
+def _has(path: Path, text: str) -> bool:
+    """Whether a file is what was to be written: then it was, by a call that was killed before it had written all."""
+    return path.is_file() and not path.is_symlink() and path.read_bytes() == text.encode()
 
 
 def _compose(point: StartingPoint) -> str:
@@ -90,7 +110,7 @@ def _compose(point: StartingPoint) -> str:
         "services:",
         "  app:",
         "    # Pinned to its digest when the app is published: everybody gets the same bytes.",
-        f"    image: {point.image}",
+        f"    image: {_quoted(point.image)}",
     ]
     if point.port is not None:
         lines += ["    # The Device finds a free port of its own for it.", "    ports:", f'      - "{point.port}"']
@@ -98,7 +118,7 @@ def _compose(point: StartingPoint) -> str:
         lines += [
             "    # What must survive belongs into volumes: they are saved all the time, and move with the app.",
             "    volumes:",
-            f"      - data:{point.data}",
+            f'      - "data:{point.data}"',
         ]
     lines += [
         "    # Mosaic waits until the app is well before it trusts a start, a move or an update.",
@@ -111,7 +131,8 @@ def _compose(point: StartingPoint) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    # A dollar sign would begin a variable, which whoever installs the app would be asked for.
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$") + '"'
 
 
 _IGNORES = """\
