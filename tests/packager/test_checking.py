@@ -1,10 +1,13 @@
 """What is wrong with an app's folder is told at once, each at its place; what is right is left in peace."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from mosaic.packager.building import Wish, build_offline
 from mosaic.packager.checking import check_app
+from mosaic.packager.own_file import app_name
 from mosaic.packager.places import line_told
 
 GOOD = """\
@@ -131,3 +134,53 @@ def test_nothing_is_changed(app: Path) -> None:
 
 def test_a_sentence_that_names_no_place_is_told_at_the_top() -> None:
     assert line_told(None, "service web is odd") == line_told(None, "odd") == 1
+
+
+def test_what_is_called_like_a_compose_file_and_is_none_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "web"
+    (folder / "docker-compose.yml").mkdir(parents=True)
+    assert any("is no file" in problem.sentence for problem in check_app(folder).problems)
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", ".composeappignores"])
+def test_a_pipe_is_told_and_not_waited_for(app: Path, name: str) -> None:
+    (app / name).unlink(missing_ok=True)
+    os.mkfifo(app / name)
+    assert check_app(app).problems
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", ".composeappignores"])
+def test_a_file_larger_than_memory_is_told_and_not_read(app: Path, name: str) -> None:
+    with (app / name).open("w") as file:
+        file.truncate(2**40)
+    assert any(str(2**40) in line for line in told(app))
+
+
+def test_a_compose_file_that_leads_out_is_told_and_not_followed(app: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.yml").write_text("services: {a-secret: 1}\n")
+    (app / "docker-compose.yml").unlink()
+    (app / "docker-compose.yml").symlink_to("../elsewhere.yml")
+    assert told(app) and not any("secret" in line for line in told(app))
+
+
+def test_an_app_is_called_the_same_from_wherever_it_is_looked_at(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (app / "sub").mkdir()
+    monkeypatch.chdir(app / "sub")
+    assert (app_name(Path("..")), app_name(Path("../../web"))) == ("web", "web")
+
+
+def test_a_folder_that_publishing_passes_over_is_told(app: Path) -> None:
+    assert "begins with a dot" in check_app(app.rename(app.with_name(".web"))).problems[0].sentence
+
+
+def test_a_name_that_is_no_text_is_told_in_text(app: Path) -> None:
+    odd = app.with_name(os.fsdecode(b"caf\xe9"))
+    app.rename(odd)
+    (odd / os.fsdecode(b"caf\xe9")).write_text("")
+    assert all(str(problem).encode() and problem.hint.encode() for problem in check_app(odd).problems)
+
+
+def test_what_a_killed_build_left_is_no_part_of_the_app(app: Path) -> None:
+    before = build_offline(Wish(app, "unix:///nowhere"), into=app.parent).digest
+    (app / "images.lock.json.new").write_text("{")
+    assert build_offline(Wish(app, "unix:///nowhere"), into=app.parent).digest == before

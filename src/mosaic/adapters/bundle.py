@@ -33,7 +33,8 @@ class AppUnpackable(Refused):
     code = "app-unpackable"
 
     def __init__(self, reason: str, *, hint: str) -> None:
-        super().__init__(reason, hint=hint)
+        # A name that is no text is often the reason, and people and JSON can be told only text.
+        super().__init__(reason.encode(errors="backslashreplace").decode(), hint=hint)
 
 
 class BundleUnusable(Corrupt):

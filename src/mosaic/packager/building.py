@@ -13,15 +13,17 @@ from pathlib import Path
 import msgspec
 
 from mosaic.adapters import oci_layout
+from mosaic.adapters.bundle import AppUnpackable, stays_inside
 from mosaic.adapters.private_file import write_private
 from mosaic.core.image_platforms import Resolved
-from mosaic.core.image_ref import ImageRef
+from mosaic.core.image_ref import ImageRef, is_component
 from mosaic.core.oci_types import OCI_MANIFEST, Descriptor, Digest
 from mosaic.core.package import About
 from mosaic.core.pin_lock import LockUnusable, from_lock, to_lock
 from mosaic.core.pinning import pin, pin_offline, references
 from mosaic.packager.left_out import LOCK_FILE
 from mosaic.packager.local_images import local_digests
+from mosaic.packager.own_file import app_name, read_own, shown
 from mosaic.packager.packing import Packed, pack, uses_of
 from mosaic.packager.resolving import Resolver
 
@@ -43,12 +45,13 @@ def build_offline(wish: Wish, *, into: Path) -> Packed:
         PinningRefused: an image cannot be read, or differs from its lock.
         AppUnpackable, IgnoreRulesBad, ComposeInvalid, ImageShared: the folder cannot be packed.
     """
+    name = _name_of(wish.folder)
     uses = uses_of(wish.folder)
     lock = read_lock(wish.folder)
     unknown = [one for one in references(uses, variables=wish.variables, own={}) if one not in lock]
     known = {**local_digests(wish.engine, unknown), **lock}
     pinned = pin_offline(uses, variables=wish.variables, lock=known)
-    return pack(wish.folder, pinned, about=About(wish.folder.absolute().name), images={}, into=into)
+    return pack(wish.folder, pinned, about=About(name), images={}, into=into)
 
 
 def build_online(wish: Wish, resolver: Resolver, *, into: Path) -> Packed:
@@ -58,22 +61,46 @@ def build_online(wish: Wish, resolver: Resolver, *, into: Path) -> Packed:
         PinningRefused, RegistriesSilent: with every problem.
         AppUnpackable, IgnoreRulesBad, ComposeInvalid, ImageShared: the folder cannot be packed.
     """
+    name = _name_of(wish.folder)
     uses = uses_of(wish.folder)
     answers = resolver.ask(references(uses, variables=wish.variables, own={}))
     pinned = pin(uses, variables=wish.variables, own={}, answers=answers)
-    packed = pack(wish.folder, pinned, about=About(wish.folder.absolute().name), images=resolver.images, into=into)
+    packed = pack(wish.folder, pinned, about=About(name), images=resolver.images, into=into)
     lock = json.dumps(to_lock(answers), indent=2).encode() + b"\n"
-    if not (wish.folder / LOCK_FILE).exists() or (wish.folder / LOCK_FILE).read_bytes() != lock:
-        write_private(wish.folder / LOCK_FILE, lock)
-        (wish.folder / LOCK_FILE).chmod(0o644)
+    path = wish.folder / LOCK_FILE
+    if not path.is_file() or path.read_bytes() != lock:
+        write_private(path, lock)
+    # It is for whoever has the folder, and an earlier build may have been killed before this line.
+    path.chmod(0o644)
     return packed
+
+
+def require_outside(file: Path, folder: Path) -> None:
+    """Raise AppUnpackable when a file would be written into the app's folder: the next package would hold it."""
+    if stays_inside(file.parent, folder):
+        raise AppUnpackable(
+            f"{shown(str(file))} would lie in the app's own folder, and become part of the app",
+            hint=f"write it beside the folder: `--output ../{shown(file.name)}`",
+        )
+
+
+def _name_of(folder: Path) -> str:
+    name = app_name(folder)
+    if not is_component(name):
+        raise AppUnpackable(
+            f"{shown(name)[:80]!r} cannot be an app's name",
+            hint="rename the folder: lower-case letters and digits, with single . _ or - between them",
+        )
+    return name
 
 
 def read_lock(folder: Path) -> dict[ImageRef, Resolved]:
     """Return what the app's lock file says; nothing when there is none. Raises LockUnusable."""
     try:
-        content = (folder / LOCK_FILE).read_bytes()
-    except FileNotFoundError:
+        content = read_own(folder, LOCK_FILE)
+    except AppUnpackable as error:
+        raise LockUnusable(error.message) from None
+    if content is None:
         return {}
     try:
         return from_lock(msgspec.json.decode(content))

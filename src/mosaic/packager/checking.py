@@ -23,7 +23,8 @@ from mosaic.core.pinning import pin_offline
 from mosaic.core.policy import check as check_policy
 from mosaic.core.rendering import wanted_ports
 from mosaic.packager.app_problem import AppProblem
-from mosaic.packager.left_out import ignore_rules_of
+from mosaic.packager.left_out import left_out_of
+from mosaic.packager.own_file import app_name, read_own
 from mosaic.packager.places import line_of, line_told
 from mosaic.packager.variables import names_for_own_images
 
@@ -54,9 +55,14 @@ class Checked:
 def check_app(folder: Path) -> Checked:
     """Look at one app's folder. What is wrong is returned, not raised; a folder that cannot be read is an OSError."""
     problems = [*_folder(folder), *_content(folder)]
-    if not (folder / COMPOSE_FILE).is_file():
+    try:
+        text = read_own(folder, COMPOSE_FILE)
+    except AppUnpackable as error:
+        # A link that leads out is told with all that leads out.
+        told = AppProblem(COMPOSE_FILE, None, error.message, error.hint)
+        return Checked(tuple(problems) if (folder / COMPOSE_FILE).is_symlink() and problems else (*problems, told))
+    if text is None:
         return Checked(tuple(problems))
-    text = (folder / COMPOSE_FILE).read_bytes()
     try:
         parsed = compose_yaml.parse(text)
         written = compose_yaml.outline(text)
@@ -84,8 +90,10 @@ def check_app(folder: Path) -> Checked:
 
 
 def _folder(folder: Path) -> Iterable[AppProblem]:
-    name = folder.absolute().name
+    name = app_name(folder)
     files = {path.name for path in folder.iterdir()}
+    if name.startswith("."):
+        return [AppProblem(".", None, "its name begins with a dot, so publishing passes over it", "rename the folder")]
     try:
         kind = sort_out({name: files})[name]
     except AppRepositoryRefused as error:
@@ -97,11 +105,13 @@ def _folder(folder: Path) -> Iterable[AppProblem]:
 
 def _content(folder: Path) -> Iterable[AppProblem]:
     try:
-        rules = ignore_rules_of(folder)
+        skip = left_out_of(folder)
+    except AppUnpackable as error:
+        return [AppProblem(IGNORE_FILE, None, error.message, error.hint)]
     except IgnoreRulesBad as error:
         return [AppProblem(IGNORE_FILE, error.line, error.message.partition(": ")[2], error.hint)]
     try:
-        require_packable(folder, skip=rules.ignores)
+        require_packable(folder, skip=skip)
     except AppUnpackable as error:
         return [AppProblem(".", None, error.message, error.hint)]
     return []

@@ -51,7 +51,7 @@ def read_own(folder: Path, name: str) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
             raise AppUnpackable(f"{said} is no file", hint="put a file in its place")
@@ -59,4 +59,7 @@ def read_own(folder: Path, name: str) -> bytes | None:
             raise AppUnpackable(
                 f"{said} has {seen.st_size} bytes, and may have {_MOST_BYTES}", hint="take out what is not needed"
             )
-        return file.read(_MOST_BYTES)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(_MOST_BYTES)
+    finally:
+        os.close(descriptor)

@@ -80,7 +80,7 @@ def build_own(folder: Path, tree: str, commit: str, build: Build, registries: Re
 
 
     Raises:
-        BuildFailed: the engine's own words.
+        BuildFailed, PushFailed: the engine's own words.
         ImageRefUnreadable: the registry's name cannot be one.
         MosaicError: what the registry says, see `Registry`.
     """

@@ -19,13 +19,25 @@ _NETWORK = re.compile(r"[a-z]{1,16}")
 
 
 class BuildFailed(Refused):
-    """An image could not be built or pushed. The sentence is the engine's own."""
+    """An image could not be built. The sentence is the engine's own."""
 
     code = "build-failed"
 
     def __init__(self, what: str, said: str) -> None:
         super().__init__(
             f"{what}: {said}", hint="mend its Dockerfile, or what the lines above name; nothing was published"
+        )
+
+
+class PushFailed(Refused):
+    """An image could not be pushed. The sentence is the engine's own."""
+
+    code = "push-failed"
+
+    def __init__(self, image: str, said: str) -> None:
+        super().__init__(
+            f"{image} could not be pushed: {said}",
+            hint=f"see that the engine reaches it, and `docker login {image.partition('/')[0]}`; nothing was published",
         )
 
 
@@ -60,11 +72,11 @@ def push_image(engine: str, image: str) -> None:
     """Push an image. What the registry has already is not sent again.
 
     Raises:
-        BuildFailed: the engine's last lines are in it.
+        PushFailed: the engine's last lines are in it.
     """
     finished = process.attempt(push(engine, image), deadline_seconds=_PUSH_SECONDS)
     if finished.code != 0:
-        raise BuildFailed(f"{image} could not be pushed", finished.last_lines())
+        raise PushFailed(image, finished.last_lines())
 
 
 def _docker(engine: str) -> Argv:

@@ -1,5 +1,6 @@
 """`mosaic app build`: an app's package from its folder."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mosaic.cli.output import Output, json_option
 from mosaic.cli.publishing import cache_folder, registries, variables_of
 from mosaic.cli.units import size
 from mosaic.device.config import DEFAULT_ENGINE
-from mosaic.packager.building import Wish, build_offline, build_online, write_file
+from mosaic.packager.building import Wish, build_offline, build_online, require_outside, write_file
 from mosaic.packager.packing import Packed
 from mosaic.packager.resolving import Resolver
 from mosaic.packager.variables import names_for_own_images
@@ -32,23 +33,36 @@ class Built(msgspec.Struct, frozen=True):
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
 @click.option("--offline", is_flag=True, help="Ask no registry: pin from the lock file, or from this machine's engine.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the package to this file.")
+@click.option("--plain", multiple=True, metavar="HOST", help="A registry that is spoken to without TLS.")
 @click.option("--var", "given", multiple=True, metavar="NAME=VALUE", help="Fill in a variable where an image is named.")
 @click.option("--engine", default=DEFAULT_ENGINE, help="The Docker engine of this machine.")
 @json_option
-def build(out: Output, folder: Path, offline: bool, output: Path | None, given: tuple[str, ...], engine: str) -> None:
+def build(
+    out: Output,
+    folder: Path,
+    offline: bool,
+    output: Path | None,
+    plain: tuple[str, ...],
+    given: tuple[str, ...],
+    engine: str,
+) -> None:
     """Make the package of the app in FOLDER, and say its digest.
 
     What registries say of its images is kept in images.lock.json, for builds
-    with --offline. The same files with the same pins give the same digest.
+    with --offline. The same files with the same pins give the same bundle; its
+    package has another digest without registries, which know the layers' sizes.
     """
-    wish = Wish(folder.absolute(), engine, {**names_for_own_images(), **variables_of(given)})
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 (pathlib keeps `..`, and the folder's name is the app's)
+    if output is not None:
+        require_outside(output.absolute(), folder)
+    wish = Wish(folder, engine, {**names_for_own_images(), **variables_of(given)})
     where = output.absolute().parent if output is not None else None
     with tempfile.TemporaryDirectory(prefix=".mosaic-build-", dir=where) as scratch:
         into = Path(scratch)
         if offline:
             packed = build_offline(wish, into=into)
         else:
-            with registries() as opened:
+            with registries(plain) as opened:
                 packed = build_online(wish, Resolver(opened, cache_folder()), into=into)
         if output is not None:
             (into / "export").mkdir()

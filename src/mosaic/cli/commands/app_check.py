@@ -9,6 +9,7 @@ from mosaic.cli.output import Output, json_option
 from mosaic.core.compose_schema import compose_schema
 from mosaic.core.errors import Refused
 from mosaic.packager.checking import Checked, check_app
+from mosaic.packager.own_file import app_name, shown
 
 
 class AppHasProblems(Refused):
@@ -36,7 +37,7 @@ def check(out: Output, folder: Path, schema: bool) -> None:
         click.echo(json.dumps(compose_schema(), indent=2))
         return
     found = check_app(folder)
-    name = folder.absolute().name
+    name = shown(app_name(folder))
     out.result(found, "\n".join(_lines(name, found)))
     if found.problems:
         raise AppHasProblems(name, len(found.problems))
