@@ -56,7 +56,14 @@ def test_every_answer_has_its_form_as_json(mosaic: Mosaic, tmp_path: Path) -> No
         "files": [str(folder / each) for each in ("docker-compose.yml", "README.md", ".composeappignores")]
     }
     checked = mosaic("app", "check", str(folder), "--json").value
-    assert checked == {"problems": [], "asks": [], "variables": [], "services": ["app"], "volumes": []}
+    assert checked == {
+        "problems": [],
+        "asks": [],
+        "variables": [],
+        "services": ["app"],
+        "volumes": [],
+        "is_disabled": False,
+    }
     built = mosaic("app", "build", str(folder), *NOWHERE, "--json").value
     assert set(built) == {"app", "digest", "bundle_digest", "bundle_bytes", "unpinned", "platforms", "file"}
     assert (built["app"], built["unpinned"], built["platforms"], built["file"]) == ("web", ["app"], None, None)
@@ -67,6 +74,8 @@ def test_problems_end_with_1_and_what_is_not_understood_with_2(mosaic: Mosaic, a
     found = mosaic("app", "check", str(app))
     assert (found.code, found.stdout.startswith("docker-compose.yml:2: ")) == (1, True)
     assert "notes has 1 problem" in found.stderr
+    as_json = mosaic("app", "check", str(app), "--json")
+    assert (as_json.code, len(as_json.value["problems"]), as_json.stderr) == (1, 1, "")
     assert mosaic("app", "build", str(app), *NOWHERE).code == 1
     assert mosaic("app", "check", str(tmp_path / "missing")).code == 2
     assert mosaic("app", "frobnicate").code == 2
@@ -103,6 +112,16 @@ def test_two_clones_under_another_umask_and_clock_give_the_same_bundle(mosaic: M
         os.umask(before)
     os.utime(clone / "README.md", (1, 1))
     assert mosaic("app", "build", str(clone), *NOWHERE, "--json").value == built
+
+
+def test_a_disabled_app_is_not_said_to_be_publishable(mosaic: Mosaic, app: Path) -> None:
+    (app / ".disabled").write_text("")
+    assert mosaic("app", "check", str(app)).stdout.startswith("notes is disabled")
+
+
+def test_a_file_for_a_folder_that_is_not_there_is_refused_by_its_name(mosaic: Mosaic, app: Path) -> None:
+    ran = mosaic("app", "build", str(app), *NOWHERE, "-o", str(app.parent / "missing" / "x"))
+    assert ran.code == 1 and f"{app.parent / 'missing'} is no folder" in ran.stderr
 
 
 def test_the_schema_is_json_for_editors(mosaic: Mosaic) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from mosaic.adapters.bundle import AppUnpackable
 from mosaic.adapters.oci.registry import Registry
 from mosaic.adapters.trust import publishing
+from mosaic.adapters.trust.public_files import RepositoryInUse
 from mosaic.adapters.trust.refusals import ChannelMissing
 from mosaic.core import image_ref, package_reading
 from mosaic.core.app_repository import AppRepositoryRefused
@@ -17,7 +19,7 @@ from mosaic.core.errors import Unavailable
 from mosaic.core.layer_sizes import read as read_layer_sizes
 from mosaic.core.pin_problems import PinningRefused
 from mosaic.packager.own_images import Build, BuildUnusable
-from mosaic.packager.publishing import Order, publish
+from mosaic.packager.publishing import Order, Report, publish
 from mosaic.packager.source import NotCommitted, NothingToPublish, SubmoduleInside
 from support.app_repositories import ENGINE, NOW_NS, Workshop, git, push_image
 from support.registry_server import RegistryServer
@@ -287,3 +289,19 @@ def test_a_registry_that_is_away_is_told_and_nothing_is_published(two_apps: Work
     with pytest.raises(Unavailable, match=r"httpd/docker-compose\.yml:3: service web"):
         two_apps.publish()
     assert two_apps.repository.targets() == []
+
+
+def test_two_publishers_at_once_each_sign_a_whole_target_or_are_told_of_the_other(two_apps: Workshop) -> None:
+    def attempt(_: int) -> Report | None:
+        try:
+            return two_apps.publish(forced=True)
+        except RepositoryInUse:
+            return None
+
+    with ThreadPoolExecutor(2) as threads:
+        reports = [report for report in threads.map(attempt, range(2)) if report is not None]
+    assert reports
+    listed = two_apps.repository.targets()
+    assert sorted(one.version for one in listed) == list(range(1, len(reports) + 1))
+    for target in listed:
+        assert all(fetched(two_apps, uri) for uri in target.apps.values())

@@ -27,7 +27,7 @@ LEFT_OUT = frozenset({".git", ".svn", ".hg", "__pycache__", ".DS_Store"})
 """Never part of an app: they differ from one checkout to the next."""
 
 _PART_BYTES = 64 * 1024
-_SHRINK = "move what is not needed to run the app out of its folder, or name it in .composeappignores"
+_SHRINK = "mend that; or move what is not needed to run the app out of its folder, or name it in .composeappignores"
 _UNKNOWN = "0" * 64
 
 

@@ -76,7 +76,12 @@ def build_online(wish: Wish, resolver: Resolver, *, into: Path) -> Packed:
 
 
 def require_outside(file: Path, folder: Path) -> None:
-    """Raise AppUnpackable when a file would be written into the app's folder: the next package would hold it."""
+    """Raise AppUnpackable when a file would be written into the app's folder, whose next package would hold it.
+
+    Also when there is no folder to write it into.
+    """
+    if not file.parent.is_dir():
+        raise AppUnpackable(f"{shown(str(file.parent))} is no folder", hint="name a file in a folder that is there")
     if stays_inside(file.parent, folder):
         raise AppUnpackable(
             f"{shown(str(file))} would lie in the app's own folder, and become part of the app",

@@ -13,7 +13,7 @@ from mosaic.adapters.bundle import AppUnpackable
 from mosaic.adapters.bundle_archive import require_packable
 from mosaic.adapters.compose_nodes import Node
 from mosaic.core.app import SEED_VARIABLES, fill_in
-from mosaic.core.app_repository import COMPOSE_FILE, AppRepositoryRefused, sort_out
+from mosaic.core.app_repository import COMPOSE_FILE, DISABLED, AppRepositoryRefused, sort_out
 from mosaic.core.compose_document import Compose, ComposeInvalid, Json, to_json
 from mosaic.core.compose_variables import VariableRequired, VariablesUnknown
 from mosaic.core.errors import MosaicError
@@ -43,13 +43,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`variables` are those that the owner gives when installing."""
+    """`variables` are those that the owner gives when installing; publishing passes over what `is_disabled`."""
 
     problems: tuple[AppProblem, ...]
     asks: tuple[Ask, ...] = ()
     variables: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    is_disabled: bool = False
 
 
 def check_app(folder: Path) -> Checked:
@@ -85,7 +86,12 @@ def check_app(folder: Path) -> Checked:
     ]
     asks = tuple(Ask(each.grant, str(each), line) for line, each in findings if each.grant is not None)
     return Checked(
-        tuple(dict.fromkeys(problems)), asks, variables, tuple(sorted(compose.services)), tuple(sorted(compose.volumes))
+        tuple(dict.fromkeys(problems)),
+        asks,
+        variables,
+        tuple(sorted(compose.services)),
+        tuple(sorted(compose.volumes)),
+        app_name(folder).endswith(DISABLED) or (folder / DISABLED).is_file(),
     )
 
 

@@ -39,6 +39,9 @@ def check(out: Output, folder: Path, schema: bool) -> None:
     found = check_app(folder)
     name = shown(app_name(folder))
     out.result(found, "\n".join(_lines(name, found)))
+    if found.problems and out.as_json:
+        # All of it is in the one value that was printed.
+        raise click.exceptions.Exit(1)
     if found.problems:
         raise AppHasProblems(name, len(found.problems))
 
@@ -46,7 +49,8 @@ def check(out: Output, folder: Path, schema: bool) -> None:
 def _lines(name: str, found: Checked) -> list[str]:
     if found.problems:
         return [f"{problem}\n    {problem.hint}" for problem in found.problems]
-    lines = [f"{name} can be published.", f"services:  {', '.join(found.services)}"]
+    first = f"{name} is disabled, so publishing passes over it." if found.is_disabled else f"{name} can be published."
+    lines = [first, f"services:  {', '.join(found.services)}"]
     if found.volumes:
         lines.append(f"volumes:   {', '.join(found.volumes)}")
     if found.variables:
