@@ -14,6 +14,7 @@ from mosaic.core.package import AppManifest
 from mosaic.core.target import Target
 from mosaic.device.packages.fetching import FetchedTarget, fetch_app, fetch_target, trusted_manifest
 from mosaic.device.packages.fitting import Disks
+from mosaic.device.packages.installing import Told, is_not_told
 from mosaic.device.packages.store import Installed, PackageStore
 from support.app_repositories import NOW_NS, Workshop, push_image
 from support.target_world import AMD64
@@ -77,12 +78,20 @@ class Receiver:
         target = self.trusted.last(AMD64) or self.target()
         return fetch_target(target, self.trusted, registries=self.registries, store=self.store, disks=self.disks)
 
-    def fetch_app(self, name: str) -> Installed:
+    def fetch_app(self, name: str, *, told: Told = is_not_told) -> Installed:
         """Fetch one app of it."""
         target = self.trusted.last(AMD64) or self.target()
         store = self.store
         manifest = trusted_manifest(target, name, self.trusted, self.registries, store.blobs)
-        return fetch_app(name, target.apps[name], manifest, registries=self.registries, store=store, disks=self.disks)
+        return fetch_app(
+            name,
+            target.apps[name],
+            manifest,
+            registries=self.registries,
+            store=store,
+            disks=self.disks,
+            told=told,
+        )
 
     def page(self, name: str) -> bytes | None:
         """Return the page of the app's current version, when that is whole; None when there is none."""

@@ -66,6 +66,19 @@ def test_what_is_here_is_not_asked_for_again(workshop: Workshop, device: Receive
     assert device.registries.asked == []
 
 
+def test_a_bundle_that_is_half_here_is_gone_on_with(
+    server: RegistryServer, workshop: Workshop, device: Receiver
+) -> None:
+    bundle = manifest_of(workshop, device.target().apps["notes"]).bundle
+    half = server.blob_file(bundle.digest).read_bytes()[: bundle.size // 2]
+    device.store.blobs.part(bundle.digest).write_bytes(half)
+    told: list[tuple[str, int, int]] = []
+    device.fetch_app("notes", told=lambda *words: told.append(words))
+    assert told[0] == ("notes", len(half), bundle.size)
+    assert told[-1] == ("notes", bundle.size, bundle.size)
+    assert device.page("notes") == b"one"
+
+
 def test_a_touched_version_is_mended_from_what_is_here(device: Receiver) -> None:
     installed = device.fetch_app("notes")
     (installed.folder / "page").write_bytes(b"mine")
