@@ -3,13 +3,16 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from mosaic.adapters.disk_room import room_of
 from mosaic.adapters.oci_layout import ExportUnusable
 from mosaic.adapters.trust.refusals import TrustExpired, TrustRefused, TrustRollback
+from mosaic.core.disk_forecast import NoRoom
 from mosaic.device.packages.carrying import AppNotListed, NothingToExport, export_app, import_app
 from mosaic.device.packages.store import Installed
 from support.app_repositories import NOW_NS, Workshop
@@ -104,6 +107,18 @@ def test_a_damaged_export_is_refused_and_changes_nothing(offline: Receiver, expo
         take_in(offline, exported)
     assert offline.page("notes") is None
     assert list((offline.folder / "state" / "blobs" / "sha256").iterdir()) == []
+
+
+def test_an_export_that_is_not_there_or_does_not_fit_is_refused_before_it_is_read(
+    offline: Receiver, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ExportUnusable, match=r"other\.tar is no file"):
+        take_in(offline, exported.with_name("other.tar"))
+    full = replace(room_of(exported.parent), free_bytes=0)
+    monkeypatch.setattr("mosaic.device.packages.fitting.room_of", lambda _: full)
+    with pytest.raises(NoRoom):
+        take_in(offline, exported)
+    assert not (offline.folder / "trust").exists()
 
 
 def test_a_version_that_the_target_does_not_list_is_not_exported(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mosaic.adapters import oci_layout
-from mosaic.adapters.oci_layout import Imported
+from mosaic.adapters.oci_layout import ExportUnusable, Imported
 from mosaic.adapters.trust.trusted_targets import TrustedTargets
 from mosaic.adapters.written_tree import TreeNotWritten, remove
 from mosaic.core import package_reading
@@ -141,6 +141,8 @@ def _adopt(found: Imported, store: PackageStore) -> None:
 
 def _weight_of(file: Path) -> Descriptor:
     """Return something as large as the file, for the forecast."""
+    if not file.is_file():
+        raise ExportUnusable(f"{file} is no file")
     return Descriptor(OCTETS, digest_of(b""), file.stat().st_size)
 
 
