@@ -12,12 +12,13 @@ import pytest
 
 from mosaic.adapters.disk_room import room_of
 from mosaic.adapters.oci.failures import ManifestDamaged
+from mosaic.adapters.trust.refusals import TrustMixed
 from mosaic.core.disk_forecast import NoRoom
 from mosaic.core.errors import Unavailable
 from mosaic.core.oci_types import Descriptor
 from mosaic.core.package import AppManifest
 from mosaic.device.packages.blobs import BlobWrong
-from mosaic.device.packages.fetching import fetch_app
+from mosaic.device.packages.fetching import fetch_app, fetch_target
 from mosaic.device.packages.installing import PackageDamaged
 from support.app_repositories import Workshop
 from support.killed_disk import killed_anywhere
@@ -152,6 +153,17 @@ def test_a_manifest_that_is_not_the_one_in_the_uri_is_refused(device: Receiver) 
     with pytest.raises(BlobWrong):
         fetch_app("notes", uri, b"{}", registries=device.registries, store=device.store, disks=device.disks)
     assert device.registries.asked == []
+
+
+def test_an_app_under_a_name_that_was_not_signed_is_refused(device: Receiver) -> None:
+    device.fetch()
+    target = device.target()
+    renamed = replace(target, apps={"wiki": target.apps["notes"]})
+    fetched = fetch_target(
+        renamed, device.trusted, registries=device.registries, store=device.store, disks=device.disks
+    )
+    assert isinstance(fetched.failed["wiki"], TrustMixed)
+    assert device.store.current("wiki") is None
 
 
 def test_a_blob_that_rotted_here_is_fetched_again(workshop: Workshop, device: Receiver) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mosaic.adapters.bundle import BundleUnusable
 from mosaic.adapters.bundle_archive import write as write_archive
 from mosaic.adapters.disk_room import room_of
-from mosaic.core import strict_json
+from mosaic.core import layer_sizes, strict_json
 from mosaic.core.descriptor_json import describe, plain
 from mosaic.core.disk_forecast import NoRoom
 from mosaic.core.layer_sizes import LayerSize, PlatformLayers
@@ -23,11 +24,11 @@ from mosaic.device.packages.store import PackageNameRefused, PackageStore
 PAGE = b"a page"
 
 
-def bundle(folder: Path) -> bytes:
+def bundle(folder: Path, page: bytes = PAGE) -> bytes:
     """The archive of an app."""
     (folder / "app").mkdir()
     (folder / "app" / "docker-compose.yml").write_bytes(b"services: {}\n")
-    (folder / "app" / "page").write_bytes(PAGE)
+    (folder / "app" / "page").write_bytes(page)
     write_archive(folder / "app", folder / "archive", skip=lambda _: False)
     return (folder / "archive").read_bytes()
 
@@ -119,6 +120,35 @@ def test_layer_sizes_that_make_no_sense_are_refused_by_their_name(
     source = source_of(archive, sizes)
     with pytest.raises(PackageUnreadable, match="the layer sizes of notes"):
         install_package("notes", digest_of(manifest), manifest, source=source, store=store, disks=disks)
+
+
+def test_a_foundries_app_that_unpacks_to_more_than_there_is_room_for_is_not_extracted(
+    tmp_path: Path, store: PackageStore, disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = bundle(tmp_path, bytes(2**20))
+    manifest = second_generation(archive, b"", layers=[plain(describe(archive, OCTETS))])
+    room = replace(room_of(tmp_path), block_bytes=4096, free_bytes=2**18)
+    monkeypatch.setattr("mosaic.device.packages.fitting.room_of", lambda _: room)
+    with pytest.raises(NoRoom, match=r"it needs 1\.0 MiB"):
+        install_package("notes", digest_of(manifest), manifest, source=source_of(archive), store=store, disks=disks)
+    assert list((tmp_path / "state" / "apps").iterdir()) == []
+
+
+def test_two_apps_whose_images_fit_one_by_one_but_not_together_are_not_both_installed(
+    tmp_path: Path, store: PackageStore, disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, manifests, contents = bundle(tmp_path), [], []
+    for word in (b"one", b"two"):
+        sizes = layer_sizes.write({"amd64": PlatformLayers(4096, {digest_of(word): LayerSize(1, 6 * 2**30)})})
+        layers: list[Plain] = [plain(describe(archive, OCTETS)), plain(describe(sizes, OCTETS, {"layers-meta": "v1"}))]
+        manifests.append(second_generation(archive, b"", layers=layers))
+        contents.append(sizes)
+    room = replace(room_of(tmp_path), free_bytes=10 * 2**30)
+    monkeypatch.setattr("mosaic.device.packages.fitting.room_of", lambda _: room)
+    source, (first, second) = source_of(archive, *contents), manifests
+    install_package("first", digest_of(first), first, source=source, store=store, disks=disks)
+    with pytest.raises(NoRoom, match=r"it needs 12\.0 GiB"):
+        install_package("second", digest_of(second), second, source=source, store=store, disks=disks)
 
 
 def test_a_name_that_would_be_another_path_is_refused_before_anything_is_fetched(
