@@ -29,6 +29,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from results.line import report
+
 ROOT = Path(__file__).resolve().parents[2]
 MOSAIC = [sys.executable, "-m", "mosaic.cli.main"]
 DRIVER = "mosaic-bench"
@@ -223,30 +225,6 @@ def command(pid: int) -> str:
     """Return what a process is, shortly."""
     words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     return " ".join(words[:5])
-
-
-def report(
-    name: str,
-    value: float,
-    unit: str,
-    *,
-    goal: str | None,
-    anchor: str | None = None,
-    anchor_value: float | None = None,
-) -> None:
-    """Print one line of the results."""
-    ratio = None if anchor_value is None else round(value / anchor_value, 3)
-    rounded = None if anchor_value is None else round(anchor_value, 3)
-    line = {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "anchor": anchor,
-        "anchor_value": rounded,
-        "ratio": ratio,
-        "goal": goal,
-    }
-    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
+from results.line import report
+
 from mosaic.adapters import bundle_archive
 from mosaic.adapters.oci import documents
 from mosaic.adapters.oci.credentials import NoCredentials
@@ -264,28 +266,6 @@ def timed(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def report(
-    name: str,
-    value: float,
-    unit: str,
-    *,
-    goal: str | None,
-    anchor: str | None = None,
-    anchor_value: float | None = None,
-) -> None:
-    """Print one line of the results."""
-    line = {
-        "name": name,
-        "value": round(value, 4),
-        "unit": unit,
-        "anchor": anchor,
-        "anchor_value": None if anchor_value is None else round(anchor_value, 4),
-        "ratio": None if not anchor_value else round(value / anchor_value, 4),
-        "goal": goal,
-    }
-    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ memory that a million files and a file of 10 GiB take; both take long.
 """
 
 import argparse
-import json
 import random
 import shutil
 import signal
@@ -35,6 +34,7 @@ from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from results.line import report
 from storage_bench import big, postgres
 from storage_bench.sides import Mosaic, Restic, drop_caches
 from storage_bench.volume import BenchVolume
@@ -190,28 +190,6 @@ def alternating(turn: int, *sides: T) -> tuple[T, ...]:
 def compare(name: str, ours: list[float], theirs: list[float], unit: str, goal: str | None) -> None:
     """Print the medians of both sides."""
     report(name, statistics.median(ours), unit, goal=goal, anchor="restic", anchor_value=statistics.median(theirs))
-
-
-def report(
-    name: str,
-    value: float,
-    unit: str,
-    *,
-    goal: str | None,
-    anchor: str | None = None,
-    anchor_value: float | None = None,
-) -> None:
-    """Print one line of the results."""
-    line = {
-        "name": name,
-        "value": round(value, 4),
-        "unit": unit,
-        "anchor": anchor,
-        "anchor_value": None if anchor_value is None else round(anchor_value, 4),
-        "ratio": None if not anchor_value else round(value / anchor_value, 4),
-        "goal": goal,
-    }
-    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":
