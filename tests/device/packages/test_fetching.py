@@ -175,6 +175,13 @@ def test_a_blob_that_rotted_here_is_fetched_again(workshop: Workshop, device: Re
     assert all(device.store.blobs.is_whole(blob.digest) for blob in app.every)
 
 
+def test_a_manifest_that_rotted_here_is_mended_by_fetching_again(device: Receiver) -> None:
+    digest = device.fetch().installed["notes"].digest
+    flip(device.store.blobs.path(digest))
+    assert device.fetch().failed == {}
+    assert device.store.blobs.is_whole(digest)
+
+
 def test_an_app_that_does_not_fit_is_refused_with_numbers_before_its_bundle_is_asked_for(
     workshop: Workshop, device: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

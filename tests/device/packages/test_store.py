@@ -10,6 +10,7 @@ import pytest
 
 from mosaic.adapters.bundle import BundleUnusable
 from mosaic.adapters.bundle_archive import write
+from mosaic.core import file_index
 from mosaic.core.file_index import FileIndex
 from mosaic.core.oci_types import Descriptor, Digest, digest_of
 from mosaic.device.packages import changes
@@ -184,6 +185,45 @@ def test_what_was_found_right_is_read_again_after_an_hour_only(tmp_path: Path, m
     ahead += 3600 * 10**9
     assert packages.changed_files("notes", V1) == []
     assert len(read) == 3
+
+
+def test_nothing_is_put_aside_through_a_link_that_was_put_aside_before(
+    packages: PackageStore, tmp_path: Path, folder: Path
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").write_bytes(b"the machine's")
+    shutil.rmtree(folder / "site")
+    (folder / "site").symlink_to(tmp_path / "etc")
+    packages.heal("notes", V1)
+    (folder / "site" / "passwd").write_bytes(b"the app's")
+    packages.heal("notes", V1)
+    assert (tmp_path / "etc" / "passwd").read_bytes() == b"the machine's"
+    assert (folder.with_name(f".{folder.name}.aside") / "site" / "passwd").read_bytes() == b"the app's"
+    assert packages.changed_files("notes", V1) == []
+
+
+def test_an_index_that_rotted_here_is_written_again_when_the_version_is_installed_again(
+    packages: PackageStore, tmp_path: Path, folder: Path
+) -> None:
+    index = packages.blobs.path(digest_of(file_index.write(fetched(packages, tmp_path / "app", b"one")[1])))
+    index.write_bytes(index.read_bytes()[:-1])
+    packages.install(*fetched(packages, tmp_path / "app", b"one"), "notes", V1)
+    assert packages.changed_files("notes", V1) == []
+
+
+def test_what_vanishes_while_it_is_looked_at_is_a_change(
+    packages: PackageStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = changes._beneath
+
+    def vanishing(top: Path, above: str, index: FileIndex) -> list[tuple[str, os.DirEntry[str]]]:
+        found = list(listed(top, above, index))
+        (folder / "link").unlink(missing_ok=True)
+        shutil.rmtree(folder / "empty", ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(changes, "_beneath", vanishing)
+    assert packages.changed_files("notes", V1) == [Change("empty", What.CHANGED), Change("link", What.CHANGED)]
 
 
 def test_healing_from_a_damaged_blob_changes_nothing(packages: PackageStore, tmp_path: Path, folder: Path) -> None:

@@ -103,9 +103,9 @@ class Blobs:
         return self.keep(digest)
 
     def add(self, content: bytes) -> str:
-        """Put bytes into the store; return their digest."""
+        """Put bytes into the store, in place of a blob that rotted there; return their digest."""
         digest = digest_of(content)
-        if not self.place(digest).is_file():
+        if not self.is_whole(digest):
             self.part(digest).write_bytes(content)
             self.keep(digest)
         return digest

@@ -92,13 +92,17 @@ def _beneath(folder: Path, above: str, index: FileIndex) -> Iterator[tuple[str, 
 
 
 def _is_right(folder: Path, path: str, entry: os.DirEntry[str], index: FileIndex, looked: Looked) -> bool:
-    if (link := index.links.get(path)) is not None:
-        return entry.is_symlink() and str((folder / path).readlink()) == link
-    if (file := index.files.get(path)) is not None:
-        return looked.is_right(folder / path, file)
-    if path in index.folders:
-        mode = entry.stat(follow_symlinks=False).st_mode
-        return stat.S_ISDIR(mode) and stat.S_IMODE(mode) == 0o755
+    try:
+        if (link := index.links.get(path)) is not None:
+            return entry.is_symlink() and str((folder / path).readlink()) == link
+        if (file := index.files.get(path)) is not None:
+            return looked.is_right(folder / path, file)
+        if path in index.folders:
+            mode = entry.stat(follow_symlinks=False).st_mode
+            return stat.S_ISDIR(mode) and stat.S_IMODE(mode) == 0o755
+    except OSError:
+        # It vanished, or became something else, since its folder was listed: a container may be writing there.
+        return False
     return False
 
 

@@ -6,6 +6,7 @@ deleted: somebody may have written it. A kill in between leaves fewer difference
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from mosaic.adapters.bundle_extraction import extract
@@ -54,7 +55,9 @@ def _undo(folder: Path, whole: Path, change: Change, index: FileIndex) -> None:
     if change.what is not What.MISSING:
         put = aside_of(folder) / change.path
         _make_way(aside_of(folder), put)
-        place.rename(put)
+        with suppress(FileNotFoundError):
+            # It may have vanished since it was looked at: then there is nothing to keep.
+            place.rename(put)
     if change.path in index.folders:
         place.mkdir(mode=0o755)
         place.chmod(0o755)
@@ -65,7 +68,8 @@ def _undo(folder: Path, whole: Path, change: Change, index: FileIndex) -> None:
 def _make_way(top: Path, put: Path) -> None:
     """Make room for something put aside: the newest one under a name stays."""
     for above in reversed(put.relative_to(top).parents):
-        if not (top / above).is_dir():
+        # A link that was put aside leads wherever its writer wants; nothing is moved or removed through it.
+        if (top / above).is_symlink() or not (top / above).is_dir():
             remove(top / above)
             (top / above).mkdir(parents=True)
     remove(put)
