@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.adapters import written_tree
 from mosaic.adapters.disk_room import room_of
 from mosaic.adapters.oci_layout import ExportUnusable
 from mosaic.adapters.trust.refusals import TrustExpired, TrustRefused, TrustRollback
@@ -119,6 +120,19 @@ def test_an_export_that_is_not_there_or_does_not_fit_is_refused_before_it_is_rea
     with pytest.raises(NoRoom):
         take_in(offline, exported)
     assert not (offline.folder / "trust").exists()
+
+
+def test_what_a_killed_import_left_makes_room_for_the_next(
+    offline: Receiver, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = written_tree.draft_of(offline.folder / "state" / "import")
+    draft.mkdir(parents=True)
+    (draft / "blob").write_bytes(b"half")
+    room = room_of(exported.parent)
+    left = replace(room, free_bytes=0)
+    monkeypatch.setattr("mosaic.device.packages.fitting.room_of", lambda _: left if draft.exists() else room)
+    take_in(offline, exported)
+    assert offline.page("notes") == b"one"
 
 
 def test_a_version_that_the_target_does_not_list_is_not_exported(

@@ -10,6 +10,7 @@ import pytest
 from mosaic.adapters.bundle import BundleUnusable
 from mosaic.adapters.bundle_archive import write as write_archive
 from mosaic.adapters.disk_room import room_of
+from mosaic.adapters.written_tree import draft_of
 from mosaic.core import layer_sizes, strict_json
 from mosaic.core.descriptor_json import describe, plain
 from mosaic.core.disk_forecast import NoRoom
@@ -132,6 +133,23 @@ def test_a_foundries_app_that_unpacks_to_more_than_there_is_room_for_is_not_extr
     with pytest.raises(NoRoom, match=r"it needs 1\.0 MiB"):
         install_package("notes", digest_of(manifest), manifest, source=source_of(archive), store=store, disks=disks)
     assert list((tmp_path / "state" / "apps").iterdir()) == []
+
+
+def test_what_a_killed_extraction_left_makes_room_for_the_next(
+    tmp_path: Path, store: PackageStore, disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = bundle(tmp_path)
+    manifest = second_generation(archive, b"", layers=[plain(describe(archive, OCTETS))])
+    draft = draft_of(store.folder("notes", digest_of(manifest)))
+    draft.mkdir(parents=True)
+    (draft / "page").write_bytes(b"half")
+    room = room_of(tmp_path)
+    left = replace(room, free_bytes=0)
+    monkeypatch.setattr("mosaic.device.packages.fitting.room_of", lambda _: left if draft.exists() else room)
+    installed = install_package(
+        "notes", digest_of(manifest), manifest, source=source_of(archive), store=store, disks=disks
+    )
+    assert (installed.folder / "page").read_bytes() == PAGE
 
 
 def test_two_apps_whose_images_fit_one_by_one_but_not_together_are_not_both_installed(

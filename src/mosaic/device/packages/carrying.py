@@ -12,7 +12,7 @@ from pathlib import Path
 from mosaic.adapters import oci_layout
 from mosaic.adapters.oci_layout import ExportUnusable, Imported
 from mosaic.adapters.trust.trusted_targets import TrustedTargets
-from mosaic.adapters.written_tree import TreeNotWritten, remove
+from mosaic.adapters.written_tree import TreeNotWritten, draft_of, remove
 from mosaic.core import package_reading
 from mosaic.core.descriptor_json import describe
 from mosaic.core.errors import NotFound, Refused
@@ -105,6 +105,8 @@ def import_app(
     """
     try:
         remove(scratch)
+        # What a kill left of the import before would be counted as taken.
+        remove(draft_of(scratch))
         disks.require(missing=[(_weight_of(file), 0)], index=None, bundle_bytes=0, layers=None)
         found = oci_layout.read(file, scratch)
         here = trusted.elsewhere(found.trust.absolute().as_uri())

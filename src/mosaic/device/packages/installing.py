@@ -156,6 +156,8 @@ class _Install:
         return is_extracted and not self._blobs.missing([self._app.bundle])
 
     def _require_room(self, index: FileIndex | None, layers: PlatformLayers | None) -> None:
+        # What a kill left of extracting this app would be counted as taken.
+        self._store.remove_drafts(self._name)
         self._disks.require(
             missing=self._blobs.missing([self._app.bundle]),
             index=index,

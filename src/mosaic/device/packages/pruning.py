@@ -37,6 +37,13 @@ def remove_versions(apps: Path, kept: Mapping[str, Set[str]], *, record: str) ->
     return gone
 
 
+def remove_drafts(folder: Path) -> None:
+    """Remove from an app's folder what was being extracted or removed. Nothing being there is fine."""
+    for path in sorted(folder.glob(".*")):
+        if not _ASIDE.fullmatch(path.name):
+            remove(path)
+
+
 def _is_leftover(name: str, hexes: Set[str], record: str) -> bool:
     """Whether an entry is a version that nobody keeps, or a draft; what is none of ours stays."""
     if _HEX.fullmatch(name):

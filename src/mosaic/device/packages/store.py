@@ -107,6 +107,11 @@ class PackageStore:
             self._note(name, known, package_versions.installed(known, digest, version))
             return self._installed(name, digest)
 
+    def remove_drafts(self, name: str) -> None:
+        """Remove what kills left of extracting an app. Versions, and what was put aside, stay."""
+        with self._lock:
+            pruning.remove_drafts(self._record(name).parent)
+
     def current(self, name: str) -> Installed | None:
         """Return the current version of an app, None when there is none."""
         digest = self._versions(name).current
