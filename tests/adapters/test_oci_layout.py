@@ -18,7 +18,7 @@ from mosaic.core.descriptor_json import describe, plain
 from mosaic.core.oci_types import EMPTY_CONTENT, OCI_MANIFEST, Descriptor, Digest, digest_of
 from mosaic.core.package import About, PackageTooNew, PlainTar
 from support.killed_disk import killed_anywhere
-from support.raw_tar import file, header
+from support.raw_tar import file, header, pax
 
 ANNOTATIONS = {"org.opencontainers.image.ref.name": "1.2"}
 
@@ -136,6 +136,12 @@ def lacking(what: int) -> Callable[[Published], bytes]:
     return make
 
 
+def deep(number: int) -> bytes:
+    """A file of the metadata, below two thousand folders that no other has."""
+    name = b"trust/%d/" % number + b"d/" * 1900 + b"f"
+    return pax(("path", name)) + file("short")
+
+
 ZEROS = "0" * 64
 HOSTILE: dict[str, Callable[[Published], bytes]] = {
     "nothing": lambda _: b"",
@@ -157,6 +163,7 @@ HOSTILE: dict[str, Callable[[Published], bytes]] = {
     ),
     "another layout": tar(layout=b'{"imageLayoutVersion":"2.0.0"}'),
     "no layout": lambda published: blobs(published) + bytes(1024),
+    "folders without end": tar(*map(deep, range(10))),
     "a blob that is not what its name says": tar(file(f"blobs/sha256/{ZEROS}", b"x")),
     "a blob of another algorithm": tar(file("blobs/sha512/00", b"x")),
     "a blob in capitals": tar(file("blobs/sha256/" + "A" * 64, b"x")),

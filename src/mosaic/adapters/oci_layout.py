@@ -34,6 +34,9 @@ from mosaic.core.tar_header import Entry, TarWrong
 
 MAX_BYTES = 64 * 1024**3
 _MAX_TRUST_BYTES = 64 * 1024**2
+_DEEPEST_TRUST = 16
+"""How many folders may be above a file. A few thousand names could ask for millions of them."""
+
 _MAX_INDEX_BYTES = 1024**2
 _LAYOUT = strict_json.write({"imageLayoutVersion": "1.0.0"})
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})", re.ASCII)
@@ -178,6 +181,8 @@ def _extract(file: Path, draft: Path, most_bytes: int) -> None:
             if total > most_bytes or trusted > _MAX_TRUST_BYTES:
                 raise TarWrong("it is too large")
             seen.add(member.path)
+            if member.path.count("/") > _DEEPEST_TRUST:
+                raise TarWrong(f"{member.path[:80]!r} lies below more than {_DEEPEST_TRUST} folders")
             parents = folders_above(member.path)
             above.update(parents)
             if member.entry is not Entry.FOLDER:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from mosaic.adapters.private_file import sync_folder
@@ -81,10 +82,30 @@ def sync_tree(top: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove a folder, a file or a link, whatever is there. Nothing being there is fine."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except (RecursionError, OSError):
+        # Too deep for its recursion, or for the files that it holds open; what else is wrong is wrong again.
+        _flatten(path)
+        shutil.rmtree(path)
+
+
+def _flatten(top: Path) -> None:
+    """Move every folder right below the top, so that no path gets long, and remove all else."""
+    numbers = count()
+    waiting = [Path(entry) for entry in os.scandir(top) if entry.is_dir(follow_symlinks=False)]
+    while waiting:
+        folder = waiting.pop()
+        for entry in list(os.scandir(folder)):
+            if not entry.is_dir(follow_symlinks=False):
+                Path(entry).unlink()
+                continue
+            free = next(place for number in numbers if not os.path.lexists(place := top / f".deep-{number}"))
+            waiting.append(Path(entry).rename(free))
+        folder.rmdir()
 
 
 def _sync_file(path: Path) -> None:
