@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosaic.core import file_index
+from mosaic.core import file_index, strict_json
 from mosaic.core.file_index import IndexedFile
 from mosaic.core.package_paths import fault_of
 from mosaic.core.strict_json import NotStrict
@@ -117,3 +117,10 @@ def test_an_index_of_a_million_files_is_refused() -> None:
 def test_what_is_no_index_is_refused(content: bytes) -> None:
     with pytest.raises(NotStrict):
         file_index.read(content)
+
+
+def test_a_key_that_comes_twice_is_found_at_once_among_very_many() -> None:
+    # Counting each of these keys among all others took minutes.
+    pairs = ",".join(f'"{number:x}":0' for number in range(90_000))
+    with pytest.raises(NotStrict, match="'15f8f' is in it twice"):
+        strict_json.read(f'{{{pairs},"15f8f":0}}'.encode(), most_bytes=1024**2)

@@ -84,11 +84,11 @@ def only(found: Mapping[str, Plain], known: Iterable[str], what: str) -> None:
 
 
 def _once(pairs: list[tuple[str, Plain]]) -> dict[str, Plain]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise NotStrict(f"{twice[:80]!a} is in it twice")
+    found: dict[str, Plain] = {}
+    for key, value in pairs:
+        if key in found:
+            raise NotStrict(f"{key[:80]!a} is in it twice")
+        found[key] = value
     return found
 
 
