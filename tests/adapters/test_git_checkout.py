@@ -45,6 +45,13 @@ def test_a_rewritten_branch_is_followed_and_what_lay_about_is_gone(source: Path,
     assert not (tmp_path / "copy/more").exists()
 
 
+def test_a_tag_of_the_branchs_name_is_not_taken_for_it(source: Path, tmp_path: Path) -> None:
+    git(source, "tag", "main")
+    (source / "page").write_text("second")
+    second = commit(source)
+    assert check_out(str(source), "main", tmp_path / "copy").hash == second
+
+
 @pytest.mark.parametrize("wreck", ["index.lock", "shallow.lock", "HEAD"])
 def test_what_a_killed_git_left_behind_is_overcome(source: Path, tmp_path: Path, wreck: str) -> None:
     check_out(str(source), "main", tmp_path / "copy")

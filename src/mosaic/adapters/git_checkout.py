@@ -65,8 +65,9 @@ def check_out(address: str, branch: str, folder: Path) -> Commit:
 
 def _fetched(address: str, branch: str, folder: Path) -> str | None:
     """Fetch the branch and check it out; return what was wrong."""
+    # In full, because git takes a tag of the same name first.
     for words in (
-        ("fetch", "--quiet", "--depth=1", "--no-tags", "--end-of-options", address, branch),
+        ("fetch", "--quiet", "--depth=1", "--no-tags", "--end-of-options", address, f"refs/heads/{branch}"),
         ("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"),
         ("clean", "--quiet", "-ffdx"),
     ):
