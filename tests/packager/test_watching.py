@@ -55,6 +55,19 @@ def test_a_commit_that_is_refused_waits_for_the_next_one() -> None:
     assert world.published == ["two"]
 
 
+def test_a_look_that_is_refused_does_not_have_a_published_commit_published_again() -> None:
+    world, looks = World(), ["one", None, "one"]
+
+    def look() -> str:
+        commit = looks.pop(0)
+        if commit is None:
+            raise Refused("git is not installed", hint="install it")
+        return commit
+
+    watch = Watch(look, world.publish, world.refresh)
+    assert [watch.turn().published for _ in range(3)] == [True, False, False]
+
+
 def test_a_branch_that_cannot_be_looked_at_is_looked_at_again() -> None:
     world, wrong = World(), [Refused("no such branch", hint="name another")]
 

@@ -42,8 +42,8 @@ class Watch:
         except Unavailable as error:
             return Turn(commit, published=False, problem=error)
         except MosaicError as error:
-            # The same commit would be refused again; one that could not be looked at is looked at again.
-            self._done = commit
+            # The same commit would be refused again; a look that was refused says nothing of the one before.
+            self._done = commit or self._done
             return Turn(commit, published=False, problem=error)
         self._done = commit
         return Turn(commit, published=True, problem=None)
