@@ -8,6 +8,11 @@ from click.testing import CliRunner, Result
 
 from mosaic.cli.commands.app_build import build
 from mosaic.cli.commands.app_show import show
+from mosaic.core import file_index, package
+from mosaic.core.file_index import FileIndex, IndexedFile
+from mosaic.core.oci_types import Descriptor, Digest, digest_of
+from mosaic.core.package import About, PackageUnreadable, PlainTar
+from mosaic.packager.showing import show as show_package
 
 COMPOSE = """\
 services:
@@ -57,3 +62,27 @@ def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
     (tmp_path / "not").write_bytes(b"a package")
     result = CliRunner().invoke(show, [str(tmp_path / "not")])
     assert (result.exit_code, getattr(result.exception, "code", None)) == (1, "export-unusable")
+
+
+def shown(*, compose: bytes, in_bundle: bytes = b"services: {}", index: bytes | None = None) -> None:
+    """Show a package with this compose file beside the bundle, and that one in it."""
+    sha256 = digest_of(in_bundle).removeprefix("sha256:")
+    files = FileIndex({"docker-compose.yml": IndexedFile(sha256, len(in_bundle), executable=False)}, {}, frozenset())
+    index = index or file_index.write(files)
+    bundle = Descriptor("", Digest(digest_of(b"bundle")), 6)
+    tar = PlainTar(digest_of(b"tar"), 3)
+    manifest = package.write(About("web"), bundle=bundle, tar=tar, index=index, layer_sizes=None, compose=compose)
+    blobs = {digest_of(one): one for one in (index, compose)}
+    show_package(manifest, lambda one: blobs[one.digest])
+
+
+def test_a_package_that_shows_another_compose_file_than_it_installs_is_refused() -> None:
+    evil = COMPOSE.replace("pid: host", "privileged: true").encode()
+    with pytest.raises(PackageUnreadable, match="not the one in its bundle"):
+        shown(compose=COMPOSE.encode(), in_bundle=evil)
+    shown(compose=COMPOSE.encode(), in_bundle=COMPOSE.encode())
+
+
+def test_a_package_whose_index_is_none_is_refused_in_a_sentence() -> None:
+    with pytest.raises(PackageUnreadable, match="its file index"):
+        shown(compose=COMPOSE.encode(), index=b"[]")

@@ -15,6 +15,7 @@ Source: the public sources of compose-publish and composeapp.
 from collections.abc import Mapping
 
 from mosaic.core import package, strict_json
+from mosaic.core.app_repository import COMPOSE_FILE
 from mosaic.core.descriptor_json import read_annotations
 from mosaic.core.file_index import MAX_INDEX_BYTES, FileIndex
 from mosaic.core.oci_types import Descriptor, as_digest, is_digest
@@ -59,6 +60,17 @@ def read_hashes(content: bytes) -> dict[str, str]:
         return {name.removeprefix("./"): _hex(name, value) for name, value in found.items()}
     except NotStrict as error:
         raise PackageUnreadable(str(error)) from None
+
+
+def require_one_compose_file(app: AppManifest, index: FileIndex) -> None:
+    """Return when the compose file beside the bundle, which people and `docker compose` read, is the one in it.
+
+    Raises:
+        PackageUnreadable: it is another, or the bundle has none.
+    """
+    installed = index.files.get(COMPOSE_FILE)
+    if app.compose is not None and (installed is None or f"sha256:{installed.sha256}" != app.compose.digest):
+        raise PackageUnreadable("its compose file is not the one in its bundle")
 
 
 def unlike(index: FileIndex, hashes: Mapping[str, str]) -> str | None:

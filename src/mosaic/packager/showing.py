@@ -8,12 +8,17 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mosaic.adapters import compose_text
 from mosaic.core import file_index, layer_sizes, package_reading
 from mosaic.core.app_repository import COMPOSE_FILE
 from mosaic.core.oci_types import Descriptor, digest_of
+from mosaic.core.package import PackageUnreadable
+from mosaic.core.strict_json import NotStrict
 from mosaic.packager.checking import Checked, check_app
+
+T = TypeVar("T")
 
 _UNNAMED = "app"
 
@@ -51,13 +56,14 @@ def show(manifest: bytes, read: Callable[[Descriptor], bytes]) -> Shown:
     """Return what there is to say of the package of a manifest; `read` gives a blob that it names.
 
     Raises:
-        PackageUnreadable, PackageTooNew: it is no package.
-        NotStrict: its index or its sizes are none.
+        PackageUnreadable, PackageTooNew: it is no package, or shows another compose file than would be installed.
         MosaicError: what `read` raises.
     """
     package = package_reading.read(manifest)
-    index = file_index.read(read(package.index)) if package.index is not None else None
-    sizes = layer_sizes.read(read(package.layer_sizes)) if package.layer_sizes is not None else None
+    index = _read("file index", package.index, read, file_index.read)
+    sizes = _read("layer sizes", package.layer_sizes, read, layer_sizes.read)
+    if index is not None:
+        package_reading.require_one_compose_file(package, index)
     compose = read(package.compose) if package.compose is not None else None
     checked = _checked(compose) if compose is not None else Checked(())
     return Shown(
@@ -75,6 +81,17 @@ def show(manifest: bytes, read: Callable[[Descriptor], bytes]) -> Shown:
         variables=checked.variables,
         problems=tuple(map(str, checked.problems)),
     )
+
+
+def _read(
+    what: str, blob: Descriptor | None, read: Callable[[Descriptor], bytes], parse: Callable[[bytes], T]
+) -> T | None:
+    if blob is None:
+        return None
+    try:
+        return parse(read(blob))
+    except NotStrict as error:
+        raise PackageUnreadable(f"its {what}: {error}") from None
 
 
 def _files(index: file_index.FileIndex) -> tuple[ShownFile, ...]:

@@ -169,9 +169,11 @@ class _Install:
         if self._app.index is None:
             return None
         try:
-            return file_index.read(self._content(self._app.index))
+            index = file_index.read(self._content(self._app.index))
         except NotStrict as error:
             raise PackageUnreadable(f"the file index of {self._name}: {error}") from None
+        package_reading.require_one_compose_file(self._app, index)
+        return index
 
     def _layers(self) -> PlatformLayers | None:
         if self._app.layer_sizes is None:
