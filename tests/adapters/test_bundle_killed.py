@@ -93,4 +93,4 @@ def kill_while_extracting(folder: Path, files: int) -> None:
     )
     eventually(lambda: child.poll() is not None or (draft.is_dir() and len(list(draft.iterdir())) >= files))
     child.send_signal(signal.SIGKILL)
-    child.wait(timeout=30)
+    child.wait(timeout=60)

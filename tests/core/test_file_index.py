@@ -124,3 +124,12 @@ def test_a_key_that_comes_twice_is_found_at_once_among_very_many() -> None:
     pairs = ",".join(f'"{number:x}":0' for number in range(90_000))
     with pytest.raises(NotStrict, match="'15f8f' is in it twice"):
         strict_json.read(f'{{{pairs},"15f8f":0}}'.encode(), most_bytes=1024**2)
+
+
+@pytest.mark.parametrize(
+    "index", [{"files": {"\x1b[2J": 0}}, {"files": {"\ud800": {}}}, {"files": {}, "links": {"\x1b[2J": 0}}]
+)
+def test_what_is_said_of_a_hostile_name_can_be_printed(index: dict[str, object]) -> None:
+    with pytest.raises(NotStrict) as refused:
+        file_index.read(json.dumps({"folders": [], "format": 1, "links": {}} | index).encode())
+    assert str(refused.value).isprintable()

@@ -86,3 +86,13 @@ def test_a_package_that_shows_another_compose_file_than_it_installs_is_refused()
 def test_a_package_whose_index_is_none_is_refused_in_a_sentence() -> None:
     with pytest.raises(PackageUnreadable, match="its file index"):
         shown(compose=COMPOSE.encode(), index=b"[]")
+
+
+def test_a_package_cannot_write_to_the_terminal_what_it_likes(app: Path) -> None:
+    (app / "docker-compose.yml").write_text('services:\n  "a\\e[1A\\e[2K\\u202e":\n    image: nginx\n    pid: host\n')
+    (app / "link").unlink()
+    (app / "link").symlink_to("page\n  asks for: nothing\x1b[8m")
+    out = ran("--files", str(app)).stdout
+    assert "host-pid" in out
+    assert "page\\n  asks for: nothing\\x1b[8m" in out
+    assert all(letter.isprintable() or letter == "\n" for letter in out)

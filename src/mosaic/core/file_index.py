@@ -90,7 +90,7 @@ def read(content: bytes) -> FileIndex:
     strict_json.only(found, ("files", "folders", "format", "links"), "the index")
     files = {path: _file(path, value) for path, value in strict_json.mapping(found.get("files"), "files").items()}
     links = {
-        path: strict_json.text(value, f"the link {path[:80]}")
+        path: strict_json.text(value, f"the link {path[:80]!a}")
         for path, value in strict_json.mapping(found.get("links"), "links").items()
     }
     folders = [strict_json.text(value, "a folder") for value in strict_json.items(found.get("folders"), "folders")]
@@ -101,10 +101,10 @@ def read(content: bytes) -> FileIndex:
 
 
 def _file(path: str, value: Plain) -> IndexedFile:
-    found = strict_json.mapping(value, f"the entry of {path[:80]}")
-    strict_json.only(found, ("mode", "sha256", "size"), f"the entry of {path[:80]}")
+    found = strict_json.mapping(value, f"the entry of {path[:80]!a}")
+    strict_json.only(found, ("mode", "sha256", "size"), f"the entry of {path[:80]!a}")
     mode = _MODES.get(strict_json.text(found.get("mode"), "a mode"))
     sha256 = strict_json.text(found.get("sha256"), "a digest")
     if mode is None or not _HEX.fullmatch(sha256):
-        raise NotStrict(f"the entry of {path[:80]} has no mode or digest that can be")
+        raise NotStrict(f"the entry of {path[:80]!a} has no mode or digest that can be")
     return IndexedFile(sha256, strict_json.size(found.get("size"), "a size"), mode)

@@ -69,9 +69,9 @@ def _plain(platform: PlatformLayers) -> Plain:
 
 
 def _platform(name: str, value: Plain) -> PlatformLayers:
-    found = strict_json.mapping(value, f"platform {name[:40]}")
+    found = strict_json.mapping(value, f"platform {name[:40]!a}")
     layers: dict[str, LayerSize] = {}
-    for digest, entry in strict_json.mapping(found.get("layers"), f"the layers of {name[:40]}").items():
+    for digest, entry in strict_json.mapping(found.get("layers"), f"the layers of {name[:40]!a}").items():
         if not is_digest(digest):
             raise NotStrict(f"{digest[:80]!a} is the digest of no layer")
         sizes = strict_json.mapping(entry, f"layer {digest}")

@@ -34,7 +34,7 @@ def show(out: Output, package: str, files: bool, plain: tuple[str, ...]) -> None
     (`mosaic target show`), and a Device takes nothing else.
     """
     with registries(plain) as opened, _shown(package, opened) as found:
-        out.result(found, "\n".join(_lines(found, files=files)))
+        out.result(found, "\n".join(_printable(line) for line in _lines(found, files=files)))
 
 
 @contextmanager
@@ -63,6 +63,11 @@ def _shown(package: str, opened: Registries) -> Iterator[Shown]:
 
 def _content(blob: Path | bytes) -> bytes:
     return blob.read_bytes() if isinstance(blob, Path) else blob
+
+
+def _printable(line: str) -> str:
+    """Return a line with letters that move the cursor, hide or turn what is written shown as what they are."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
 
 
 def _lines(found: Shown, *, files: bool) -> list[str]:
