@@ -14,6 +14,9 @@ from pathlib import Path
 from mosaic.adapters.private_file import sync_folder
 from mosaic.core.errors import Unavailable
 
+FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How to open a folder that may be a link by now: then it is an OSError."""
+
 
 class TreeNotWritten(Unavailable):
     """The disk refused to hold the files. Nothing was left behind."""
@@ -94,18 +97,31 @@ def remove(path: Path) -> None:
 
 
 def _flatten(top: Path) -> None:
-    """Move every folder right below the top, so that no path gets long, and remove all else."""
-    numbers = count()
-    waiting = [Path(entry) for entry in os.scandir(top) if entry.is_dir(follow_symlinks=False)]
-    while waiting:
-        folder = waiting.pop()
-        for entry in list(os.scandir(folder)):
-            if not entry.is_dir(follow_symlinks=False):
-                Path(entry).unlink()
-                continue
-            free = next(place for number in numbers if not os.path.lexists(place := top / f".deep-{number}"))
-            waiting.append(Path(entry).rename(free))
-        folder.rmdir()
+    """Move every folder right below the top, so that no path gets long, and remove all else.
+
+    By open folders and not by paths: whoever still writes there could put a link in the place of a folder.
+    """
+    here = os.open(top, FOLDER_ITSELF)
+    try:
+        every = list(os.scandir(here))
+        taken = {entry.name for entry in every}
+        free = (one for one in map(".deep-{}".format, count()) if one not in taken)
+        waiting = [entry.name for entry in every if entry.is_dir(follow_symlinks=False)]
+        while waiting:
+            name = waiting.pop()
+            below = os.open(name, FOLDER_ITSELF, dir_fd=here)
+            try:
+                for entry in list(os.scandir(below)):
+                    if not entry.is_dir(follow_symlinks=False):
+                        os.unlink(entry.name, dir_fd=below)
+                        continue
+                    waiting.append(next(free))
+                    os.rename(entry.name, waiting[-1], src_dir_fd=below, dst_dir_fd=here)
+            finally:
+                os.close(below)
+            os.rmdir(name, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def _sync_file(path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from mosaic.adapters.bundle import BundleUnusable
 from mosaic.adapters.bundle_archive import write
+from mosaic.adapters.bundle_extraction import extract
 from mosaic.core import file_index
 from mosaic.core.file_index import FileIndex
 from mosaic.core.oci_types import Descriptor, Digest, digest_of
@@ -199,6 +200,28 @@ def test_nothing_is_put_aside_through_a_link_that_was_put_aside_before(
     packages.heal("notes", V1)
     assert (tmp_path / "etc" / "passwd").read_bytes() == b"the machine's"
     assert (folder.with_name(f".{folder.name}.aside") / "site" / "passwd").read_bytes() == b"the app's"
+    assert packages.changed_files("notes", V1) == []
+
+
+def test_nothing_is_moved_through_a_link_that_appears_while_a_version_is_healed(
+    packages: PackageStore, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    for name in ("page", "passwd"):
+        (tmp_path / "etc" / name).write_bytes(b"the machine's")
+    (folder / "site" / "page").write_bytes(b"changed")
+    (folder / "site" / "passwd").write_bytes(b"added")
+
+    def slowly(archive: Path, target: Path, index: FileIndex) -> None:
+        extract(archive, target, index)
+        shutil.rmtree(folder / "site")
+        (folder / "site").symlink_to(tmp_path / "etc")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mosaic.device.packages.healing.extract", slowly)
+        packages.heal("notes", V1)
+    assert [(tmp_path / "etc" / name).read_bytes() for name in ("page", "passwd")] == [b"the machine's"] * 2
+    packages.heal("notes", V1)
     assert packages.changed_files("notes", V1) == []
 
 

@@ -5,13 +5,14 @@ renaming, one entry after the other. What was in its place is put aside and not
 deleted: somebody may have written it. A kill in between leaves fewer differences than before.
 """
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from mosaic.adapters.bundle_extraction import extract
 from mosaic.adapters.private_file import sync_folder
-from mosaic.adapters.written_tree import remove
+from mosaic.adapters.written_tree import FOLDER_ITSELF, remove
 from mosaic.core.file_index import FileIndex
 from mosaic.device.packages.changes import Change, What
 
@@ -48,21 +49,53 @@ def aside_of(folder: Path) -> Path:
 
 
 def _undo(folder: Path, whole: Path, change: Change, index: FileIndex) -> None:
-    place = folder / change.path
-    if change.path in index.folders and place.is_dir() and not place.is_symlink():
-        place.chmod(0o755)
+    place = Path(change.path)
+    try:
+        parent = _opened(folder, place.parent)
+    except OSError:
+        # Somebody put something else in a folder's place since it was looked at: the next look finds that.
         return
-    if change.what is not What.MISSING:
-        put = aside_of(folder) / change.path
-        _make_way(aside_of(folder), put)
-        with suppress(FileNotFoundError):
-            # It may have vanished since it was looked at: then there is nothing to keep.
-            place.rename(put)
-    if change.path in index.folders:
-        place.mkdir(mode=0o755)
-        place.chmod(0o755)
-    elif change.what is not What.ADDED:
-        (whole / change.path).rename(place)
+    try:
+        if change.path in index.folders and _is_right_folder(place.name, parent):
+            return
+        if change.what is not What.MISSING:
+            put = aside_of(folder) / place
+            _make_way(aside_of(folder), put)
+            with suppress(FileNotFoundError):
+                # It may have vanished since it was looked at: then there is nothing to keep.
+                os.rename(place.name, put, src_dir_fd=parent)
+        if change.path in index.folders:
+            os.mkdir(place.name, dir_fd=parent)
+            _is_right_folder(place.name, parent)
+        elif change.what is not What.ADDED:
+            os.rename(whole / place, place.name, dst_dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
+def _opened(folder: Path, beneath: Path) -> int:
+    """Open a folder of a version, step by step: a container that writes there may put links in its way."""
+    here = os.open(folder, FOLDER_ITSELF)
+    for name in beneath.parts:
+        above = here
+        try:
+            here = os.open(name, FOLDER_ITSELF, dir_fd=above)
+        finally:
+            os.close(above)
+    return here
+
+
+def _is_right_folder(name: str, parent: int) -> bool:
+    """Give a folder its mode; return whether there is one."""
+    try:
+        here = os.open(name, FOLDER_ITSELF, dir_fd=parent)
+    except OSError:
+        return False
+    try:
+        os.fchmod(here, 0o755)
+    finally:
+        os.close(here)
+    return True
 
 
 def _make_way(top: Path, put: Path) -> None:
