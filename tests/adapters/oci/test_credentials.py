@@ -51,6 +51,11 @@ def test_the_login_of_docker_io_is_found_where_docker_keeps_it(tmp_path: Path, h
     assert kept(tmp_path, config).login(host) == Login("me", "secret")
 
 
+def test_a_name_that_is_none_hides_no_login_behind_it(tmp_path: Path) -> None:
+    auths = {"https://[broken": {"auth": encoded("a:b")}, f"https://{HOST}": {"auth": encoded("me:secret")}}
+    assert kept(tmp_path, {"auths": auths}).login(HOST) == Login("me", "secret")
+
+
 def test_an_identity_token_is_preferred_to_the_name_beside_it(tmp_path: Path) -> None:
     entry = {"auth": encoded("ignored:"), "identitytoken": "the-token"}
     assert kept(tmp_path, {"auths": {HOST: entry}}).login(HOST) == Login(identity_token="the-token")

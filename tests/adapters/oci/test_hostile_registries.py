@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.adapters.oci.documents import write_index
 from mosaic.adapters.oci.failures import (
     AnswerTooLarge,
     BlobDamaged,
@@ -254,6 +255,46 @@ def test_a_list_of_tags_that_goes_on_for_ever_or_elsewhere_ends(opens: Opens) ->
         elsewhere = '<http://127.0.0.1:1/v2/a/tags/list>; rel="next"'
         with pytest.raises(RegistryUnreadable, match="goes on elsewhere"):
             opens(server.host).tags("a")
+
+
+@pytest.mark.parametrize("names", [["-not-a-tag-"], ["same"]], ids=["that no tag can have", "again and again"])
+def test_pages_of_tags_that_bring_nothing_new_end(opens: Opens, names: list[str]) -> None:
+    def answer(_: Request) -> Reply:
+        # Without a bound the test would have no end either.
+        link = {} if len(server.asked) > 500 else {"Link": '</v2/a/tags/list?last=x>; rel="next"'}
+        return Reply(headers=link, body=json.dumps({"tags": names}).encode())
+
+    with scripted_registry(answer) as server, pytest.raises(RegistryUnreadable, match="no end"):
+        opens(server.host).tags("a")
+
+
+def test_a_list_of_what_is_attached_takes_no_more_memory_than_it_may(opens: Opens) -> None:
+    page = [Descriptor(OCI_MANIFEST, digest_of(bytes([n % 256, n // 256])), n) for n in range(5000)]
+    link = {"Link": '</v2/a/referrers/x?page=2>; rel="next"', "Content-Type": OCI_INDEX}
+    reply = Reply(headers=link, body=write_index(page))
+    with scripted_registry(lambda _: reply) as server:
+        with pytest.raises(RegistryUnreadable, match="no end"):
+            opens(server.host).referrers("a", digest_of(b"subject"))
+        assert len(server.asked) <= 10
+
+
+def test_an_index_whose_manifests_are_too_large_together_is_refused_before_they_are_fetched(opens: Opens) -> None:
+    large = [Descriptor(OCI_MANIFEST, digest_of(bytes([n])), 2**22) for n in range(200)]
+    reply = Reply(headers={"Content-Type": OCI_INDEX}, body=write_index(large))
+    with scripted_registry(lambda _: reply) as server:
+        with pytest.raises(ManifestDamaged, match="together"):
+            opens(server.host).platforms("a", "1")
+        assert len(server.asked) == 1
+
+
+def test_a_document_cannot_write_to_the_terminal_of_who_reads_the_error(opens: Opens) -> None:
+    body = json.dumps({"mediaType": "\x1b[2Jgone"}).encode()
+    with (
+        scripted_registry(lambda _: Reply(headers={"Content-Type": OCI_MANIFEST}, body=body)) as server,
+        pytest.raises(ManifestDamaged) as refused,
+    ):
+        opens(server.host).manifest("a", "1")
+    assert "\x1b" not in refused.value.message
 
 
 def part(request: Request, *, shift: int = 0) -> dict[str, str]:

@@ -156,5 +156,8 @@ def docker_config(environment: Mapping[str, str], home: Path) -> Path:
 
 def _same_registry(name: str, host: str) -> bool:
     """Whether a login's name, which older versions wrote as a URL, is this registry's."""
-    parts = urlsplit(name if "://" in name else f"//{name}")
+    try:
+        parts = urlsplit(name if "://" in name else f"//{name}")
+    except ValueError:
+        return False
     return known_as(parts.netloc) == known_as(host)

@@ -78,7 +78,7 @@ def kind_of(content: bytes, told: str) -> str:
     if told in _UNTOLD:
         return named.media_type or (OCI_MANIFEST if named.manifests is None else OCI_INDEX)
     if named.media_type not in ("", told):
-        raise DocumentInvalid(f"it calls itself {named.media_type[:100]}, and the registry calls it {told[:100]}")
+        raise DocumentInvalid(f"it calls itself {named.media_type[:100]!r}, and the registry calls it {told[:100]!r}")
     return told
 
 

@@ -19,6 +19,7 @@ from mosaic.adapters.oci.pushing import put_manifest
 from mosaic.core.oci_types import OCI_INDEX, Descriptor, Digest, referrers_tag
 
 _MOST_PAGES = 100
+_MOST_ENTRIES = 20_000
 _WRITES = 5
 
 
@@ -63,6 +64,8 @@ class Referrers:
                     return None
                 raise RegistryUnreadable(self._exchange.where, "its list of what is attached ends in the middle")
             found += self._read(answer, str(subject))
+            if len(found) > _MOST_ENTRIES:
+                break
             url = next_page(self._exchange, answer)
         raise RegistryUnreadable(self._exchange.where, "its list of what is attached has no end")
 

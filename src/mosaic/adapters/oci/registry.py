@@ -46,6 +46,7 @@ from mosaic.core.oci_types import (
 _ACCEPT = {"Accept": ", ".join([*INDEX_TYPES, *MANIFEST_TYPES])}
 _MOST_ENTRIES = 200
 _MOST_TAGS = 100_000
+_MOST_PAGES = 1000
 _CONFIG_BYTES = 4 * 2**20
 _LARGEST = 2**53
 # Build records that lie in an index among the images (buildx attestations).
@@ -157,10 +158,14 @@ class Registry:
         entries = self._read(name, lambda: documents.read_index(found.content)) if found.is_index else (own,)
         if len(entries) > _MOST_ENTRIES:
             raise ManifestDamaged(self.host, name, f"it lists more than {_MOST_ENTRIES} manifests")
+        entries = tuple(entry for entry in entries if _may_be_image(entry))
+        # All of them are kept in memory, read, which takes many times as much.
+        most = self._exchange.limits.manifest_bytes
+        if sum(entry.size for entry in entries) > most:
+            raise ManifestDamaged(self.host, name, f"the manifests that it lists have more than {most} bytes together")
         images = (
             self._of_platform(repository, entry, found if entry is own else self.manifest(repository, entry.digest))
             for entry in entries
-            if _may_be_image(entry)
         )
         return Image(found.digest, found.media_type, own.size, tuple(one for one in images if one is not None))
 
@@ -245,9 +250,9 @@ class Registry:
 
     def tags(self, repository: str) -> list[str]:
         """Return all tags of a repository in the registry's order. Raises ImageMissing: there is no such repository."""
-        url: str | None = self._exchange.url(_known(repository), "tags/list")
-        most, found = self._exchange.limits.manifest_bytes, list[str]()
-        while url is not None and len(found) <= _MOST_TAGS:
+        url = self._exchange.url(_known(repository), "tags/list")
+        most, found = self._exchange.limits.manifest_bytes, dict[str, None]()
+        for _ in range(_MOST_PAGES):
             answer = self._exchange.ask(
                 Ask("GET", url, Scope(repository), repository, frozenset({200}), most_bytes=most)
             )
@@ -255,9 +260,15 @@ class Registry:
                 page = msgspec.json.decode(answer.content, type=_Tags).tags or []
             except msgspec.MsgspecError:
                 raise RegistryUnreadable(self.host, "its list of tags makes no sense") from None
-            found += [tag for tag in page if is_tag(tag)]
-            url = next_page(self._exchange, answer) if page else None
-        return list(dict.fromkeys(found))
+            known = len(found)
+            found |= dict.fromkeys(tag for tag in page if is_tag(tag))
+            following = next_page(self._exchange, answer) if page else None
+            if following is None or len(found) > _MOST_TAGS:
+                return list(found)
+            if len(found) == known:
+                break
+            url = following
+        raise RegistryUnreadable(self.host, "its list of tags has no end")
 
     def _of_platform(self, repository: str, entry: Descriptor, found: Manifest) -> PlatformImage | None:
         """Look at one manifest of an image; None when it is for no platform."""
