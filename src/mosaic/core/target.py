@@ -178,9 +178,13 @@ def _apps(path: str, found: object) -> dict[str, str]:
 
 def _seconds(path: str, found: object) -> int:
     try:
-        return int(datetime.strptime(str(found), _INSTANT).replace(tzinfo=UTC).timestamp())
+        seconds = int(datetime.strptime(str(found), _INSTANT).replace(tzinfo=UTC).timestamp())
     except ValueError:
         raise TargetUnreadable(path, "it does not say when it was made") from None
+    if seconds < 0:
+        # The years before 1000 would be written in a way that is not read again.
+        raise TargetUnreadable(path, "it says that it was made before 1970")
+    return seconds
 
 
 def _roll_out(path: str, found: object) -> RollOut:

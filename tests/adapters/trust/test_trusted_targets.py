@@ -1,5 +1,6 @@
 """What a Device trusts without being attacked: few requests, from a folder too, and after trouble of its own."""
 
+import os
 import shutil
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -14,9 +15,10 @@ from mosaic.adapters.trust.refusals import (
     RepositoryUnavailable,
     TrustFolderUnusable,
     TrustMixed,
+    TrustRefused,
     TrustUnreadable,
 )
-from mosaic.core.target import TargetUnreadable
+from mosaic.core.target import Target, TargetUnreadable, custom
 from support.target_world import AMD64, NOW_NS, Device, Mirror, Publisher, release
 
 
@@ -130,10 +132,14 @@ def test_a_device_that_changes_its_channel_trusts_nothing_of_the_older_one(devic
     assert device.version() is None
 
 
-def test_a_signed_target_that_makes_no_sense_changes_nothing(publisher: Publisher, device: Device) -> None:
+@pytest.mark.parametrize("wrong", [{"version": 2**80}, {"createdAt": "0001-01-01T00:00:00Z"}])
+def test_a_signed_target_that_makes_no_sense_changes_nothing(
+    publisher: Publisher, device: Device, wrong: dict[str, object]
+) -> None:
     edition = publisher.alone.edition()
     entry = TargetFile.from_data("stable/generic-amd64-2", b"", ["sha256"])
-    entry.unrecognized_fields["custom"] = {"targetFormat": "MOSAIC", "version": 2**80}
+    target = Target("stable", "generic-amd64", 2, {}, 0)
+    entry.unrecognized_fields["custom"] = {**custom(target), **wrong}
     edition.channels["channel-stable"].signed.targets[entry.path] = entry
     repository = publisher.alone
     Revision(edition, repository.folders, NOW_NS // 10**9, repository.periods).write(
@@ -167,3 +173,55 @@ def test_what_was_verified_convinces_another_device_with_the_first_root(
     assert other.refresh(AMD64, now_ns=NOW_NS) == device.trusted.last(AMD64)
     with pytest.raises(TrustFolderUnusable):
         Device(tmp_path / "new", publisher, "file:///nowhere").trusted.write_served(tmp_path / "none")
+
+
+def test_another_root_trusts_nothing_that_an_older_one_had_led_to(device: Device, tmp_path: Path) -> None:
+    device.publisher = Publisher(tmp_path / "stranger").create("stable")
+    assert device.version() is None
+    with pytest.raises(TrustRefused):
+        device.refresh()
+    assert device.version() is None
+
+
+def test_proxies_of_the_environment_are_not_asked(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert device.refresh() is not None
+
+
+def test_a_power_cut_takes_back_none_of_the_roots_that_were_seen(
+    publisher: Publisher, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        ceremony.rotate(publisher.with_drawer, "root", now_ns=publisher.now_ns)
+    durable: set[str] = set()
+    fsync = os.fsync
+
+    def seen(descriptor: int) -> None:
+        durable.add(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    device.refresh()
+    history = device.folder / "metadata/root_history"
+    assert {str(history), *(str(history / f"{version}.root.json") for version in (1, 2, 3))} <= durable
+
+
+def test_a_stick_that_cannot_be_read_is_not_taken_for_the_own_disk(publisher: Publisher, device: Device) -> None:
+    target = device.refresh()
+    assert target is not None
+    device.base = publisher.public.as_uri()
+    # A file that opens and whose every read fails.
+    broken = Path("/proc/self/mem")
+    (publisher.public / "metadata/timestamp.json").unlink()
+    (publisher.public / "metadata/timestamp.json").symlink_to(broken)
+    with pytest.raises(RepositoryUnavailable):
+        device.refresh()
+    manifest = next((publisher.public / "targets/stable/apps/web").iterdir())
+    manifest.unlink()
+    manifest.symlink_to(broken)
+    with pytest.raises(RepositoryUnavailable):
+        device.trusted.fetch_manifest(target, "web")
+    assert device.version() == 1

@@ -6,6 +6,7 @@ none is asked for. Redirects are not followed: a repository is a folder of files
 """
 
 import os
+import ssl
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,6 @@ from tuf.ngclient import FetcherInterface
 
 _MOST_BYTES = 8 * 1024 * 1024
 _MISSING = 404
-_NEVER_BY_PROXY = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
 class BoundedFetcher(FetcherInterface):
@@ -75,9 +75,11 @@ async def _get(url: str, max_length: int) -> bytes:
 
 @asynccontextmanager
 async def _answer(url: str) -> AsyncIterator[httpx2.Response]:
-    # The deadline around it ends every wait, so the client has none of its own.
+    # The deadline around it ends every wait, so the client has none of its own. As for registries, the machine's
+    # authorities count and the environment's proxies do not.
+    verify = ssl.create_default_context() if url.startswith("https:") else False
     async with (
-        httpx2.AsyncClient(timeout=None, follow_redirects=False, verify=url.startswith("https:")) as client,
+        httpx2.AsyncClient(timeout=None, follow_redirects=False, verify=verify, trust_env=False) as client,
         client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer,
     ):
         yield answer
@@ -94,7 +96,10 @@ def _from_folder(url: str, max_length: int) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise DownloadError(f"{path.name} is no file")
-        found = file.read(max_length + 1)
+        try:
+            found = file.read(max_length + 1)
+        except OSError as error:
+            raise DownloadError(f"{path.name}: {error.strerror}") from None
     if len(found) > max_length:
         raise DownloadLengthMismatchError(f"it has more than {max_length} bytes")
     return found

@@ -42,8 +42,9 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class _Trusted(msgspec.Struct, frozen=True):
-    """The entries of a channel after the last whole refresh."""
+    """The entries of a channel after the last whole refresh. `root` is the hex SHA-256 of where trust began."""
 
+    root: str
     channel: str
     entries: list[_Entry]
 
@@ -203,14 +204,20 @@ class TrustedTargets:
 
     def _keep(self, entries: list[_Entry]) -> None:
         if entries != self._kept():
-            write_private(self._folder / _TRUSTED, msgspec.json.encode(_Trusted(self._channel, entries)))
+            write_private(
+                self._folder / _TRUSTED, msgspec.json.encode(_Trusted(self._begins_at(), self._channel, entries))
+            )
 
     def _kept(self) -> list[_Entry]:
         try:
             kept = msgspec.json.decode((self._folder / _TRUSTED).read_bytes(), type=_Trusted)
         except (FileNotFoundError, msgspec.MsgspecError):
             return []
-        return kept.entries if kept.channel == self._channel else []
+        is_ours = (kept.root, kept.channel) == (self._begins_at(), self._channel)
+        return kept.entries if is_ours else []
+
+    def _begins_at(self) -> str:
+        return hashlib.sha256(self._root).hexdigest()
 
 
 def _clear(folder: Path) -> None:
@@ -221,13 +228,14 @@ def _clear(folder: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """Make durable what the library renamed into place: a power cut must not take back how far was seen."""
-    for path in folder.glob("*.json"):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    sync_folder(folder)
+    for place in (folder / _ROOTS, folder):
+        for path in place.glob("*.json"):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_folder(place)
 
 
 def _version_of(path: Path) -> int:
