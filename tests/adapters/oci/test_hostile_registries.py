@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,6 +231,39 @@ def test_a_redirect_to_nowhere_good_is_refused_without_repeating_it(opens: Opens
             opens(server.host).manifest("a", "1")
         assert len(server.asked) <= 6
     assert "secret" not in repr(refused.value)
+
+
+@pytest.mark.parametrize("host", ["a..example", "a" * 64 + ".example"])
+def test_a_redirect_to_what_can_be_no_hosts_name_is_an_error_of_ours(opens: Opens, host: str) -> None:
+    with (
+        scripted_registry(lambda _: Reply(307, {"Location": f"https://{host}/blob?token=secret"})) as server,
+        pytest.raises(RegistryUnreachable) as failed,
+    ):
+        opens(server.host, limits=FEW).manifest("a", "1")
+    assert "secret" not in repr(failed.value)
+
+
+def test_many_addresses_of_which_none_answers_take_no_longer_than_one(
+    opens: Opens, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"many.example": [f"192.0.2.{n}" for n in range(1, 101)]}
+
+    def addresses(host: str, port: int, *_: object, **__: object) -> list[object]:
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*stream, (address, port)) for address in names.get(host, [host])]
+
+    def silent(address: tuple[str, int], timeout: float, **_: object) -> socket.socket:
+        # As the standard library does it: each of a name's addresses has the whole time.
+        for _one in socket.getaddrinfo(*address):
+            clock.advance(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    monkeypatch.setattr(socket, "create_connection", silent)
+    began = clock.boot_ns()
+    with pytest.raises(RegistryUnreachable):
+        opens("many.example", limits=Limits(tries=1, answer_seconds=60)).manifest("a", "1")
+    assert (clock.boot_ns() - began) / 1e9 <= 60
 
 
 def test_packed_answers_are_refused_because_nobody_asked_for_them(opens: Opens, into: Path) -> None:

@@ -5,6 +5,7 @@ one byte of a header every few seconds never meets them. Here a thread says
 until when it waits, and whatever it does on its connections ends by then.
 """
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterable
@@ -65,11 +66,19 @@ class _Network(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore2.NetworkStream:
-        left = self._patience.left(timeout)
-        if left <= 0:
-            raise httpcore2.ConnectTimeout
-        inner = self._inner.connect_tcp(host, port, left, local_address, socket_options)
-        return _Stream(inner, self._patience)
+        # Of a whole name each of its addresses would have the time anew.
+        failed: httpcore2.ConnectError | httpcore2.ConnectTimeout = httpcore2.ConnectError()
+        for address in _addresses(host, port):
+            left = self._patience.left(timeout)
+            if left <= 0:
+                raise httpcore2.ConnectTimeout
+            try:
+                inner = self._inner.connect_tcp(address, port, left, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failed = error
+            else:
+                return _Stream(inner, self._patience)
+        raise failed
 
 
 class _Stream(httpcore2.NetworkStream):
@@ -104,3 +113,13 @@ class _Stream(httpcore2.NetworkStream):
 
     def get_extra_info(self, info: str) -> object:
         return self._inner.get_extra_info(info)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Look up a name, for as long as this machine's resolver takes."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        # The second is for what can be no name, with a part that is empty or too long.
+        raise httpcore2.ConnectError from error
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
