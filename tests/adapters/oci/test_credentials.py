@@ -56,6 +56,13 @@ def test_a_name_that_is_none_hides_no_login_behind_it(tmp_path: Path) -> None:
     assert kept(tmp_path, {"auths": auths}).login(HOST) == Login("me", "secret")
 
 
+def test_bytes_that_are_no_text_are_said_and_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(b'{"auths":{"h":{"auth":"secret\xff"}}}')
+    with pytest.raises(CredentialsUnreadable) as caught:
+        DockerCredentials(tmp_path / "config.json").login(HOST)
+    assert "secret" not in repr(caught.value)
+
+
 def test_an_identity_token_is_preferred_to_the_name_beside_it(tmp_path: Path) -> None:
     entry = {"auth": encoded("ignored:"), "identitytoken": "the-token"}
     assert kept(tmp_path, {"auths": {HOST: entry}}).login(HOST) == Login(identity_token="the-token")

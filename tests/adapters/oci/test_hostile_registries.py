@@ -266,6 +266,23 @@ def test_many_addresses_of_which_none_answers_take_no_longer_than_one(
     assert (clock.boot_ns() - began) / 1e9 <= 60
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"tags":["\xff"],"token":"\xff","errors":[{"code":"\xff"}]}', b'{"x":' + b"[" * 60_000]
+)
+def test_bytes_that_no_parser_likes_are_an_error_of_ours_wherever_they_come(opens: Opens, body: bytes) -> None:
+    def answer(request: Request) -> Reply:
+        if request.path.startswith("/v2/closed/"):
+            return Reply(401, {"WWW-Authenticate": f'Bearer realm="http://{server.host}/token"'})
+        return Reply(400 if "manifests" in request.path else 200, body=body)
+
+    with scripted_registry(answer) as server:
+        for ask in (lambda: opens(server.host).tags("a"), lambda: opens(server.host).manifest("closed", "1")):
+            with pytest.raises(RegistryUnreadable):
+                ask()
+        with pytest.raises(RegistryRejected, match=r"400$"):
+            opens(server.host).manifest("a", "1")
+
+
 def test_packed_answers_are_refused_because_nobody_asked_for_them(opens: Opens, into: Path) -> None:
     with (
         scripted_registry(lambda _: Reply(headers={"Content-Encoding": "gzip"}, body=CONTENT)) as server,

@@ -149,7 +149,8 @@ def test_a_key_file_that_others_may_read_or_that_is_damaged_is_not_used(tmp_path
     with pytest.raises(SigningKeyUnusable):
         KeyFolder(tmp_path).signer(key.keyid)
     path.chmod(0o600)
-    for bad in (b"", good[:-20], good.replace(b'"seed":"', b'"seed":"00'), b'{"role":"x","public":"00"}'):
+    not_text = good.replace(b'"seed":"', b'"seed":"\xff')
+    for bad in (b"", good[:-20], not_text, good.replace(b'"seed":"', b'"seed":"00'), b'{"role":"x","public":"00"}'):
         path.write_bytes(bad)
         with pytest.raises(SigningKeyUnusable) as caught:
             KeyFolder(tmp_path).signer(key.keyid)

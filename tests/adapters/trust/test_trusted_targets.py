@@ -106,9 +106,11 @@ def test_trust_begins_at_the_root_that_is_given_whatever_lies_in_the_folder(
 
 def test_damaged_files_of_its_own_are_fetched_again(device: Device) -> None:
     for path in [path for path in device.folder.rglob("*") if path.is_file()]:
-        path.write_bytes(path.read_bytes()[:-9])
-        assert device.refresh() is not None
-        assert device.version() == 1
+        whole = path.read_bytes()
+        for damaged in (whole[:-9], whole[:9] + b"\xff" + whole[9:]):
+            path.write_bytes(damaged)
+            assert device.refresh() is not None
+            assert device.version() == 1
 
 
 def test_a_folder_that_cannot_be_written_is_said(mirror: Mirror, publisher: Publisher, tmp_path: Path) -> None:

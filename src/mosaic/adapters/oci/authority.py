@@ -19,6 +19,7 @@ import msgspec
 from mosaic.adapters.clock import Clock
 from mosaic.adapters.oci.challenge import Challenge
 from mosaic.adapters.oci.credentials import Credentials, Login
+from mosaic.adapters.oci.documents import UNREADABLE
 from mosaic.adapters.oci.failures import RegistryRefused, RegistryUnreadable
 from mosaic.adapters.oci.hosts import Place
 
@@ -134,7 +135,7 @@ class Authority:
     def _read(self, status: int, body: bytes) -> _Kept:
         try:
             answer = msgspec.json.decode(body, type=_Token)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             answer = _Token()
         token = answer.token or answer.access_token
         if status != 200 or _PLAIN_TOKEN.fullmatch(token) is None:

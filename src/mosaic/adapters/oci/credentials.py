@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from mosaic.adapters import process
+from mosaic.adapters.oci.documents import UNREADABLE
 from mosaic.adapters.oci.failures import CredentialsUnreadable
 from mosaic.adapters.oci.hosts import known_as
 from mosaic.core.errors import Unavailable
@@ -102,7 +103,7 @@ class DockerCredentials:
             return None
         except OSError as error:
             raise CredentialsUnreadable(str(self._path), error.strerror or "it cannot be read") from None
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             # What is wrong there may be a secret in the wrong place, and the parser repeats it.
             raise CredentialsUnreadable(str(self._path), "it is not what `docker login` writes") from None
 
@@ -141,7 +142,7 @@ class DockerCredentials:
             raise CredentialsUnreadable(source, f"it ended with code {finished.code}")
         try:
             kept = msgspec.json.decode(finished.stdout, type=_Kept)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise CredentialsUnreadable(source, "its answer is not that of a credential helper") from None
         if kept.username == _TOKEN_USER:
             return Login(identity_token=kept.secret)

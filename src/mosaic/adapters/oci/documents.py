@@ -33,6 +33,9 @@ _UNTOLD = frozenset({"", "application/json", "application/octet-stream", "text/p
 _Size = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
 T = TypeVar("T")
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the parser raises for bytes of any kind; none of it is one of the others."""
+
 
 class DocumentInvalid(ValueError):
     """A document that makes no sense. Its words say why; callers know which one it is."""
@@ -135,7 +138,7 @@ def write_index(entries: Sequence[Descriptor]) -> bytes:
 def _decoded(content: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise DocumentInvalid(f"it is not a document of the kind that it should be: {error}") from None
 
 

@@ -22,6 +22,7 @@ from mosaic.adapters.oci.authority import Authority, Scope
 from mosaic.adapters.oci.challenge import challenges
 from mosaic.adapters.oci.connection_failures import meaning
 from mosaic.adapters.oci.credentials import Credentials
+from mosaic.adapters.oci.documents import UNREADABLE
 from mosaic.adapters.oci.failures import (
     AnswerTooLarge,
     RedirectRefused,
@@ -303,7 +304,7 @@ def _error_codes(content: bytes) -> str:
     """Return the codes of a registry's error document; they alone are known to be words."""
     try:
         errors = msgspec.json.decode(content, type=_Errors).errors
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""
     return ", ".join(dict.fromkeys(one.word for one in errors if _ERROR_CODE.fullmatch(one.word)))
 

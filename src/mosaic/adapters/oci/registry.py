@@ -258,7 +258,7 @@ class Registry:
             )
             try:
                 page = msgspec.json.decode(answer.content, type=_Tags).tags or []
-            except msgspec.MsgspecError:
+            except documents.UNREADABLE:
                 raise RegistryUnreadable(self.host, "its list of tags makes no sense") from None
             known = len(found)
             found |= dict.fromkeys(tag for tag in page if is_tag(tag))

@@ -215,7 +215,7 @@ def _read(path: Path) -> KeyFile:
         content = file.read()
     try:
         return msgspec.json.decode(content, type=KeyFile)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         # What is in it is not repeated: it may hold a key.
         raise SigningKeyUnusable(path, "is damaged") from None
 

@@ -171,7 +171,7 @@ class TrustedTargets:
             files[_TIMESTAMP] = (kept / _TIMESTAMP).read_bytes()
             for name, content in files.items():
                 (into / METADATA / name).write_bytes(content)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not as it was written"
             raise TrustFolderUnusable(self._folder, reason) from error
 
@@ -211,7 +211,7 @@ class TrustedTargets:
     def _kept(self) -> list[_Entry]:
         try:
             kept = msgspec.json.decode((self._folder / _TRUSTED).read_bytes(), type=_Trusted)
-        except (FileNotFoundError, msgspec.MsgspecError):
+        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
             return []
         is_ours = (kept.root, kept.channel) == (self._begins_at(), self._channel)
         return kept.entries if is_ours else []
