@@ -5,7 +5,8 @@
 The first part is a registry when it has a dot or a colon in it, is `localhost`
 or has upper-case letters; else the image is of Docker Hub, where a name of one
 part lies under `library/`. What is not of this grammar is refused, and never
-mended: a name that was meant otherwise is another image.
+mended: a name that was meant otherwise is another image. So is a digest of
+another algorithm than SHA-256, which nobody here could check.
 
 Source: the grammar of the distribution project's `reference` package, and how
 the `docker` command fills in what is left out.
@@ -15,6 +16,7 @@ import re
 from dataclasses import dataclass, replace
 
 from mosaic.core.errors import Refused
+from mosaic.core.oci_types import is_digest
 
 HUB = "docker.io"
 LATEST = "latest"
@@ -29,7 +31,6 @@ _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,5}})?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST_HEX = {"sha256": 64, "sha384": 96, "sha512": 128}
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _EXAMPLE = "nginx:1.29 or registry.example.org/team/web:2.0"
 
@@ -107,12 +108,6 @@ def parse(text: str) -> ImageRef:
 def is_component(name: str) -> bool:
     """Whether a name may be one part of a repository's path."""
     return len(name) <= _LONGEST_PATH and _COMPONENT.fullmatch(name) is not None
-
-
-def is_digest(text: str) -> bool:
-    """Whether the text is a digest, such as `sha256:` and 64 lower-case hex digits."""
-    algorithm, _, digits = text.partition(":")
-    return len(digits) == _DIGEST_HEX.get(algorithm) and re.fullmatch(r"[0-9a-f]+", digits) is not None
 
 
 def _require_plain(text: str) -> None:

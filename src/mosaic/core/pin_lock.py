@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from mosaic.core.compose_document import Json
 from mosaic.core.errors import Refused
 from mosaic.core.image_platforms import Answer, PlatformImage, Resolved
-from mosaic.core.image_ref import ImageRef, ImageRefUnreadable, is_digest, parse
+from mosaic.core.image_ref import ImageRef, ImageRefUnreadable, parse
+from mosaic.core.oci_types import is_digest
 
 VERSION = 1
 
