@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosaic.adapters.docker import compose
-from mosaic.adapters.docker.compose import WordRefused
+from mosaic.adapters.docker.words import WordRefused
 
 ENGINE = "unix:///var/run/docker.sock"
 FILE = Path("/state/projects/abc/compose.json")

@@ -10,9 +10,7 @@ environment it runs in: that is `INHERITED`, and nothing else.
 import re
 from pathlib import Path
 
-from mosaic.core.errors import Refused
-
-Argv = list[str]
+from mosaic.adapters.docker.words import ENGINE, IMAGE, Argv, WordRefused, checked
 
 MAX_LOG_LINES = 2000
 
@@ -25,20 +23,6 @@ An app can read it, so it has nothing secret: no proxy with its password, no tok
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,80}")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
-_ENGINE = re.compile(r"(unix|tcp|ssh|npipe)://[^\s]+")
-
-
-class WordRefused(Refused):
-    """A value cannot be a word of a command."""
-
-    code = "word-refused"
-
-    def __init__(self, what: str, value: str) -> None:
-        super().__init__(
-            f"{value[:80]!r} cannot be {what}",
-            hint="names are letters, digits, `.`, `_` and `-`, and start with a letter or digit",
-        )
 
 
 def up(engine: str, project: str, file: Path) -> Argv:
@@ -61,38 +45,32 @@ def logs(engine: str, project: str, file: Path, *, service: str | None, lines: i
     """Print the last lines of one service, or of all."""
     bounded = max(1, min(int(lines), MAX_LOG_LINES))
     words = [*_compose(engine, project, file), "logs", "--no-color", "--tail", str(bounded)]
-    return words if service is None else [*words, "--", _checked("a service", service, _SERVICE)]
+    return words if service is None else [*words, "--", checked("a service", service, _SERVICE)]
 
 
 def version(engine: str) -> Argv:
     """Print the version of the compose plugin."""
-    return ["docker", "--host", _checked("an engine's address", engine, _ENGINE), "compose", "version", "--short"]
+    return ["docker", "--host", checked("an engine's address", engine, ENGINE), "compose", "version", "--short"]
 
 
 def pull(engine: str, reference: str) -> Argv:
     """Fetch an image. The command line knows the user's registry logins."""
-    host = _checked("an engine's address", engine, _ENGINE)
-    return ["docker", "--host", host, "pull", "--quiet", "--", _checked("an image", reference, _IMAGE)]
+    host = checked("an engine's address", engine, ENGINE)
+    return ["docker", "--host", host, "pull", "--quiet", "--", checked("an image", reference, IMAGE)]
 
 
 def project_name(device: str, installation: str) -> str:
     """Return the project of an installation on a Device, so that two Devices on one engine never meet."""
-    return _checked("a project", f"mosaic-{device[:8]}-{installation}", _PROJECT)
+    return checked("a project", f"mosaic-{device[:8]}-{installation}", _PROJECT)
 
 
 def _compose(engine: str, project: str, file: Path) -> Argv:
-    host = _checked("an engine's address", engine, _ENGINE)
+    host = checked("an engine's address", engine, ENGINE)
     if not file.is_absolute():
         raise WordRefused("the path of a compose file", str(file))
-    name = _checked("a project", project, _PROJECT)
+    name = checked("a project", project, _PROJECT)
     # `--env-file` ends the search for an `.env` beside the file.
     return [
         *("docker", "--host", host, "compose", "--ansi", "never", "--progress", "quiet"),
         *("--env-file", "/dev/null", "--project-name", name, "--file", str(file)),
     ]
-
-
-def _checked(what: str, value: str, pattern: re.Pattern[str]) -> str:
-    if not pattern.fullmatch(value):
-        raise WordRefused(what, value)
-    return value

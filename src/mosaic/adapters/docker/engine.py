@@ -18,6 +18,7 @@ from mosaic.adapters.docker import compose, execution, sights
 from mosaic.adapters.docker.api import Api, EngineRefused, Events, quoted
 from mosaic.adapters.docker.execution import Executed
 from mosaic.adapters.docker.sights import Container, EngineVersion, Image
+from mosaic.adapters.docker.words import Argv
 from mosaic.core.errors import NotFound, Refused
 
 P = ParamSpec("P")
@@ -186,5 +187,5 @@ class DockerEngine:
                 self._api.delete(f"/networks/{network}")
 
 
-async def _compose(words: compose.Argv, deadline_seconds: float) -> process.Finished:
+async def _compose(words: Argv, deadline_seconds: float) -> process.Finished:
     return await process.run_async(words, deadline_seconds=deadline_seconds, inherited=compose.INHERITED)

@@ -8,13 +8,11 @@ import re
 from pathlib import Path
 
 from mosaic.adapters import process
-from mosaic.adapters.docker.compose import Argv, WordRefused
+from mosaic.adapters.docker.words import ENGINE, IMAGE, Argv, checked
 from mosaic.core.errors import Refused
 
 _BUILD_SECONDS = 3600.0
 _PUSH_SECONDS = 1800.0
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
-_ENGINE = re.compile(r"(unix|tcp|ssh|npipe)://[^\s]+")
 _NETWORK = re.compile(r"[a-z]{1,16}")
 
 
@@ -44,16 +42,16 @@ class PushFailed(Refused):
 def build(engine: str, folder: Path, image: str, *, dockerfile: str, network: str | None = None) -> Argv:
     """Build the folder as `image`. `network` is what its RUN steps are in ("host" where bridges reach nothing)."""
     file = folder / dockerfile
-    words = [*_docker(engine), "build", "--quiet", "--tag", _checked("an image", image, _IMAGE), "--file", str(file)]
+    words = [*_docker(engine), "build", "--quiet", "--tag", checked("an image", image, IMAGE), "--file", str(file)]
     if network is not None:
-        words += ["--network", _checked("a network", network, _NETWORK)]
+        words += ["--network", checked("a network", network, _NETWORK)]
     # An absolute path begins with a slash, so it can be no option.
     return [*words, "--", str(folder.absolute())]
 
 
 def push(engine: str, image: str) -> Argv:
     """Push an image to the registry that its name begins with."""
-    return [*_docker(engine), "push", "--quiet", "--", _checked("an image", image, _IMAGE)]
+    return [*_docker(engine), "push", "--quiet", "--", checked("an image", image, IMAGE)]
 
 
 def build_image(engine: str, folder: Path, image: str, *, dockerfile: str, network: str | None = None) -> None:
@@ -80,10 +78,4 @@ def push_image(engine: str, image: str) -> None:
 
 
 def _docker(engine: str) -> Argv:
-    return ["docker", "--host", _checked("an engine's address", engine, _ENGINE)]
-
-
-def _checked(what: str, value: str, pattern: re.Pattern[str]) -> str:
-    if pattern.fullmatch(value) is None:
-        raise WordRefused(what, value)
-    return value
+    return ["docker", "--host", checked("an engine's address", engine, ENGINE)]

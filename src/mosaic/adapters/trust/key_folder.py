@@ -97,6 +97,7 @@ class MetadataSigner(Signer):
         cls, priv_key_uri: str, public_key: Key, secrets_handler: SecretsHandler | None = None
     ) -> Signer:
         """Refuse: keys come from a folder of ours, and never by an address."""
+        # The library asks for this method of every signer; nothing here ever calls it.
         raise NotImplementedError
 
 
