@@ -18,11 +18,9 @@ Needs root and a Docker engine with the sample app's images. Leaves nothing.
 import argparse
 import contextlib
 import json
-import os
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,14 +28,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from results.line import report
+from running.mosaic_up import mosaic, mosaic_up, run, until
+from running.processes import cpu_seconds_of_tree, memory_mb, tree
 
 ROOT = Path(__file__).resolve().parents[2]
-MOSAIC = [sys.executable, "-m", "mosaic.cli.main"]
 DRIVER = "mosaic-bench"
 IDLE_SECONDS = 60
 # Until what the installation wrote is replicated, and the database has come to rest.
 SETTLE_SECONDS = 75
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -49,7 +47,7 @@ def main() -> None:
     rounds = 3 if parser.parse_args().quick else 5
     folder = Path(tempfile.mkdtemp(prefix="mosaic-bench-"))
     try:
-        with mosaic_up(folder) as up:
+        with mosaic_up(folder, ROOT / "examples", driver=DRIVER) as up:
             measure_idle(up.pid)
             uninstall(folder, "notes")
             measure_install(folder, rounds)
@@ -98,34 +96,16 @@ def with_plain_volumes(rendered: dict[str, object], pool: Path) -> dict[str, obj
 def measure_idle(supervisor: int) -> None:
     """Look at all processes of `mosaic up` over a minute."""
     time.sleep(SETTLE_SECONDS)
-    before, began = cpu_seconds(supervisor), time.monotonic()
+    before, began = cpu_seconds_of_tree(supervisor), time.monotonic()
     time.sleep(IDLE_SECONDS)
-    percent = 100 * (cpu_seconds(supervisor) - before) / (time.monotonic() - began)
-    rss = sum(memory_kib(pid, "Rss") for pid in tree(supervisor)) * 1024 / 1e6
-    pss = sum(memory_kib(pid, "Pss") for pid in tree(supervisor)) * 1024 / 1e6
+    percent = 100 * (cpu_seconds_of_tree(supervisor) - before) / (time.monotonic() - began)
+    rss = sum(memory_mb(pid, "Rss") for pid in tree(supervisor))
+    pss = sum(memory_mb(pid, "Pss") for pid in tree(supervisor))
     report("app idle memory", rss, "MB", goal="value<=250")
     report("app idle memory, shared pages counted once", pss, "MB", goal=None)
     report("app idle processor", percent, "% of a core", goal="value<=1")
     for pid in tree(supervisor):
-        print(f"  {memory_kib(pid, 'Rss') / 1000:6.1f} MB  {command(pid)}", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def mosaic_up(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """`mosaic up --demo` with the sample app running; uninstalled at the end, data and all."""
-    welcome, log = folder / "welcome.json", folder / "up.log"
-    words = [*MOSAIC, "up", "--demo", "--json", "--state", str(folder / "state"), "--driver", DRIVER]
-    with welcome.open("wb") as out, log.open("wb") as err:
-        up = subprocess.Popen([*words, "--catalog", str(ROOT / "examples")], stdout=out, stderr=err, env=env(folder))
-    try:
-        until(lambda: up.poll() is not None or welcome.stat().st_size > 0, 180)
-        if up.poll() is not None:
-            sys.exit(f"mosaic up ended: {log.read_text()[-2000:]}")
-        yield up
-    finally:
-        up.send_signal(signal.SIGINT)
-        up.wait(150)
-        run([*MOSAIC, "up", "--uninstall", "--delete-data", "--state", str(folder / "state")], folder)
+        print(f"  {memory_mb(pid, 'Rss'):6.1f} MB  {command(pid)}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -157,68 +137,11 @@ def uninstall(folder: Path, name: str) -> None:
     until(lambda: not run(["docker", "ps", "--all", "--quiet", "--filter", label]).strip(), 90)
 
 
-def mosaic(folder: Path, *words: str) -> str:
-    """Run one command of this benchmark's own Mosaic."""
-    return run([*MOSAIC, *words, "--json"], folder)
-
-
-def run(words: list[str], folder: Path | None = None) -> str:
-    """Run a program to its end and return what it printed."""
-    environment = None if folder is None else env(folder)
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(words)}: {done.stdout[-1000:]}{done.stderr[-1000:]}")
-    return done.stdout
-
-
-def env(folder: Path) -> dict[str, str]:
-    """Return an environment whose command line is logged in to this benchmark's Hive only."""
-    return {**os.environ, "XDG_CONFIG_HOME": str(folder / "config")}
-
-
 def timed(work: Callable[[], object]) -> float:
     """Return how many seconds some work takes."""
     began = time.monotonic()
     work()
     return time.monotonic() - began
-
-
-def until(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            sys.exit(f"waited {seconds:g} s in vain")
-        time.sleep(0.1)
-
-
-def tree(root: int) -> list[int]:
-    """Return a process and all that descend from it."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
-
-
-def cpu_seconds(root: int) -> float:
-    """Return the processor time of a tree, that of its ended children included."""
-    total = 0
-    for pid in tree(root):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(int(field) for field in fields[11:15])
-    return total / TICKS
-
-
-def memory_kib(pid: int, kind: str) -> int:
-    """Return a process's resident or proportional memory."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith(f"{kind}:"):
-            return int(line.split()[1])
-    return 0
 
 
 def command(pid: int) -> str:

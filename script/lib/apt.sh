@@ -1,7 +1,7 @@
 # Packages: from this machine's own suite through apt, and a few programs from
 # Debian's newer suite beside it. Needs say.sh.
 
-# The newer suite and its backports, where compose v2 and a recent Caddy are.
+# The newer suite and its backports, where compose v2, a recent Caddy and a fast wireguard-go are.
 readonly NEWER_SUITE=trixie
 
 package_is_installed() {

@@ -33,6 +33,19 @@ def test_a_snapshot_keeps_what_was_there_at_its_instant(btrfs_path: Path) -> Non
         (cut / "page").write_text("three")
 
 
+def test_a_pool_without_room_for_another_subvolume_says_that_it_is_full(btrfs_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left"), (btrfs_path / "data").open("wb") as data:
+        while True:
+            data.write(bytes(1024 * 1024))
+    # Where a link leads to is written among the file system's own records.
+    with pytest.raises(OSError, match="No space left"):
+        for number in range(100_000):
+            (btrfs_path / f"link{number}").symlink_to("x" * 3000)
+    with pytest.raises(btrfs.PoolFull, match="full"):
+        for number in range(1000):
+            btrfs.create(btrfs_path / f"another{number}")
+
+
 def test_the_generation_tells_whether_anything_changed_since_a_snapshot(btrfs_path: Path) -> None:
     live, cut = btrfs_path / "live", btrfs_path / "cut"
     btrfs.create(live)

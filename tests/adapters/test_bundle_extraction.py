@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mosaic.adapters import bundle_extraction
-from mosaic.adapters.bundle import BundleUnusable
+from mosaic.adapters.bundle import BundleUnusable, pack
 from mosaic.adapters.bundle_archive import write
-from mosaic.adapters.bundle_extraction import extract, survey
+from mosaic.adapters.bundle_extraction import extract, read_file, survey
 from mosaic.adapters.written_tree import TreeNotWritten
 from mosaic.core import file_index
 from mosaic.core.file_index import FileIndex, IndexedFile
@@ -57,7 +57,7 @@ HOSTILE = {
     "no end": packed(GOOD, ending=b""),
     "half an end and something": packed(GOOD, ending=bytes(512) + b"x" * 512),
     "something behind the end": packed(GOOD, ending=PAD + b"evil"),
-    "no gzip": GOOD + PAD,
+    "no gzip": b"nothing of the kind" * 100,
     "nothing": b"",
     "a cut gzip": packed(file("a", os.urandom(5000)))[:3000],
     "a gzip without its last byte": packed(GOOD)[:-1],
@@ -69,6 +69,15 @@ HOSTILE = {
     "an extended header of nonsense": packed(header("p", kind=b"x", size=512), b"9999999 path=x\n".ljust(512, b"\0")),
     "a negative size": packed(header("a")[:124] + b"\xff" * 12 + header("a")[136:]),
 }
+
+PLAIN = {
+    f"{name}, not compressed": gzip.decompress(content)
+    for name, content in HOSTILE.items()
+    if content.startswith(b"\x1f\x8b") and "gzip" not in name
+}
+"""The same as plain tars, as a catalog that is a folder hands them out."""
+
+HOSTILE |= PLAIN
 
 
 def index(*paths: str) -> FileIndex:
@@ -164,6 +173,22 @@ def test_an_archive_that_differs_from_its_index_is_refused_by_the_name_of_what_d
     assert (box / "app" / "link").read_bytes() == b"location / {}"
 
 
+def test_a_plain_tar_is_extracted_like_one_in_gzip(tmp_path: Path, box: Path) -> None:
+    app = tmp_path / "app"
+    (app / "sub" / ("long" * 40)).mkdir(parents=True)
+    (app / "docker-compose.yml").write_bytes(b"services: {}\n")
+    (app / "sub" / ("long" * 40) / "größe").write_bytes(b"1" * 5000)
+    (app / "run.sh").write_bytes(b"#!")
+    (app / "run.sh").chmod(0o700)
+    (app / "link").symlink_to("run.sh")
+    zipped = write(app, tmp_path / "app.tgz", skip=lambda _: False)
+    (tmp_path / "app.tar").write_bytes(pack(app))
+    assert survey(tmp_path / "app.tar") == zipped.index
+    extract(tmp_path / "app.tar", box / "app", zipped.index)
+    assert (box / "app" / "sub" / ("long" * 40) / "größe").stat().st_size == 5000
+    assert os.access(box / "app" / "link", os.X_OK)
+
+
 def test_a_place_that_is_taken_stays_as_it_is(tmp_path: Path, box: Path) -> None:
     (tmp_path / "app.tgz").write_bytes(packed(file("a")))
     (box / "app").mkdir()
@@ -226,3 +251,12 @@ def test_no_change_of_bytes_gets_anything_else_out_of_an_archive(
     else:
         assert (place / "app" / "l" / "a").read_bytes() == b"1"
         assert len(list((place / "app").rglob("*"))) == 3
+
+
+def test_one_small_file_is_read_and_nothing_behind_it_is_looked_at(tmp_path: Path) -> None:
+    archive = tmp_path / "bundle"
+    archive.write_bytes(packed(GOOD, ending=b"nothing of the kind"))
+    assert read_file(archive, "a", most_bytes=1) == b"1"
+    for path, most in (("a", 0), ("b", 9)):
+        with pytest.raises(BundleUnusable):
+            read_file(archive, path, most_bytes=most)

@@ -94,6 +94,20 @@ def test_the_same_app_is_the_same_export_and_other_tools_read_it_as_a_layout(
     assert (listed["digest"], listed["annotations"]) == (published.app.digest, ANNOTATIONS)
 
 
+def test_an_export_that_is_sent_has_the_bytes_and_the_length_of_one_that_is_written(
+    published: Published, tmp_path: Path
+) -> None:
+    going = oci_layout.gather(
+        manifests=[published.app], blobs=published.digests, path_of=published.path, approval=b"signed"
+    )
+    sent = b"".join(going.pieces())
+    assert len(sent) == going.size
+    (tmp_path / "sent.tar").write_bytes(sent)
+    found = read(tmp_path / "sent.tar", tmp_path / "in")
+    assert (found.approval, list(found.trust.iterdir())) == (b"signed", [])
+    assert read(published.export(tmp_path / "other.tar"), tmp_path / "other").approval is None
+
+
 def test_a_damaged_blob_is_not_exported(published: Published, tmp_path: Path) -> None:
     published.path(published.bundle).write_bytes(b"other")
     with pytest.raises(ExportUnusable, match="damaged here"):

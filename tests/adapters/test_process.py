@@ -157,6 +157,7 @@ def test_runs_in_many_threads_do_not_disturb_one_another() -> None:
 def _is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
+    except OSError:
+        # It may end while it is read, too.
         return False
     return state != "Z"

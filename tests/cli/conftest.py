@@ -15,8 +15,11 @@ import pytest
 
 from mosaic.cli import credentials, main
 from mosaic.crypto import signing
+from mosaic.crypto.account import Made
+from mosaic.wire.api import Account
 from mosaic.wire.enrol import IDENTITY_CONTEXT, HiveIdentity
 from support.ran import Json, Ran
+from support.running_hive import PASSPHRASE, made_keys
 
 SEED = b"h" * 32
 Answer = object | Callable[[Json], object]
@@ -103,6 +106,27 @@ def config_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def logged_in(hive: FakeHive, config_folder: Path) -> FakeHive:
     credentials.save(credentials.Credentials(hive.url, "a-token", "account", "owner", signing.public_key(SEED)))
     return hive
+
+
+@pytest.fixture
+def made() -> Made:
+    """The keys of the owner's account; PASSPHRASE opens them."""
+    return made_keys()
+
+
+@pytest.fixture
+def with_keys(logged_in: FakeHive, made: Made) -> FakeHive:
+    """A Hive whose account has keys."""
+    logged_in.answers["GET /api/account"] = Account("account", "owner", made.new.keys)
+    return logged_in
+
+
+@pytest.fixture
+def words_file(tmp_path: Path) -> str:
+    """A file with the owner's passphrase."""
+    file = tmp_path / "words"
+    file.write_text(PASSPHRASE + "\n")
+    return str(file)
 
 
 @pytest.fixture

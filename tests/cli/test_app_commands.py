@@ -63,6 +63,7 @@ def test_every_answer_has_its_form_as_json(mosaic: Mosaic, tmp_path: Path) -> No
         "services": ["app"],
         "volumes": [],
         "is_disabled": False,
+        "notes": [],
     }
     built = mosaic("app", "build", str(folder), *NOWHERE, "--json").value
     assert set(built) == {"app", "digest", "bundle_digest", "bundle_bytes", "unpinned", "platforms", "file"}

@@ -11,34 +11,18 @@ import pytest
 from cli.conftest import FakeHive, problem
 from cli.samples import ATTIC, DEVICE, device, installation, report
 from mosaic.cli import credentials, follow
-from mosaic.crypto import account, admission, passphrase, unwrap
-from mosaic.wire import enrol
-from mosaic.wire.account import AccountKeys, OwnerAdmission
+from mosaic.crypto import passphrase, unwrap
+from mosaic.crypto.account import Made
+from mosaic.wire.account import AccountKeys
 from mosaic.wire.api import Account, LoggedIn, TrashEntry
 from mosaic.wire.report import InstallationReport
 from mosaic.wire.storage import Failure
 from support.ran import Ran
+from support.running_hive import PASSPHRASE
+
+pytestmark = pytest.mark.long
 
 Mosaic = Callable[..., Ran]
-WORDS = "abandon ability able about above absent"
-
-
-@pytest.fixture(scope="module")
-def made() -> account.Made:
-    return account.make(WORDS)
-
-
-@pytest.fixture
-def with_keys(logged_in: FakeHive, made: account.Made) -> FakeHive:
-    logged_in.answers["GET /api/account"] = Account("account", "owner", made.new.keys)
-    return logged_in
-
-
-@pytest.fixture
-def words_file(tmp_path: Path) -> str:
-    file = tmp_path / "words"
-    file.write_text(WORDS + "\n")
-    return str(file)
 
 
 def looks(*seen: object) -> Callable[[object], object]:
@@ -279,71 +263,14 @@ def test_a_wrong_passphrase_changes_nothing(mosaic: Mosaic, with_keys: FakeHive,
     assert [request for request, _ in with_keys.asked] == ["GET /api/account"]
 
 
-def test_rotate_proves_the_old_passphrase(
-    mosaic: Mosaic, with_keys: FakeHive, made: account.Made, words_file: str
-) -> None:
+def test_rotate_proves_the_old_passphrase(mosaic: Mosaic, with_keys: FakeHive, made: Made, words_file: str) -> None:
     with_keys.answers["PUT /api/account/keys"] = Account("account", "owner", None)
     ran = mosaic("passphrase", "rotate", "--passphrase-file", words_file, "--json")
     assert ran.code == 0, ran.stderr
     sent = with_keys.asked[-1][1]
-    auth_key = passphrase.derive(WORDS, made.new.keys.kdf).auth_key.reveal().hex()
+    auth_key = passphrase.derive(PASSPHRASE, made.new.keys.kdf).auth_key.reveal().hex()
     assert sent["previous_auth_key"] == auth_key
     assert sent["new"]["keys"]["version"] == 2
-
-
-def test_device_add_prints_a_command_whose_token_the_owner_signed(
-    mosaic: Mosaic, with_keys: FakeHive, made: account.Made, words_file: str
-) -> None:
-    with_keys.answers["POST /api/devices/join-tokens"] = (201, None)
-    ran = mosaic("device", "add", "--name", "attic", "--passphrase-file", words_file, "--json")
-    assert ran.code == 0, ran.stderr
-    shown = ran.value
-    token = enrol.read(shown["join_token"])
-    assert token.hive_fingerprint == with_keys.fingerprint
-    assert token.secret not in json.dumps(with_keys.asked)
-    sent = with_keys.asked[-1][1]
-    import msgspec
-
-    signed = msgspec.convert(sent["admission"], OwnerAdmission)
-    admission.check(signed, owner_key=made.opened.owner_key, account="account")
-    assert shown["command"].endswith("mosaic device run --name attic")
-    assert shown["command"].startswith("MOSAIC_JOIN=")
-
-
-def test_the_line_for_another_machine_names_the_address_at_which_others_reach_the_hive(
-    mosaic: Mosaic, with_keys: FakeHive
-) -> None:
-    with_keys.answers["POST /api/devices/join-tokens"] = (201, None)
-    with_keys.public_url = "https://hive.example:8930"
-    ran = mosaic("device", "add", "--name", "attic", "--wait-for-admission")
-    assert enrol.read(ran.stdout.split("MOSAIC_JOIN=")[1].split()[0]).url == "https://hive.example:8930"
-    assert "Only this machine" not in ran.stdout
-
-
-def test_a_line_that_only_this_machine_can_use_says_so_and_what_to_type(mosaic: Mosaic, with_keys: FakeHive) -> None:
-    with_keys.answers["POST /api/devices/join-tokens"] = (201, None)
-    ran = mosaic("device", "add", "--name", "attic", "--wait-for-admission")
-    assert "Only this machine reaches the Hive at http://127.0.0.1" in ran.stdout
-    assert "`mosaic up --listen 0.0.0.0 --url https://NAME:8930`" in ran.stdout
-
-
-def test_an_admitted_device_gets_the_root_key_wrapped_to_it_alone(
-    mosaic: Mosaic, with_keys: FakeHive, made: account.Made, words_file: str
-) -> None:
-    from mosaic.crypto import x25519
-    from mosaic.wire.api import Device
-
-    theirs = x25519.generate()
-    waiting = Device(
-        ATTIC, "attic", False, False, theirs.public, True, None, device().health, "0.1.0", None, None, None, []
-    )
-    with_keys.answers["GET /api/devices"] = [waiting]
-    with_keys.answers[f"POST /api/devices/{ATTIC}/admit"] = waiting
-    ran = mosaic("device", "admit", "attic", "--passphrase-file", words_file)
-    assert ran.code == 0, ran.stderr
-    sent = with_keys.asked[-1][1]
-    root = unwrap.open_root_for_device(sent["root_for_device"], theirs.private, owner_key=made.opened.owner_key)
-    assert root == made.opened.root
 
 
 def test_logout_forgets_even_when_the_hive_refuses(mosaic: Mosaic, logged_in: FakeHive) -> None:

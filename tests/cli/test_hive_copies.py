@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import secrets
 import shutil
 import sqlite3
@@ -24,6 +25,7 @@ from mosaic.cli.hive_backup.copying import back_up
 from mosaic.cli.hive_backup.destination import credentials_of
 from mosaic.cli.hive_backup.kit import Kit, write_kit
 from mosaic.cli.hive_backup.recovering import recover
+from mosaic.cli.hive_backup.stage import gather
 from mosaic.crypto import backup_code
 from mosaic.crypto.secret import Secret
 from mosaic.crypto.volume_keys import volume_keys
@@ -48,7 +50,8 @@ def state(tmp_path: Path) -> Path:
     say(folder, SECRET)
     (folder / "hive.key").write_text("ab" * 32 + "\n")
     (folder / "hive.key").chmod(0o600)
-    for name, text in (("tls/ca.pem", "an authority"), ("bundles/sha256-00", "a bundle"), ("volumes/v/p-0", "a pack")):
+    texts = {"tls/ca.pem": "an authority", "bundles/sha256-00": "a bundle", "volumes/v/p-0": "a pack"}
+    for name, text in {**texts, "importing/a/notes/00ff": "a part"}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     for name in ("lock", "address", "setup-code"):
@@ -111,7 +114,7 @@ def test_a_hive_comes_back_from_a_store_and_its_kit_alone(
     found = {str(path.relative_to(new)): path.read_text() for path in new.rglob("*") if path.name in kept()}
     assert found == {"hive.key": "ab" * 32 + "\n", "tls/ca.pem": "an authority", "bundles/sha256-00": "a bundle"}
     assert (new / "hive.key").stat().st_mode & 0o777 == 0o600
-    assert not any((new / name).exists() for name in ("volumes", "lock", "address", "setup-code"))
+    assert not any((new / name).exists() for name in ("volumes", "importing", "lock", "address", "setup-code"))
     assert mosaic("hive", "backup", "now", "--state", str(new)).code == 0, "it goes on in the same place"
 
 
@@ -389,3 +392,21 @@ def test_a_place_does_not_grow_for_ever_and_always_has_what_its_copies_need(
     assert max(sizes[7:]) <= max(sizes[:7]) + 2
     recover(tmp_path / "new", Destination(str(nas)), seed_of(state))
     assert said(tmp_path / "new") == "number 10"
+
+
+def test_a_catalog_that_is_removed_amid_a_copy_does_not_end_it(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, look = state / "catalogs" / "account" / "community", os.listdir
+    gone.mkdir(parents=True)
+
+    def removed_before(folder: Path) -> list[str]:
+        if folder == gone:
+            gone.rmdir()
+        return look(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", removed_before)
+        gather(state, tmp_path / "stage")
+    assert not gone.exists()
+    assert (tmp_path / "stage" / "bundles" / "sha256-00").read_text() == "a bundle"

@@ -12,13 +12,19 @@ import pytest
 from cli import samples
 from cli.conftest import FakeHive, problem
 from mosaic.adapters.api_client import HiveClient
+from mosaic.cli import known_devices
 from mosaic.core.ids import VolumeId
-from mosaic.crypto import account, envelope, unwrap, x25519
+from mosaic.crypto import account, device_keys, envelope, signing, unwrap, x25519
+from mosaic.crypto.device_keys import DeviceKeys
+from mosaic.crypto.hashing import device_id
 from mosaic.crypto.secret import Secret
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire.account import AccountKeys
-from mosaic.wire.api import Account, DeviceRoot, RenewRoot, RootReach, Volume, WrappedSeed
+from mosaic.wire.api import Account, Device, Volume
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.hive_backup import HiveKit
+from mosaic.wire.removal import RemovalPlan
+from mosaic.wire.root_key import DeviceRoot, RenewRoot, RootReach, WrappedSeed
 from support.kill_points import Killed
 from support.ran import Json, Ran
 from support.running_hive import PASSPHRASE, made_keys
@@ -29,6 +35,8 @@ Mosaic = Callable[..., Ran]
 CODE = "AAAA-BBBB"
 Answer = TypeVar("Answer")
 SEED = Secret(b"v" * 32)
+ATTIC_SEED = Secret(b"a" * 32)
+ATTIC_KEY = signing.public_key(ATTIC_SEED.reveal())
 VOLUME = volume_id(SEED.reveal())
 
 
@@ -44,7 +52,12 @@ class Kept:
         hive.answers["PUT /api/account/keys"] = self.put
         hive.answers["POST /api/hive/kit"] = HiveKit(CODE, "/mnt/nas")
         self.attic = x25519.generate()
+        self.keys_of_attic = DeviceKeys(
+            device_id(bytes.fromhex(ATTIC_KEY)), ATTIC_KEY, self.attic.public, made_keys().opened.owner_key
+        )
         self.stranger: str | None = None
+        self.took_by_passphrase = False
+        self.proof: KeyProof | None = None
         self.seeds = {VOLUME: envelope.wrap_volume_seed(SEED, made_keys().opened.root, volume=VOLUME)}
         hive.answers["GET /api/account/root"] = lambda _: self.reach()
         hive.answers["PUT /api/account/root"] = self.put_root
@@ -54,7 +67,15 @@ class Kept:
         opened = made_keys().opened
         given = envelope.wrap_root_for_device(opened.root, wrapping_key=self.attic.public, owner_seed=opened.owner_seed)
         seeds = [WrappedSeed(volume, seed, "notes") for volume, seed in self.seeds.items()]
-        attic = DeviceRoot("ab" * 16, "attic", self.stranger or self.attic.public, given)
+        envelope_of_owner = None if self.took_by_passphrase else given
+        attic = DeviceRoot(
+            self.keys_of_attic.device,
+            "attic",
+            self.stranger or self.attic.public,
+            envelope_of_owner,
+            ATTIC_KEY,
+            self.proof,
+        )
         return RootReach(self.keys, seeds, [attic])
 
     def put_root(self, asked: Json) -> object:
@@ -235,7 +256,7 @@ def test_a_renewal_that_is_killed_leaves_one_root_key_whole_and_its_owner_with_i
     assert unwrap.recover_root(kept.keys, code) == present_root
     assert mosaic("recovery-kit", "--check", str(kit)).code == (1 if killed == "before" else 0)
     if killed == "after":
-        given = kept.given["ab" * 16]
+        (given,) = kept.given.values()
         assert unwrap.open_root_for_device(given, kept.attic.private, owner_key=kept.keys.owner_key) == present_root
 
 
@@ -266,6 +287,43 @@ def test_a_device_key_that_the_owner_never_wrapped_anything_to_gets_nothing(
     assert kept.keys == before
 
 
+def test_a_device_that_took_the_root_key_by_the_passphrase_shows_that_it_has_it_and_gets_the_new_one(
+    mosaic: Mosaic, kept: Kept, present: str
+) -> None:
+    kept.took_by_passphrase = True
+    kept.proof = device_keys.prove(kept.keys_of_attic, ATTIC_SEED, root=made_keys().opened.root)
+
+    ran = mosaic("keys", "renew", "--yes", "--passphrase-file", present, "--json")
+
+    assert ran.code == 0, ran.stdout
+    (given,) = kept.given.values()
+    owner_key = made_keys().opened.owner_key
+    assert unwrap.open_root_for_device(given, kept.attic.private, owner_key=owner_key) != made_keys().opened.root
+
+
+@pytest.mark.parametrize("root", [None, Secret(b"?" * 32)], ids=["says nothing", "has another root key"])
+def test_a_device_of_the_hives_own_gets_no_root_key_at_a_renewal(
+    mosaic: Mosaic, kept: Kept, present: str, root: Secret | None
+) -> None:
+    kept.took_by_passphrase = True
+    kept.proof = device_keys.prove(kept.keys_of_attic, ATTIC_SEED, root=root)
+
+    ran = mosaic("keys", "renew", "--yes", "--passphrase-file", present, "--json")
+
+    assert (ran.code, ran.value["error"]["code"], kept.given) == (1, "device-unproved", {})
+
+
+def test_a_device_that_was_removed_here_gets_no_root_key_though_the_hive_still_names_it(
+    mosaic: Mosaic, kept: Kept, present: str
+) -> None:
+    known_devices.remember("account", kept.keys_of_attic)
+    known_devices.note_removed("account", kept.keys_of_attic.device)
+
+    ran = mosaic("keys", "renew", "--yes", "--passphrase-file", present, "--json")
+
+    assert (ran.code, ran.value["error"]["code"], kept.given) == (1, "device-forged", {})
+
+
 def test_an_older_recovery_code_is_told_from_the_renewed_ones(
     mosaic: Mosaic, kept: Kept, present: str, tmp_path: Path
 ) -> None:
@@ -276,12 +334,17 @@ def test_an_older_recovery_code_is_told_from_the_renewed_ones(
     assert ran.value["error"]["code"] == "recovery-kit-outdated"
 
 
+def plan_of(device: Device, *, removed: bool = False, set_aside: dict[str, list[str]] | None = None) -> RemovalPlan:
+    return RemovalPlan(device.device, device.name, True, None, removed, [], set_aside or {}, [])
+
+
 def test_removing_a_device_says_what_it_could_read_and_what_to_type_next(mosaic: Mosaic, logged_in: FakeHive) -> None:
     stolen = samples.device("stolen")
     logged_in.answers |= {
         "GET /api/devices": [stolen],
         "GET /api/volumes": [Volume("cd" * 32, "abc", "notes", "data", None, None, [])],
-        f"DELETE /api/devices/{stolen.device}": (204, None),
+        f"GET /api/devices/{stolen.device}/removal": plan_of(stolen),
+        f"POST /api/devices/{stolen.device}/removal": plan_of(stolen, removed=True),
     }
     ran = mosaic("device", "remove", "stolen", "--yes", "--json")
     assert ran.value == {
@@ -308,10 +371,16 @@ def test_a_device_with_the_only_copy_of_something_is_removed_only_after_that_was
 ) -> None:
     attic = samples.device("attic")
     only = (409, problem("only-copy", "attic has the only copy of 1.1-5 of notes", "put it back first"))
-    path = f"DELETE /api/devices/{attic.device}"
-    logged_in.answers |= {"GET /api/devices": [attic], "GET /api/volumes": [], path: only}
+    plan = plan_of(attic, set_aside={"notes": ["1.1-5"]})
+    path = f"/api/devices/{attic.device}/removal"
+    logged_in.answers |= {
+        "GET /api/devices": [attic],
+        "GET /api/volumes": [],
+        f"GET {path}": plan,
+        f"POST {path}": only,
+    }
     refused = mosaic("device", "remove", "attic", "--yes")
     assert (refused.code, "the only copy" in refused.stderr) == (1, True)
-    logged_in.answers[f"{path}?force=true"] = (204, None)
+    logged_in.answers[f"POST {path}"] = plan_of(attic, removed=True)
     ran = mosaic("device", "remove", "attic", "--force", "--yes", "--json")
-    assert ran.value["given_up"] == "attic has the only copy of 1.1-5 of notes"
+    assert ran.value["given_up"] == "1.1-5 of notes"

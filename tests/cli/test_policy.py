@@ -2,44 +2,31 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from cli.conftest import FakeHive
 from cli.samples import installation
-from mosaic.crypto import account, grants
-from mosaic.wire.api import Account, Policy
+from mosaic.crypto import grants
+from mosaic.crypto.account import Made
+from mosaic.wire.api import Policy
 from mosaic.wire.grants import PolicyGrant
 from support.ran import Ran
+from support.running_hive import PASSPHRASE
 
 Mosaic = Callable[..., Ran]
-WORDS = "abandon ability able about above absent"
 POLICY = "/api/installations/notes/policy"
 
 
-@pytest.fixture(scope="module")
-def made() -> account.Made:
-    return account.make(WORDS)
-
-
 @pytest.fixture
-def words(tmp_path: Path) -> str:
-    file = tmp_path / "words"
-    file.write_text(WORDS + "\n")
-    return str(file)
+def with_keys(with_keys: FakeHive) -> FakeHive:
+    with_keys.answers["POST /api/installations"] = installation()
+    with_keys.answers[f"GET {POLICY}"] = Policy("notes", ["privileged"], ["device:/dev/kvm", "privileged"])
+    with_keys.answers[f"PUT {POLICY}"] = Policy("notes", [], [])
+    return with_keys
 
 
-@pytest.fixture
-def with_keys(logged_in: FakeHive, made: account.Made) -> FakeHive:
-    logged_in.answers["GET /api/account"] = Account("account", "owner", made.new.keys)
-    logged_in.answers["POST /api/installations"] = installation()
-    logged_in.answers[f"GET {POLICY}"] = Policy("notes", ["privileged"], ["device:/dev/kvm", "privileged"])
-    logged_in.answers[f"PUT {POLICY}"] = Policy("notes", [], [])
-    return logged_in
-
-
-def is_the_owners(sent: object, made: account.Made, *keys: str, name: str) -> bool:
+def is_the_owners(sent: object, made: Made, *keys: str, name: str) -> bool:
     assert isinstance(sent, dict)
     grant = PolicyGrant(**sent)
     assert grant.keys == list(keys)
@@ -48,13 +35,13 @@ def is_the_owners(sent: object, made: account.Made, *keys: str, name: str) -> bo
 
 
 def test_install_signs_the_grants_for_the_name_that_it_gives(
-    mosaic: Mosaic, with_keys: FakeHive, made: account.Made, words: str
+    mosaic: Mosaic, with_keys: FakeHive, made: Made, words_file: str
 ) -> None:
-    asked = ["--grant", "privileged", "--grant", "device:/dev/kvm", "--passphrase-file", words, "--no-wait"]
+    asked = ["--grant", "privileged", "--grant", "device:/dev/kvm", "--passphrase-file", words_file, "--no-wait"]
     assert mosaic("install", "notes", "--name", "diary", *asked).code == 0
     sent = with_keys.asked[-1][1]
     assert is_the_owners(sent["grant"], made, "device:/dev/kvm", "privileged", name="diary")
-    assert not any(word in json.dumps(sent) for word in WORDS.split())
+    assert not any(word in json.dumps(sent) for word in PASSPHRASE.split())
 
 
 def test_install_without_a_grant_asks_for_no_passphrase(mosaic: Mosaic, with_keys: FakeHive) -> None:
@@ -69,11 +56,11 @@ def test_policy_lists_what_is_granted_and_what_is_not(mosaic: Mosaic, with_keys:
 
 
 def test_policy_adds_to_what_is_granted_and_takes_back(
-    mosaic: Mosaic, with_keys: FakeHive, made: account.Made, words: str
+    mosaic: Mosaic, with_keys: FakeHive, made: Made, words_file: str
 ) -> None:
-    assert mosaic("policy", "notes", "--grant", "device:/dev/kvm", "--passphrase-file", words).code == 0
+    assert mosaic("policy", "notes", "--grant", "device:/dev/kvm", "--passphrase-file", words_file).code == 0
     assert is_the_owners(with_keys.asked[-1][1], made, "device:/dev/kvm", "privileged", name="notes")
-    assert mosaic("policy", "notes", "--revoke", "privileged", "--passphrase-file", words).code == 0
+    assert mosaic("policy", "notes", "--revoke", "privileged", "--passphrase-file", words_file).code == 0
     assert is_the_owners(with_keys.asked[-1][1], made, name="notes")
 
 

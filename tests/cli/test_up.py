@@ -1,5 +1,6 @@
 """The parts of `mosaic up` that need no engine: settings, checks, lock, notes, units, supervision."""
 
+import itertools
 import os
 import signal
 import socket
@@ -11,7 +12,19 @@ from pathlib import Path
 import pytest
 
 from mosaic.adapters import process
-from mosaic.cli.up import device_run, install, lock, orphans, preflight, settings, storage_alone, systemd
+from mosaic.adapters.caddy import Caddy
+from mosaic.cli.up import (
+    device_run,
+    install,
+    lock,
+    notices,
+    orphans,
+    preflight,
+    services,
+    settings,
+    storage_alone,
+    systemd,
+)
 from mosaic.cli.up import uninstall as uninstalling
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.running import start
@@ -22,6 +35,7 @@ from mosaic.cli.up.uninstall import DataUndecided, NothingInstalled, uninstall
 from mosaic.core.engine_floor import ComposeMissing, ComposeTooOld, EngineTooOld
 from mosaic.core.ids import InstallationId
 from mosaic.crypto.volume_keys import volume_id
+from mosaic.device.front_folder import FrontFolder
 from mosaic.storage.books import Books
 from mosaic.storage.hiveless.key_file import write_key_of_our_own, write_new_key
 from mosaic.storage.records import Hiveless, VolumeRecord
@@ -153,6 +167,16 @@ def test_a_service_that_crashes_is_started_again(layout: Layout, tmp_path: Path)
     assert "started again" in said[0]
 
 
+def test_a_service_that_crashes_is_started_again_though_the_disk_is_full(layout: Layout, tmp_path: Path) -> None:
+    seen, note = tmp_path / "seen", layout.note("hive")
+    note.with_suffix(".new").symlink_to("/dev/full")
+    script = f"open({str(seen)!r}, 'a').write('x'); import sys; sys.exit(1)"
+    with Supervisor(layout, lambda _: None) as supervisor:
+        supervisor.start([service(program(script))])
+        supervisor.watch(until=lambda: seen.exists() and len(seen.read_text()) >= 2)
+    assert not note.exists()
+
+
 def test_a_service_that_refuses_is_not_started_again(layout: Layout) -> None:
     script = "import sys; print('error: no\\nhint: do this', file=sys.stderr); sys.exit(3)"
     said: list[str] = []
@@ -193,6 +217,42 @@ def test_the_storage_daemon_of_a_killed_supervisor_is_taken_over(layout: Layout)
         os.close(taken.pidfd)
     finally:
         left.stop(1)
+
+
+@pytest.mark.engine
+def test_the_front_of_a_killed_supervisor_is_taken_over_noted_or_not_and_ends_with_the_next(layout: Layout) -> None:
+    front = services.front(layout)
+    left = start(front, layout)
+    eventually(Caddy(FrontFolder(layout.front).admin).answers, seen=layout.log("front").read_text)
+    noted = start(front, layout)
+    layout.note("front").unlink()
+    found = start(front, layout)
+    assert left.pid == noted.pid == found.pid
+    found.stop()
+    left.stop()
+    assert orphans.started_at(left.pid) is None
+    os.close(noted.pidfd)
+
+
+@pytest.mark.engine
+def test_an_uninstall_ends_a_front_that_a_killed_supervisor_left(layout: Layout) -> None:
+    settings.save(layout.settings, Settings(port=8930, driver="mosaic-uninstalled"))
+    left = start(services.front(layout), layout)
+    eventually(Caddy(FrontFolder(layout.front).admin).answers, seen=layout.log("front").read_text)
+    layout.note("front").unlink()
+    uninstall(layout, keep_data=False, as_json=False)
+    assert orphans.started_at(left.pid) is None
+    assert not layout.state.exists()
+    left.stop()
+
+
+def test_the_others_start_though_the_front_does_not(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOSAIC_CADDY", "no-such-caddy")
+    said: list[str] = []
+    with Supervisor(layout, said.append) as supervisor:
+        supervisor.start([services.front(layout), service(SLEEPER)])
+        supervisor.watch(until=lambda: bool(said))
+    assert said[0].startswith("The LAN front has stopped for good: the program 'no-such-caddy' is not installed")
 
 
 def test_the_hive_of_a_killed_supervisor_is_replaced(layout: Layout) -> None:
@@ -243,6 +303,28 @@ def test_units_leave_apps_running_and_start_in_order() -> None:
     assert "After=docker.service mosaic-storage.service mosaic-hive.service" in device
     assert '"/var/lib/mo saic%%"' in device
     assert all("Restart=always" in units[name] for name in systemd.SERVICES)
+    front = units["mosaic-front.service"]
+    assert 'up-front --folder "/var/lib/mo saic%%/front"' in front
+    assert "CapabilityBoundingSet=\n" in front and 'ReadWritePaths="/var/lib/mo saic%%/front"' in front
+    assert "RestartPreventExitStatus=3" in front
+    # After its Device was removed it is not started, rather than started and refused.
+    routes = "/var/lib/mo saic%%/front/routes.json"
+    assert f"ConditionPathExists=|!{routes}\nConditionFileNotEmpty=|{routes}\n" in front
+
+
+def test_a_device_that_somebody_stopped_is_not_started_by_its_identity_being_there() -> None:
+    """It starts when that is written, and with the machine."""
+    units = systemd.units(Layout(Path("/var/lib/mosaic")), Settings(port=8930, name="cellar"))
+    assert "\nPathChanged=/var/lib/mosaic/device/identity.json\n" in units["mosaic-device.path"]
+    assert "PathExists" not in units["mosaic-device.path"]
+    assert "WantedBy=multi-user.target" in units["mosaic-device.service"]
+
+
+def test_what_is_said_after_installing_units_speaks_of_no_terminal() -> None:
+    assert "Ctrl-C" in notices.apps_and_next([], by_systemd=False)
+    said = notices.apps_and_next([], by_systemd=True)
+    assert "Ctrl-C" not in said
+    assert "stays" in said
 
 
 def test_a_storage_daemon_alone_is_installed_and_removed_and_leaves_that_of_up_alone(
@@ -298,6 +380,12 @@ def test_a_join_anew_whose_answer_was_lost_goes_on_with_the_same_keys(
     assert drafts == [None, "the new keys"]
 
 
+def test_the_image_of_devices_is_kept_and_passed_to_the_hive(layout: Layout) -> None:
+    settings.save(layout.settings, Settings(port=8930, device_image="registry.example/device:9"))
+    words = services.hive_options(layout, settings.load(layout.settings))
+    assert words[words.index("--device-image") + 1] == "registry.example/device:9"
+
+
 def test_uninstall_deletes_nothing_without_an_answer(layout: Layout) -> None:
     settings.save(layout.settings, Settings(port=8930))
     with pytest.raises(DataUndecided):
@@ -324,7 +412,7 @@ def test_deleting_the_data_keeps_the_keys_of_volumes_without_a_hive_and_names_th
     books.close()
     (layout.storage / "pool.img").write_text("much")
     (layout.device / "link").symlink_to(layout.state.parent)
-    monkeypatch.setattr(uninstalling, "_end_everything", lambda _: None)
+    monkeypatch.setattr(uninstalling, "_end_everything", lambda *_: None)
     monkeypatch.setattr(uninstalling, "remove", list)
     monkeypatch.setattr(uninstalling, "has_systemd", lambda: False)
     uninstall(layout, keep_data=False, as_json=False)
@@ -341,9 +429,18 @@ def test_deleting_the_data_leaves_nothing_where_there_is_no_such_key(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.save(layout.settings, Settings(port=8930))
-    monkeypatch.setattr(uninstalling, "_end_everything", lambda _: None)
+    monkeypatch.setattr(uninstalling, "_end_everything", lambda *_: None)
     monkeypatch.setattr(uninstalling, "remove", list)
     monkeypatch.setattr(uninstalling, "has_systemd", lambda: False)
     uninstall(layout, keep_data=False, as_json=False)
     assert not layout.state.exists()
     assert "key" not in capsys.readouterr().out
+
+
+def test_a_device_of_mosaic_up_trusts_the_folders_that_its_hive_lists(layout: Layout) -> None:
+    chosen = Settings(catalogs=("/apps", "/more"), trusted=("/own", "/apps"), hardware="board-arm64", group="first")
+    words = services.device_options(layout, chosen)
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--trust-apps"] == ["/apps", "/more", "/own"]
+    assert {("--hardware", "board-arm64"), ("--group", "first")} <= set(itertools.pairwise(words))
+    settings.save(layout.settings, chosen)
+    assert settings.load(layout.settings) == chosen

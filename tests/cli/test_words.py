@@ -1,16 +1,18 @@
 """Numbers and states in words."""
 
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from cli.samples import ATTIC, DEVICE, installation, report
+from mosaic.adapters.storage_client import StorageClient
 from mosaic.cli import units, verdict
 from mosaic.cli.output import aligned
 from mosaic.cli.steps_view import pace
-from mosaic.cli.up.settle import waiting
+from mosaic.cli.up.settle import replicate, waiting
 from mosaic.wire.report import Step
-from mosaic.wire.storage import Phase, PoolState, Replica, State, VolumeState
+from mosaic.wire.storage import Phase, PoolState, Replica, SnapshotNow, State, StateRequest, VolumeState
 
 
 @pytest.mark.parametrize(
@@ -85,3 +87,21 @@ def _volume(*, clean: bool, head: str | None, stored: str | None, phase: Phase =
 def test_a_volume_is_at_rest_when_every_store_has_its_last_byte(volume: VolumeState, waits: bool) -> None:
     state = State("r", 1, "mosaic", PoolState("/p", "image", 1, 1), [volume])
     assert bool(waiting(state)) is waits
+
+
+def test_a_volume_that_is_called_saved_gets_a_last_snapshot_all_the_same(tmp_path: Path) -> None:
+    """That was seen before its app ended: what the app wrote in its last seconds is nowhere else."""
+    saved = _volume(clean=True, head="h", stored="h")
+    asked: list[str] = []
+
+    class Storage(StorageClient):
+        def state(self, request: StateRequest) -> State:
+            assert not asked or request.after == 1, "what has changed since is waited for"
+            return State("r", 1, "mosaic", PoolState("/p", "image", 1, 1), [saved])
+
+        def snapshot(self, request: SnapshotNow) -> VolumeState:
+            asked.append(request.volume)
+            return saved
+
+    assert replicate(Storage(tmp_path / "storage.sock")) == []
+    assert asked == ["v"]

@@ -8,10 +8,12 @@ from playwright.sync_api import Page
 
 from console import ways
 from console.showing import ShowingDevice, joined, settle
-from mosaic.wire.api import Drill, Drilled
+from mosaic.wire.api import Drill, Drilled, Installation
 from mosaic.wire.report import Step
 from mosaic.wire.storage import ConflictSnapshot, Failure
-from support.running_hive import Owner
+from mosaic.wire.versions import UpdateApp
+from support.running_hive import COMPOSE, Owner, write_app
+from support.waiting import eventually
 
 pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
@@ -115,6 +117,25 @@ def test_snapshots_and_what_drills_found_are_accessible(page: Page, owner: Owner
             client.send("POST", f"/api/volumes/{volume}/drills", drill, Drilled)
     ways.log_in(page, owner.hive)
     found = [fault for path in ("/apps/notes", "/apps/notes/snapshots") for fault in check(page, owner.hive.url + path)]
+    assert found == []
+
+
+def test_an_update_how_it_ends_and_what_it_ran_are_accessible(page: Page, owner: Owner, attic: ShowingDevice) -> None:
+    owner.install()
+    settle(owner, "notes", attic)
+    newer = COMPOSE.replace("notes:1", "notes:2\n    environment: {TOKEN: one}\n    cap_add: [SYS_NICE]")
+    write_app(owner.hive.config.state.parent / "catalog", compose=newer)
+    ways.log_in(page, owner.hive)
+    here = f"{owner.hive.url}/apps/notes"
+    found = check(page, f"{here}/update")
+    write_app(owner.hive.config.state.parent / "catalog", compose=COMPOSE.replace("notes:1", "notes:2"))
+    for attic.cannot_update, attic.update_stage in (("web exited with 1", "done"), ("", "trying")):
+        with owner.client() as client:
+            client.send("POST", "/api/installations/notes/update", UpdateApp(), Installation)
+        eventually(lambda: (seen := owner.installation().updating) is not None and seen.state is not None)
+        attic.try_again()
+        found += check(page, here)
+    found += check(page, f"{here}/versions")
     assert found == []
 
 

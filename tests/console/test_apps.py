@@ -82,12 +82,18 @@ def test_a_set_aside_snapshot_and_the_only_machine_are_both_said(
     page: Page, owner: Owner, attic: ShowingDevice
 ) -> None:
     attic.same_machine = True
-    attic.conflicts = [ConflictSnapshot("conflict-1.1", "1.1", 10**18, "/pool/conflicts/x")]
+    tried = "from a version that was tried and not kept"
+    attic.conflicts = [
+        ConflictSnapshot("conflict-1.1", "1.1", 10**18, "/pool/conflicts/x"),
+        ConflictSnapshot("conflict-1.2", "1.2", 10**18, "/pool/conflicts/y", tried),
+    ]
     owner.install()
     ways.log_in(page, owner.hive, then="/apps/notes")
     data = page.get_by_role("region", name="Data")
     expect(data).to_contain_text("Saved on this machine only")
     expect(data).to_contain_text("Set aside: conflict-1.1")
+    expect(data).to_contain_text("and not replicated when another device took over")
+    expect(data).to_contain_text(tried)
     expect(page.get_by_role("region", name=re.compile("If attic dies"))).to_contain_text("Its data dies with it")
 
 

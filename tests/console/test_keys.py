@@ -38,6 +38,7 @@ def keys(chromium: Browser, hive: RunningHive) -> Iterator[Page]:
         """async (folder) => {
             await import(`${folder}/vendor/argon2.umd.min.js`);
             globalThis.keys = await import(`${folder}/js/keys.js`);
+            globalThis.recognise = await import(`${folder}/js/recognise.js`);
             globalThis.ask = (await import(`${folder}/js/ask.js`)).ask;
             globalThis.argon2id = (options) => hashwasm.argon2id(options);
         }""",
@@ -99,12 +100,48 @@ def test_the_root_key_is_wrapped_to_a_device_alike(keys: Page) -> None:
     assert sealed == given["envelope"]
 
 
+def test_an_approval_is_signed_alike(keys: Page) -> None:
+    given = {**VECTORS["approval"], "seed": VECTORS["owner"]["seed"]}
+    signed = keys.evaluate(
+        "(given) => keys.approval(keys.unhex(given.seed), given.account, given.app, given.digest)", given
+    )
+    assert signed == {"digest": given["digest"], "signature": given["signature"]}
+    refused = keys.evaluate(
+        """(given) => keys.approval(keys.unhex(given.seed), given.account, given.app + "\\n", given.digest)
+            .then(() => "signed", (error) => error.message)""",
+        given,
+    )
+    assert refused == "This app has a name that cannot be signed for."
+
+
 def test_an_admission_is_signed_alike(keys: Page) -> None:
     given = VECTORS["admission"]
     signed = keys.evaluate(
         "(given) => keys.admission(keys.unhex(given.owner_seed), given.account, given.subject)", given
     )
     assert signed["signature"] == given["signature"]
+
+
+def test_a_device_is_recognised_alike(keys: Page) -> None:
+    given = VECTORS["device_keys"]
+    shown = keys.evaluate(
+        """async (given) => {
+            const one = {
+                device: given.device,
+                signingKey: given.signing_key,
+                wrappingKey: given.wrapping_key,
+                ownerKey: given.owner_key,
+            };
+            const other = { ...one, wrappingKey: given.signing_key };
+            return {
+                fingerprint: await recognise.fingerprint(one),
+                by_token: await recognise.byToken(one, given.binding),
+                signed: [await recognise.areSigned(one, given), await recognise.areSigned(other, given)],
+            };
+        }""",
+        given,
+    )
+    assert shown == {"fingerprint": given["fingerprint"], "by_token": given["by_token"], "signed": [True, False]}
 
 
 def test_a_recovery_code_is_written_alike(keys: Page) -> None:

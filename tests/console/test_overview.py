@@ -23,6 +23,15 @@ def test_an_address_says_from_where_it_is_reached() -> None:
     assert (by_port.text, by_port.reach) == ("127.0.0.1:31041", "web, its port 80, tcp, on attic only")
 
 
+def test_an_app_that_is_open_is_shown_where_other_machines_find_it_and_only_web_addresses_become_links() -> None:
+    urls = ["http://192.0.2.7:31041", "https://notes.local:9443", "javascript:alert(1)"]
+    seen = replace(RUNNING, secure_url="https://notes.localhost:9443", network_urls=urls)
+    found = overview.of(reported(seen), DEVICES).addresses[1:5]
+    assert [one.text for one in found] == ["https://notes.localhost:9443", *urls]
+    assert [one.link for one in found] == ["https://notes.localhost:9443", *urls[:2], None]
+    assert [one.reach for one in found] == ["by name, on attic itself", *["from the network"] * 3]
+
+
 def test_an_app_on_this_machine_is_opened_by_a_name_that_the_consoles_cookie_does_not_reach() -> None:
     by_name, by_port = overview.of(NOTES, DEVICES).addresses
     assert (by_name.link, by_port.link) == ("http://notes.localhost:8931", "http://notes.localhost:31041/")

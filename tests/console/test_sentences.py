@@ -6,6 +6,7 @@ import pytest
 from console.worlds import ACCOUNT, ATTIC, NOTES, NOW, NS, RUNNING, SILENT, STUDY, called, reported
 from mosaic.hive.console import sentences
 from mosaic.wire.api import Account, Health, Installation, SetAside
+from mosaic.wire.link_api import Link, LinkAt, LinkName
 from mosaic.wire.storage import ConflictSnapshot
 
 replace = msgspec.structs.replace
@@ -72,3 +73,12 @@ def test_a_set_aside_snapshot_is_never_passed_over() -> None:
     aside = SetAside("d2", "a1" * 32, "data", ConflictSnapshot("c", "0.2", NOW - 900 * NS, "/pool/c"))
     (ask,) = sentences.asks(ACCOUNT, [ATTIC], [replace(NOTES, set_aside=[aside])])
     assert ask.truth == "notes has one set-aside snapshot"
+
+
+def test_a_domain_whose_proof_is_gone_and_a_gateway_that_refuses_ask_for_their_owner() -> None:
+    names = [LinkName("notes.example.com", "amber", ends_ns=NOW), LinkName("notes.example.net", "good")]
+    link = Link("link", "i1", "notes", 1, names, 1, True, [LinkAt("gw", False, "it is away"), LinkAt("gw", True)])
+    refused, gone = sentences.asks(ACCOUNT, [ATTIC], [NOTES], [link])
+    assert (refused.truth, refused.why) == ("The link of notes", "it is away.")
+    assert gone.truth == "Nothing proves any more that notes.example.com is yours"
+    assert "leads to notes until 17 March 2030" in gone.why and gone.link == "/apps/notes/link"

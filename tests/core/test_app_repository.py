@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mosaic.core.app_name import is_app_name
 from mosaic.core.app_repository import AppRepositoryRefused, Kind, sort_out
 from mosaic.core.image_ref import parse
 
@@ -56,13 +57,30 @@ def test_a_compose_file_of_another_name_is_told_how_to_be_renamed(other: str, be
 
 @pytest.mark.parametrize(
     ("name", "instead"),
-    [("My App", "my-app"), ("Blog", "blog"), ("a___b", "a-b"), ("-x", "x"), ("bücher", "b-cher"), ("x.", "x")],
+    [
+        ("My App", "my-app"),
+        ("Blog", "blog"),
+        ("my_app", "my-app"),
+        ("my.app", "my-app"),
+        ("-x", "x"),
+        ("bücher", "b-cher"),
+        ("x.", "x"),
+        ("a" * 41, "a" * 40),
+    ],
 )
-def test_a_name_that_cannot_be_published_is_told_one_that_can(name: str, instead: str) -> None:
-    with pytest.raises(AppRepositoryRefused, match="cannot be part of the name") as refused:
-        sort_out({name: {COMPOSE}})
+def test_a_name_that_no_hive_takes_is_told_one_that_it_does(name: str, instead: str) -> None:
+    with pytest.raises(AppRepositoryRefused, match="cannot be an app's") as refused:
+        sort_out({name: {COMPOSE, DOCKERFILE}})
     assert refused.value.hint.endswith(": " + instead)
+    assert is_app_name(instead)
     assert sort_out({name: {"README.md"}}) == {name: Kind.NEITHER}
+
+
+def test_an_image_of_no_app_may_be_called_as_registries_have_it() -> None:
+    assert sort_out({"my_base.image": {DOCKERFILE}}) == {"my_base.image": Kind.IMAGE}
+    with pytest.raises(AppRepositoryRefused, match="cannot be part of the name") as refused:
+        sort_out({"My__Base_": {DOCKERFILE}})
+    assert refused.value.hint.endswith(": my-base")
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -76,7 +94,7 @@ FILES = st.sets(st.sampled_from([COMPOSE, DOCKERFILE, ".disabled", "compose.yaml
 
 
 @given(st.dictionaries(st.text("aB-._", min_size=1, max_size=5) | st.text(min_size=1, max_size=3), FILES, max_size=4))
-def test_what_is_published_has_a_name_that_a_registry_takes(folders: dict[str, set[str]]) -> None:
+def test_what_is_published_has_a_name_that_registry_hive_and_device_take(folders: dict[str, set[str]]) -> None:
     try:
         kinds = sort_out(folders)
     except AppRepositoryRefused as refused:
@@ -86,4 +104,5 @@ def test_what_is_published_has_a_name_that_a_registry_takes(folders: dict[str, s
         for name, kind in kinds.items():
             assert kind.is_app == (COMPOSE in folders[name] and kind not in (Kind.DISABLED, Kind.NEITHER))
             if kind.is_app or kind.is_image:
+                assert is_app_name(name) or not kind.is_app
                 assert parse(f"registry.example.org/team/{name}").repository == f"team/{name}"

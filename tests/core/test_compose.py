@@ -4,8 +4,9 @@ import pytest
 
 from mosaic.core.app import open_app
 from mosaic.core.compose_document import ComposeInvalid, read_compose, to_json
-from mosaic.core.epoch import Epoch
+from mosaic.core.folders import anonymous
 from mosaic.core.ids import AppDigest, DeviceId, ImageId, InstallationId, ServiceName
+from mosaic.core.link_service import LINK_DATA
 from mosaic.core.ports import Assigned, PortKey
 from mosaic.core.rendering import Facts, ImageNotPinned, Rendered, render
 
@@ -16,7 +17,6 @@ def facts(**services: str) -> Facts:
         installation=InstallationId("i"),
         app_digest=AppDigest("sha256:a"),
         config_revision=1,
-        epoch=Epoch(1, 1),
         project="p",
         driver="mosaic",
         bundle="/bundle",
@@ -135,6 +135,8 @@ def test_volumes_that_only_a_link_mounts_are_the_links() -> None:
         "app": "data",
         "keys": "link",
         "shared": "data",
+        # Where its certificates lie, which the file forgot.
+        anonymous(ServiceName("link"), LINK_DATA): "link",
     }
 
 

@@ -129,6 +129,18 @@ def test_only_a_link_image_is_granted_net_admin() -> None:
         assert len(asks(image)) == 1
 
 
+def test_only_a_link_image_is_granted_the_device_of_tunnels_and_that_one_alone() -> None:
+    def asks(image: str, device: Json) -> list[Finding]:
+        return findings({"image": image, "devices": [device]})
+
+    allowed: list[Json] = ["/dev/net/tun", "/dev/net/tun:/dev/net/tun:rwm", {"source": "/dev/net/tun"}]
+    for device in allowed:
+        assert asks("mosaic/link", device) == []
+        assert len(asks("evil/link", device)) == 1
+    for device in ("/dev/kvm", "/dev/net/tun:/dev/kmsg", "/dev/net"):
+        assert len(asks("mosaic/link", device)) == 1
+
+
 def test_top_level_keys_are_looked_at_too() -> None:
     asked: list[dict[str, Json]] = [
         {"include": ["other.yml"]},

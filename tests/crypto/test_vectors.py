@@ -7,11 +7,30 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from mosaic.core.ids import VolumeId
-from mosaic.crypto import account, admission, grants, metadata_signing, passphrase, recovery, unwrap, x25519
+from mosaic.core import link_token
+from mosaic.core.ids import LinkId, VolumeId
+from mosaic.crypto import (
+    account,
+    admission,
+    approvals,
+    device_keys,
+    grants,
+    link_tokens,
+    metadata_signing,
+    passphrase,
+    recovery,
+    unwrap,
+    x25519,
+)
+from mosaic.crypto.action_secrets import sealed_with, subject_of
+from mosaic.crypto.device_keys import DeviceKeys
 from mosaic.crypto.envelope import Kind, label, seal, seal_for_device
 from mosaic.crypto.secret import Secret
+from mosaic.crypto.tokens import hash_token
+from mosaic.device.identity import keys_of
 from mosaic.wire.account import AccountKeys, KdfParameters, OwnerAdmission
+from mosaic.wire.approval import Approval, CatalogTrust
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.grants import PolicyGrant
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "crypto.json").read_text())
@@ -108,6 +127,22 @@ def test_the_owner_signs_the_frozen_grant() -> None:
     )
 
 
+def test_the_owner_signs_the_frozen_approval() -> None:
+    frozen, owner = VECTORS["approval"], VECTORS["owner"]
+    about = {key: frozen[key] for key in ("account", "app", "digest")}
+    approval = approvals.approve(Secret(_bytes(owner["seed"])), **about)
+    assert approval == Approval(frozen["digest"], frozen["signature"])
+    assert approvals.is_approved(frozen["signature"], owner_key=owner["public"], **about)
+
+
+def test_the_owner_signs_the_frozen_catalog() -> None:
+    frozen, owner = VECTORS["catalog"], VECTORS["owner"]
+    about = {key: frozen[key] for key in ("name", "channel", "root_sha256")}
+    trust = approvals.trust(Secret(_bytes(owner["seed"])), account=frozen["account"], **about)
+    assert trust == CatalogTrust(**about, signature=frozen["signature"])
+    assert approvals.is_trusted(trust, owner_key=owner["public"], account=frozen["account"])
+
+
 def test_the_owner_signs_the_frozen_admission() -> None:
     frozen = VECTORS["admission"]
     signed = admission.admit(Secret(_bytes(frozen["owner_seed"])), account=frozen["account"], subject=frozen["subject"])
@@ -130,3 +165,73 @@ def test_a_package_signer_signs_metadata_to_the_frozen_bytes() -> None:
     assert signature.hex() == frozen["signature"]
     with pytest.raises(ValueError):
         metadata_signing.sign_metadata(Secret(_bytes(frozen["seed"])), b"mosaic grant v1\0")
+
+
+def test_the_secrets_of_an_action_are_sealed_to_the_frozen_bytes_and_open_again() -> None:
+    frozen = VECTORS["action_secrets"]
+    subject = subject_of(frozen["installation"], frozen["action"], frozen["values"])
+    ephemeral = X25519PrivateKey.from_private_bytes(_bytes(frozen["ephemeral_private"]))
+    assert sealed_with(frozen["secrets"], frozen["device_public"], subject, ephemeral=ephemeral) == frozen["envelope"]
+    private = Secret(_bytes(frozen["device_private"]))
+    assert unwrap.open_action_secrets(frozen["envelope"], private, subject=subject) == frozen["secrets"]
+
+
+def test_the_secrets_of_an_action_open_for_nobody_else_and_for_nothing_else() -> None:
+    frozen = VECTORS["action_secrets"]
+    subject = subject_of(frozen["installation"], frozen["action"], frozen["values"])
+    other = subject_of(frozen["installation"], "delete", frozen["values"])
+    private, stranger = Secret(_bytes(frozen["device_private"])), x25519.generate().private
+    flipped = bytearray(_bytes(frozen["envelope"]))
+    flipped[-20] ^= 1
+    for envelope, key, about in (
+        (frozen["envelope"], stranger, subject),
+        (frozen["envelope"], private, other),
+        (flipped.hex(), private, subject),
+        (frozen["envelope"][:60], private, subject),
+    ):
+        with pytest.raises(unwrap.ActionSecretsUnopened):
+            unwrap.open_action_secrets(envelope, key, subject=about)
+
+
+def test_a_device_says_the_frozen_bytes_of_its_keys() -> None:
+    frozen = VECTORS["device_keys"]
+    keys = DeviceKeys(frozen["device"], frozen["signing_key"], frozen["wrapping_key"], frozen["owner_key"])
+    binding, root = Secret(frozen["binding"].encode()), Secret(_bytes(frozen["root"]))
+    proof = device_keys.prove(
+        keys,
+        Secret(_bytes(frozen["signing_seed"])),
+        token=hash_token(frozen["token_secret"]),
+        by_token=device_keys.by_token(keys, binding),
+        root=root,
+    )
+    assert proof == KeyProof(frozen["signature"], frozen["token"], frozen["by_token"], frozen["by_root"])
+    assert keys_of(frozen["signing_seed"], frozen["wrapping_private"], frozen["owner_key"]) == keys
+    assert device_keys.are_signed(keys, proof)
+    assert device_keys.is_by_token(keys, proof, binding) and device_keys.is_by_root(keys, proof, root)
+
+
+def test_a_devices_keys_have_the_frozen_fingerprint() -> None:
+    frozen = VECTORS["device_keys"]
+    keys = DeviceKeys(frozen["device"], frozen["signing_key"], frozen["wrapping_key"], frozen["owner_key"])
+    assert device_keys.fingerprint(keys) == frozen["fingerprint"]
+    assert device_keys.is_fingerprint(f" {frozen['fingerprint'].upper().replace('-', ' ')}\n", keys)
+
+
+def test_a_device_signs_the_frozen_end_of_its_audit_log() -> None:
+    frozen, device = VECTORS["audit_head"], VECTORS["device_keys"]
+    seed, keys = (
+        Secret(_bytes(device["signing_seed"])),
+        keys_of(device["signing_seed"], device["wrapping_private"], device["owner_key"]),
+    )
+    signature = device_keys.sign_audit_head(frozen["head"], frozen["nonce"], seed, frozen["device"])
+    assert signature == frozen["signature"]
+    assert device_keys.is_audit_head(frozen["head"], signature, keys, frozen["nonce"])
+
+
+def test_a_links_tokens_are_the_frozen_ones() -> None:
+    frozen = VECTORS["link_tokens"]
+    root, link = Secret(_bytes(frozen["root"])), LinkId(frozen["link"])
+    for each in frozen["tokens"]:
+        token = link_tokens.derive(root, link, each["number"])
+        assert (str(token), link_tokens.hash_of(token)) == (each["token"], each["sha256"])
+        assert link_token.parse(each["token"]) == token

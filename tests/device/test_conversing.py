@@ -8,11 +8,16 @@ import pytest
 from mosaic.core.errors import MosaicError
 from mosaic.core.session import SessionSuperseded
 from mosaic.device.enrol import enrol
-from mosaic.device.identity import Identity
+from mosaic.device.identity import Identity, load
+from mosaic.device.session import TurnedAway, farewell
 from mosaic.wire.api import Logs
+from mosaic.wire.channel import Goodbye
+from mosaic.wire.removal import Removal, RemovalPlan
 from support.running_device import running_device as device
 from support.running_hive import PASSPHRASE, Owner, RunningHive
 from support.waiting import eventually
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture
@@ -99,6 +104,32 @@ def test_a_device_that_was_removed_ends_with_the_reason(owner: Owner, identity: 
         eventually(lambda: running.is_over)
 
     assert running.ended is not None and "removed" in running.ended.message
+
+
+def test_a_device_that_was_removed_by_force_stops_its_apps_keeps_their_data_and_forgets_the_root_key(
+    owner: Owner, identity: Identity, tmp_path: Path
+) -> None:
+    with device(tmp_path / "attic", identity) as running:
+        eventually(lambda: owner.devices()[0].connected)
+        made = owner.install()
+        eventually(lambda: phase_of(owner, identity.device)() == "running")
+        with owner.client() as client:
+            wish = Removal(force=True, lose_seconds={made.installation: 1e9})
+            client.send("POST", f"/api/devices/{identity.device}/removal", wish, RemovalPlan)
+        eventually(lambda: running.is_over)
+
+    assert running.engine.running == {}
+    assert isinstance(running.ended, TurnedAway) and running.ended.is_over
+    assert {volume.phase for volume in running.storage.volumes.values()} <= {"set-aside", "released"}
+    kept = load(tmp_path / "attic" / "identity.json")
+    assert (kept.root_key, kept.former_roots, kept.signing_seed) == (None, [], identity.signing_seed)
+
+
+def test_a_goodbye_of_who_did_not_prove_to_be_the_hive_stops_no_app() -> None:
+    said = Goodbye("device-removed", "this device was removed", "join it again")
+    unproved, proved = farewell(said, proved=False), farewell(said)
+    assert isinstance(unproved, TurnedAway) and isinstance(proved, TurnedAway)
+    assert (unproved.proved, proved.proved) == (False, True)
 
 
 def test_a_hive_with_another_key_is_not_obeyed(owner: Owner, identity: Identity, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from mosaic.wire.assignment import Assignment, VolumeAssignment
 from support.device_world import NOTES, World, assignment, wants
 
+pytestmark = pytest.mark.long
+
 
 def volumes_of(world: World) -> list[VolumeAssignment]:
     """Return the registered volumes as the Hive would assign them now: newest and base are what the store has."""

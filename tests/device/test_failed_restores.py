@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mosaic.device.config import LINK_IMAGE
 from mosaic.wire.assignment import Assignment
 from support.device_world import COMPOSE, NOTES, World, assignment, wants
 from support.fake_storage import FakeStore
@@ -34,18 +35,18 @@ def store() -> FakeStore:
 def cellar(store: FakeStore, tmp_path: Path) -> World:
     """A Device that shall take over what the attic left in the store."""
     made = World(tmp_path / "cellar", "cellar", store)
-    made.engine.have("fractalnetworks/link:latest")
+    made.engine.have(LINK_IMAGE)
     return made
 
 
 def moved_out(store: FakeStore, folder: Path, cellar: World, compose: str) -> str:
     """Install on another Device and leave it again, so that all data is in the store. Returns the app's digest."""
     attic = World(folder / "attic", "attic", store)
-    attic.engine.have("fractalnetworks/link:latest")
+    attic.engine.have(LINK_IMAGE)
     digest = attic.publish(compose)
-    attic.run(wants(assignment(digest, "run", link_token="t0")))
+    attic.run(wants(assignment(digest, "run")))
     volumes = list(attic.hive.registered.values())
-    attic.run(wants(assignment(digest, "leave", "1.1", volumes=volumes, link_token="t0"), revision=2))
+    attic.run(wants(assignment(digest, "leave", "1.1", volumes=volumes), revision=2))
     cellar.root, cellar.owner_key = attic.root, attic.owner_key
     cellar.hive.bundles, cellar.hive.registered = attic.hive.bundles, attic.hive.registered
     return digest
@@ -57,7 +58,7 @@ def goal(cellar: World, digest: str, what: str, epoch: str | None) -> Assignment
         msgspec.structs.replace(one, base=newest[one.volume], newest=newest[one.volume])
         for one in cellar.hive.registered.values()
     ]
-    return assignment(digest, what, epoch, volumes=volumes, link_token="t0")
+    return assignment(digest, what, epoch, volumes=volumes)
 
 
 def damage(cellar: World, kind: str) -> str:

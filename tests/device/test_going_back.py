@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from mosaic.wire.assignment import Assignment, GoingBack, Origin
 from support.device_world import NOTES, Running, World, assignment, wants
 
+pytestmark = pytest.mark.long
+
 EPOCH = "1.1"
 
 

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from mosaic.core.errors import Conflict, MosaicError, Unavailable
-from mosaic.crypto.unwrap import EnvelopeDamaged, PassphraseWrong
+from mosaic.crypto.unwrap import EnvelopeDamaged
 from mosaic.device import identity
-from mosaic.device.enrol import AlreadyEnrolled, HiveNotPinned, enrol, with_root
+from mosaic.device.enrol import AlreadyEnrolled, HiveNotPinned, PassphraseDiffers, enrol, with_root
 from support.running_hive import PASSPHRASE, Owner, made_keys
 
 
@@ -49,7 +49,7 @@ def test_printing_an_identity_shows_no_key(owner: Owner, state: Path) -> None:
 def test_a_wrong_passphrase_stores_nothing_and_leaves_the_token_good(owner: Owner, state: Path) -> None:
     token = owner.join_token()
 
-    with pytest.raises(PassphraseWrong):
+    with pytest.raises(PassphraseDiffers):
         enrol(state, token, "attic", passphrase="zoo zoo zoo zoo zoo wrong")
 
     assert nothing_in(state)

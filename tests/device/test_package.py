@@ -6,7 +6,6 @@ import pytest
 
 from mosaic.core.app import open_app, seed_variables
 from mosaic.core.compose_document import ComposeInvalid
-from mosaic.core.epoch import Epoch
 from mosaic.core.ids import AppDigest, DeviceId, ImageId, InstallationId, ServiceName
 from mosaic.core.rendering import Facts, Rendered, render
 from mosaic.device.package import paths_in
@@ -38,7 +37,6 @@ def rendered(folder: Path, **parts: object) -> Rendered:
         installation=INSTALLATION,
         app_digest=AppDigest("sha256:" + "a" * 64),
         config_revision=1,
-        epoch=Epoch(1, 1),
         project="mosaic-attic-web",
         driver="mosaic",
         bundle=str(folder),

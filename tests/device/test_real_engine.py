@@ -26,7 +26,9 @@ from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.restore import restore
 from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.head import Head, parse
+from mosaic.wire.updating import Update
 from support import fake_hive_blobs
+from support.absent_drivers import stand_aside, stand_in
 from support.device_world import NOTES, Running, World, assignment, wants
 from support.postgres import new_database, postgres_program, postgres_server
 from support.storage_daemon import TestDaemon, place
@@ -63,11 +65,19 @@ class Real:
         self.world, self.daemon, self.blobs, self.digest = world, daemon, blobs, digest
         self._epoch = ""
 
-    def run(self, goal: str = "run", *, anew: bool = False, until: Callable[[Running], bool] | None = None) -> Running:
+    def run(
+        self,
+        goal: str = "run",
+        *,
+        anew: bool = False,
+        until: Callable[[Running], bool] | None = None,
+        update: Update | None = None,
+    ) -> Running:
         """Run a Device with this goal, under the lease of now or the next one."""
         volumes = [self._named(one, anew=anew) for one in self.world.hive.registered.values()]
         epoch = None if goal == "drop" else self._epoch or "1.1"
-        return self.world.run(wants(assignment(self.digest, goal, epoch, volumes=volumes)), until=until)
+        item = assignment(self.digest, goal, epoch, volumes=volumes, update=update)
+        return self.world.run(wants(item), until=until)
 
     def _named(self, one: VolumeAssignment, *, anew: bool) -> VolumeAssignment:
         if anew or not self._epoch:
@@ -94,6 +104,7 @@ def real(tmp_path: Path, btrfs_path: Path) -> Iterator[Real]:
     world.real_engine = engine
     with fake_hive_blobs.FakeHive().running() as blobs, place(btrfs_path, name, "token-a") as daemon:
         daemon.config = replace(daemon.config, plugin_dir=PLUGIN_DIR)
+        stand_aside(f"mosaic-{name}")
         daemon.start()
         world.real_storage = daemon.client
         _grant_at_registration(world, blobs)
@@ -103,7 +114,7 @@ def real(tmp_path: Path, btrfs_path: Path) -> Iterator[Real]:
         finally:
             _remove(engine, world)
             daemon.stop()
-            (PLUGIN_DIR / f"mosaic-{name}.sock").unlink(missing_ok=True)
+            stand_in(f"mosaic-{name}")
 
 
 def _grant_at_registration(world: World, blobs: fake_hive_blobs.FakeHive) -> None:
@@ -171,6 +182,37 @@ def test_removing_a_volume_by_hand_is_refused_and_says_what_to_type(real: Real) 
 
     assert said.code != 0
     assert "mosaic uninstall" in said.stderr.decode()
+
+
+def read_log(real: Real) -> list[str]:
+    web = f"mosaic-{real.world.device[:8]}-{NOTES}-web-1"
+    said = process.run(["docker", "exec", web, "cat", "/data/log"], deadline_seconds=60)
+    return said.stdout.decode().split()
+
+
+@pytest.mark.parametrize("is_well", [True, False])
+def test_a_new_version_counts_or_leaves_the_one_before_with_its_data(real: Real, is_well: bool) -> None:
+    real.run()
+    image = next(iter(anyio.run(DockerEngine(DEFAULT_ENGINE).images, IMAGES)))
+    compose = COMPOSE.format(image=image).replace("echo here", "echo migrated")
+    newer = real.world.publish(compose if is_well else compose.replace('"test", "-s", "/data/log"', '"false"'))
+
+    def is_over(running: Running) -> bool:
+        over = running.means.records.update_of(NOTES).outcome is not None
+        return over and all(work.idle for work in running.fleet.works)
+
+    after = real.run(update=Update("wish", newer, gate_seconds=1), until=is_over).report()
+
+    assert (after.phase, after.healthy, after.problem) == ("running", True, None)
+    assert after.update is not None
+    if is_well:
+        assert (after.update.stage, after.app_digest) == ("done", newer)
+        assert read_log(real) == ["here", "migrated"]
+    else:
+        assert (after.update.stage, after.app_digest) == ("failed", real.digest)
+        # What the version before writes at its second start follows what it wrote at its first.
+        assert read_log(real) == ["here", "here"]
+        assert after.update.kept is not None
 
 
 DATABASE = """

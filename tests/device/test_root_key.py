@@ -19,10 +19,10 @@ from mosaic.device.hive_link import HiveLink
 from mosaic.device.identity import Identity
 from mosaic.device.means import HiveAway
 from mosaic.device.records import Records
-from mosaic.wire.api import RootReach
 from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.channel import Assignments
 from mosaic.wire.enrol import Enrolled, NewVolume
+from mosaic.wire.root_key import RootReach
 from mosaic.wire.storage import Done, Envelope, Failure, Hold, StateRequest, VolumeState
 from support.device_world import NOTES, World, assignment, wants
 from support.fake_storage import FakeStorage, FakeStore

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mosaic.device.config import LINK_IMAGE
 from mosaic.device.doing.checking import LEAST_FREE_BYTES
 from mosaic.wire.assignment import PortWish
 from support.device_world import COMPOSE, NOTES, Running, World, assignment, wants
@@ -144,6 +145,40 @@ def test_pins_count_whatever_a_tag_means_later(world: World) -> None:
     assert after.phase == "running"
 
 
+def test_no_hive_puts_another_image_in_the_place_of_one_that_the_app_names_by_digest(world: World) -> None:
+    signed = f"web@sha256:{'1' * 64}"
+    world.engine.have(signed, "theirs:1")
+    digest = world.publish(COMPOSE.replace("web:1", signed))
+    theirs = world.engine.known_images["theirs:1"].id
+
+    after = world.run(wants(assignment(digest, "run", images={"web": theirs}))).report()
+
+    assert (after.phase, after.images["web"]) == ("running", world.engine.known_images[signed].id)
+
+
+def test_an_image_that_is_named_by_digest_is_had_by_it_where_another_machine_calls_it_otherwise(world: World) -> None:
+    signed = f"web@sha256:{'1' * 64}"
+    world.engine.have(signed)
+    digest = world.publish(COMPOSE.replace("web:1", signed))
+
+    after = world.run(wants(assignment(digest, "run", images={"web": f"sha256:{'2' * 64}"}))).report()
+
+    assert (after.phase, after.images["web"]) == ("running", world.engine.known_images[signed].id)
+
+
+def test_an_image_that_was_had_by_its_digest_is_found_when_only_its_id_is_left(world: World) -> None:
+    signed = f"web@sha256:{'1' * 64}"
+    world.engine.have(signed)
+    item = assignment(world.publish(COMPOSE.replace("web:1", signed)), "run")
+    pins = world.run(wants(item)).report().images
+    del world.engine.known_images[signed]
+    world.engine.running.clear()
+
+    after = world.run(wants(msgspec.structs.replace(item, restart_count=1), revision=2)).report()
+
+    assert (after.phase, after.images) == ("running", pins)
+
+
 def test_an_app_whose_data_is_gone_does_not_start_on_nothing(world: World) -> None:
     digest = world.publish()
     world.run(wants(assignment(digest, "run")))
@@ -231,9 +266,9 @@ def test_what_runs_goes_on_when_the_hive_has_not_spoken_yet(world: World) -> Non
 
 
 def test_a_link_without_a_port_gets_one_on_loopback_and_a_key_of_its_own(world: World) -> None:
-    world.engine.have("fractalnetworks/link:latest")
+    world.engine.have(LINK_IMAGE)
 
-    running = world.run(wants(assignment(world.publish(LINKED), "run", link_token="t0")))
+    running = world.run(wants(assignment(world.publish(LINKED), "run")))
 
     assert {kind for _, kind in world.hive.registered} == {"data", "link"}
     assert [(port.service, port.container_port, port.host_ip) for port in running.report().ports] == [

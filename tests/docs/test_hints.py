@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -32,8 +33,9 @@ def texts(path: Path) -> Iterator[str]:
             yield "".join(str(part) for part in parts)
 
 
-def hints() -> list[tuple[str, str]]:
-    """Return every command line in backticks, of code, templates and scripts, with where it stands."""
+@cache
+def hints() -> tuple[tuple[str, str], ...]:
+    """Return every command line in backticks, of code, templates and scripts, with where it stands. Read once."""
     files = sorted(file for ending in ("py", "html", "js") for file in SOURCES.rglob(f"*.{ending}"))
     found = {
         (" ".join(line.split()), str(path.relative_to(SOURCES)))
@@ -41,7 +43,7 @@ def hints() -> list[tuple[str, str]]:
         for text in texts(path)
         for line in NAMED.findall(text)
     }
-    return sorted(one for one in found if not LABEL.match(one[0]))
+    return tuple(sorted(one for one in found if not LABEL.match(one[0])))
 
 
 def meant(line: str) -> list[list[str]]:

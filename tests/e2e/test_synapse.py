@@ -17,8 +17,7 @@ PASSWORD = "correct horse battery staple"
 
 def front(world: World) -> str:
     """Return the app's address by name, as the Device tells it."""
-    seen = world.installation("element")
-    url: str = seen["reports"][seen["device"]]["url"]
+    url: str = world.report("element")["url"]
     return url.rstrip("/")
 
 

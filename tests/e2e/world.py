@@ -22,6 +22,7 @@ from mosaic.adapters.api_client import HiveClient
 from mosaic.cli.credentials import Credentials
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.orphans import read_note
+from mosaic.cli.up.services import own_packages
 from support.absent_drivers import stand_aside, stand_in
 from support.ran import Json, Ran
 
@@ -30,6 +31,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 START_SECONDS = 180.0
 STOP_SECONDS = 150.0
 COMMAND_SECONDS = 300.0
+SMALL_POOL = ("--pool-gigabytes", "1")
+"""Several worlds of 8 GiB each, as they are by default, would fill a disk."""
 
 
 def eventually(condition: Any, what: str, *, seconds: float, pause: float = 0.1) -> Any:
@@ -46,7 +49,10 @@ def eventually(condition: Any, what: str, *, seconds: float, pause: float = 0.1)
 
 @dataclass
 class World:
-    """`folder` holds everything; nothing outside of it but containers, mounts and the drivers' sockets is made."""
+    """`folder` holds everything; nothing outside of it but containers, mounts and the drivers' sockets is made.
+
+    `python` is the version of Mosaic whose commands are run.
+    """
 
     folder: Path
     catalogs: list[Path] = field(default_factory=lambda: [EXAMPLES])
@@ -54,6 +60,7 @@ class World:
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     welcome: Json = None
+    python: str = sys.executable
 
     @property
     def home(self) -> Layout:
@@ -63,12 +70,23 @@ class World:
     @property
     def env(self) -> dict[str, str]:
         """An environment in which this world's command line is logged in and nobody else's is touched."""
-        return {**os.environ, "XDG_CONFIG_HOME": str(self.folder / "config"), "MOSAIC_STATE": str(self.home.state)}
+        own = {"XDG_CONFIG_HOME": str(self.folder / "config"), "MOSAIC_STATE": str(self.home.state)}
+        return {**os.environ, **own_packages(self.python), **own}
+
+    @property
+    def program(self) -> list[str]:
+        """The first words of every command."""
+        return [self.python, *MOSAIC[1:]]
 
     def mosaic(self, *words: str, seconds: float = COMMAND_SECONDS) -> Ran:
         """Run one command to its end."""
         done = subprocess.run(
-            [*MOSAIC, *words], capture_output=True, text=True, timeout=seconds, env=self.env, stdin=subprocess.DEVNULL
+            [*self.program, *words],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -82,7 +100,18 @@ class World:
         """Start `mosaic up` and wait until it has said where everything is."""
         stand_aside(self.driver)
         said = self.folder / "up.json"
-        words = [*MOSAIC, "up", "--state", str(self.home.state), "--name", "home", "--driver", self.driver, "--json"]
+        words = [
+            *self.program,
+            "up",
+            "--state",
+            str(self.home.state),
+            "--name",
+            "home",
+            "--driver",
+            self.driver,
+            *SMALL_POOL,
+            "--json",
+        ]
         for catalog in self.catalogs:
             words += ["--catalog", str(catalog)]
         with said.open("wb") as out, (self.folder / "up.err").open("ab") as err:
@@ -100,6 +129,7 @@ class World:
             eventually(is_welcome, "mosaic up says where everything is", seconds=START_SECONDS)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.told()}") from None
+        assert "error" not in self.welcome, f"{self.welcome}\n{self.told()}"
         return up
 
     def stop(self, up: "subprocess.Popen[bytes]") -> int:
@@ -111,9 +141,21 @@ class World:
         """Start another Device, and wait until the Hive hears it."""
         stand_aside(f"mosaic-{name}")
         self.others.append(name)
+        trusted = [word for catalog in self.catalogs for word in ("--trust-apps", str(catalog))]
         with (self.folder / f"{name}.log").open("ab") as log:
             started = subprocess.Popen(
-                [*MOSAIC, "device", "run", "--name", name, "--state", str(self.folder / name), *options],
+                [
+                    *self.program,
+                    "device",
+                    "run",
+                    "--name",
+                    name,
+                    "--state",
+                    str(self.folder / name),
+                    *SMALL_POOL,
+                    *trusted,
+                    *options,
+                ],
                 stdout=log,
                 stderr=log,
                 env=self.env,
@@ -129,9 +171,9 @@ class World:
         return started
 
     def kill_device(self, name: str, started: "subprocess.Popen[bytes]") -> None:
-        """Kill -9 a Device, its supervisor and its storage daemon, all at once."""
+        """Kill -9 a Device, its supervisor, its storage daemon and its LAN front, all at once."""
         layout = Layout(self.folder / name)
-        notes = [read_note(layout.note(service)) for service in ("device", "storage")]
+        notes = [read_note(layout.note(service)) for service in ("device", "storage", "front")]
         started.kill()
         for note in notes:
             if note is not None:
@@ -156,9 +198,17 @@ class World:
 
     def address(self, name: str) -> str:
         """Return the plain address of an app."""
-        seen = self.installation(name)
-        port = seen["reports"][seen["device"]]["ports"][0]
+        port = self.report(name)["ports"][0]
         return f"http://127.0.0.1:{port['host_port']}"
+
+    def report(self, name: str) -> Json:
+        """Return what the Device of an app reports of it. One that is back a moment ago may have said nothing yet."""
+
+        def reported() -> Json:
+            seen = self.installation(name)
+            return seen["reports"].get(seen["device"])
+
+        return eventually(reported, f"the Device of {name} has reported it", seconds=60)
 
     def told(self) -> str:
         """Return the ends of all logs, for a failure's message."""

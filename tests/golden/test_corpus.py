@@ -14,7 +14,6 @@ from mosaic.adapters import compose_yaml
 from mosaic.core.app import image_names, open_app, seed_variables
 from mosaic.core.compose_document import Compose
 from mosaic.core.compose_variables import VariablesUnknown
-from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Refused
 from mosaic.core.ids import AppDigest, DeviceId, ImageId, InstallationId
 from mosaic.core.ports import allocate
@@ -52,7 +51,6 @@ def run(compose: Compose) -> Rendered:
             installation=InstallationId("corpus"),
             app_digest=AppDigest("sha256:a"),
             config_revision=1,
-            epoch=Epoch(1, 1),
             project="corpus",
             driver="mosaic",
             bundle="/bundle",

@@ -11,22 +11,23 @@ import yaml
 
 from mosaic.adapters import compose_yaml
 from mosaic.core.app import image_names, open_app, seed_variables
-from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Refused
 from mosaic.core.ids import AppDigest, DeviceId, ImageId, InstallationId
 from mosaic.core.ports import allocate
+from mosaic.core.render_link import PublicWay
 from mosaic.core.rendering import Facts, render, wanted_ports
 
 FOLDER = Path(__file__).parent / "rendering"
 FILES = sorted(FOLDER.glob("*.txt"))
 LINE = "\n----\n"
 INSTALLATION = InstallationId("k3x7q2m5n4ab")
+WAY = PublicWay(("notes.example",), "t0k3n", "https://gateway.example", epoch="1.7")
 PACKAGE = frozenset(["docker-compose.yml", "nginx.conf", "conf", "conf/app.ini", "app.env"])
 
 
 def rendered(published: str) -> str:
     """Return what a Device runs, or why it refuses, as text."""
-    variables = seed_variables(driver="mosaic", installation=INSTALLATION, domain="notes.example", link_token="t0k3n")
+    variables = seed_variables(driver="mosaic", installation=INSTALLATION, domain=WAY.names[0], link_token=WAY.token)
     try:
         compose = open_app(compose_yaml.parse(published.encode()), variables={**variables, "GREETING": "it's $5"})
         result = render(
@@ -36,7 +37,6 @@ def rendered(published: str) -> str:
                 installation=INSTALLATION,
                 app_digest=AppDigest("sha256:" + "a" * 64),
                 config_revision=3,
-                epoch=Epoch(1, 7),
                 project="mosaic-attic-notes",
                 driver="mosaic",
                 bundle="/apps/notes",
@@ -44,6 +44,8 @@ def rendered(published: str) -> str:
                 images={name: ImageId(f"sha256:{image}") for name, image in image_names(compose).items()},
                 image_volumes={name: ["/var/lib/image-volume"] for name in image_names(compose) if name == "db"},
                 ports=allocate(wanted_ports(compose), {("tcp", 8080)}, {}),
+                way=WAY,
+                has_tun=True,
             ),
         )
     except Refused as refused:

@@ -22,7 +22,7 @@ from mosaic.core.ids import AccountId, AppDigest, DeviceId, HeadHash, Installati
 from mosaic.core.lease import HeadStale, Holder
 from mosaic.core.placement import Placement
 from mosaic.crypto.hashing import head_hash
-from mosaic.hive import identity, scheduler
+from mosaic.hive import scheduler
 from mosaic.hive.api import device_side, heads
 from mosaic.hive.channel.assigning import assignments
 from mosaic.hive.channel.connections import Connection
@@ -116,7 +116,6 @@ class CrashingHive:
     def __init__(self, folder: Path) -> None:
         write_migrated(folder / "hive.db")
         self.database = open_sqlite(folder / "hive.db")
-        self.key = identity.load_or_make(folder / "hive.key")
         self.now_ns = 10**18
         self.kill_at: int | None = None
         self.after_commit = False
@@ -190,7 +189,7 @@ class CrashingHive:
             device.report()
             assert device.connection is not None
             with self.database.read() as tx:
-                told = assignments(tx, device.connection.holder, self.heard, self.key, now_ns=self.now_ns)
+                told = assignments(tx, device.connection.holder, self.heard, now_ns=self.now_ns)
             message = device.connection.tell(told.items, told.revisions, self.now_ns) if told else None
             if message is not None:
                 device.told.append(message)

@@ -28,6 +28,8 @@ from support.manual_clock import ManualClock
 from support.running_hive import PASSWORD, SETUP_CODE, Owner, RunningHive, made_keys
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 
 def log_in(hive: RunningHive, password: str = PASSWORD, name: str = "ada") -> LoggedIn:
     return hive.client_of("").send("POST", "/api/login", Login(name, password, "a test"), LoggedIn)

@@ -27,14 +27,18 @@ from mosaic.hive.stories import KINDS
 from mosaic.wire import api as wire_api
 from mosaic.wire import blobs as wire_blobs
 from mosaic.wire import enrol as wire_enrol
+from mosaic.wire import packages as wire_packages
 from mosaic.wire.api import Event
 from mosaic.wire.problem import Problem
 from support.fake_device import FakeDevice
 from support.manual_clock import ManualClock
+from support.plain_http import TRUSTS_NOBODY
 from support.running_hive import Owner, running_hive
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long
+
+_CONTRACTS = (wire_api, wire_blobs, wire_enrol, wire_packages)
 
 Join = Callable[[str], FakeDevice]
 
@@ -80,10 +84,10 @@ def _try_out(operation: APIOperation[Any, Any, Any, Any], served: Owner) -> None
 
 
 def test_the_description_is_openapi_3_1_and_the_contract_lists_just_what_is_served(served: Owner) -> None:
-    described = httpx2.get(f"{served.hive.url}/schema/openapi.json", trust_env=False).json()
+    described = httpx2.get(f"{served.hive.url}/schema/openapi.json", trust_env=False, verify=TRUSTS_NOBODY).json()
     assert described["openapi"].startswith("3.1")
     operations = {(verb.upper(), _shape(path)) for path, verbs in described["paths"].items() for verb in verbs}
-    tables = "\n".join(module.__doc__ or "" for module in (wire_api, wire_blobs, wire_enrol))
+    tables = "\n".join(module.__doc__ or "" for module in _CONTRACTS)
     row = re.compile(r"^\| ([A-Z]+) (/api/(?:\{[^}]*\}|[^\s|{])+)", re.MULTILINE)
     assert {(verb, _shape(path)) for verb, path in row.findall(tables)} == operations
 
@@ -107,7 +111,9 @@ def test_every_refusal_is_a_problem_of_one_sentence(
     served: Owner, method: str, path: str, body: bytes, status: int, said: str
 ) -> None:
     headers = {"Authorization": f"Bearer {served.logged_in.token}", "Content-Type": "application/json"}
-    answer = httpx2.request(method, served.hive.url + path, content=body, headers=headers, trust_env=False)
+    answer = httpx2.request(
+        method, served.hive.url + path, content=body, headers=headers, trust_env=False, verify=TRUSTS_NOBODY
+    )
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = msgspec.json.decode(answer.content, type=Problem)
@@ -135,7 +141,7 @@ def test_every_refusal_is_a_problem_of_one_sentence(
 def test_every_answer_and_every_refusal_forbids_frames_sniffing_and_scripts_from_elsewhere(
     served: Owner, method: str, path: str, status: int
 ) -> None:
-    answer = httpx2.request(method, served.hive.url + path, trust_env=False)
+    answer = httpx2.request(method, served.hive.url + path, trust_env=False, verify=TRUSTS_NOBODY)
     policy = answer.headers["Content-Security-Policy"]
     assert answer.status_code == status
     assert "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'" in policy
@@ -157,7 +163,7 @@ def test_every_answer_and_every_refusal_forbids_frames_sniffing_and_scripts_from
     ],
 )
 def test_what_is_no_page_is_answered_with_a_page(served: Owner, method: str, path: str, status: int) -> None:
-    answer = httpx2.request(method, served.hive.url + path, trust_env=False)
+    answer = httpx2.request(method, served.hive.url + path, trust_env=False, verify=TRUSTS_NOBODY)
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
     assert '<main id="main"' in answer.text
 
@@ -170,7 +176,7 @@ def test_a_fault_of_the_hive_is_a_page_to_people_and_a_problem_to_programs(
 
     monkeypatch.setattr("mosaic.hive.views.setup_state", breaks)
     for path, kind in (("/login", "text/html"), ("/api/setup", "application/problem+json")):
-        answer = httpx2.get(served.hive.url + path, trust_env=False)
+        answer = httpx2.get(served.hive.url + path, trust_env=False, verify=TRUSTS_NOBODY)
         assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (500, kind)
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert "request_broke" in answer.text
@@ -185,7 +191,7 @@ def stream(owner: Owner, last: int | None = None) -> Iterator[Iterator[str]]:
         headers["Last-Event-ID"] = str(last)
     url = f"{owner.hive.url}/api/events"
     with (
-        httpx2.Client(trust_env=False, timeout=60) as client,
+        httpx2.Client(trust_env=False, verify=TRUSTS_NOBODY, timeout=60) as client,
         client.stream("GET", url, headers=headers) as answer,
     ):
         yield answer.iter_lines()

@@ -13,6 +13,7 @@ from mosaic.crypto.volume_keys import volume_id
 from mosaic.hive.uploading import LEAST_BYTES, Uploads
 from mosaic.wire.blobs import MAX_OBJECT_BYTES
 from support.fake_device import FakeDevice
+from support.plain_http import TRUSTS_NOBODY
 from support.running_hive import Owner, running_hive
 from support.waiting import eventually
 
@@ -47,7 +48,8 @@ def http(attic: FakeDevice, owner: Owner) -> Iterator[httpx2.Client]:
     """The endpoint of the app's volume, with the holder's token."""
     token = attic.welcomes[-1].token
     base = f"{owner.hive.url}/api/volumes/{volume(attic)}"
-    with httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+    bearer = {"Authorization": f"Bearer {token}"}
+    with httpx2.Client(base_url=base, headers=bearer, trust_env=False, verify=TRUSTS_NOBODY) as client:
         yield client
 
 

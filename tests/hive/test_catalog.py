@@ -21,6 +21,8 @@ def test_an_app_is_a_folder_with_a_compose_file(tmp_path: Path) -> None:
     (tmp_path / "not-an-app").mkdir()
     disabled = write_app(tmp_path, "disabled")
     (disabled / ".disabled").touch()
+    for passed_over in ("old.disabled", ".devcontainer"):
+        write_app(tmp_path, passed_over)
     [found] = Catalog([tmp_path, tmp_path / "absent"]).apps()
     assert (found.app, found.title, found.summary, found.services) == ("notes", "Notes", "A small app.", ["web"])
     assert found.problem is None

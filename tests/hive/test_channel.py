@@ -13,10 +13,16 @@ from mosaic.hive.channel.connections import Connection
 from mosaic.hive.channel.socket import MAX_FRAME_BYTES
 from mosaic.wire import channel
 from mosaic.wire.api import Logs
+from mosaic.wire.channel import Reported
+from mosaic.wire.heartbeat import Heartbeat
+from mosaic.wire.report import MachineState, Report
+from mosaic.wire.storage import Failure
 from support.fake_device import FakeDevice, TurnedAway
 from support.manual_clock import ManualClock
 from support.running_hive import Owner
 from support.waiting import eventually
+
+pytestmark = pytest.mark.long
 
 Join = Callable[[str], FakeDevice]
 
@@ -47,6 +53,15 @@ def test_every_welcome_carries_the_hives_clock(owner: Owner, clock: ManualClock)
     first, second = attic.welcomes
     attic.disconnect()
     assert (second.admitted, second.now_ns, second.token) == (True, clock.wall_ns(), first.token)
+
+
+def test_a_device_is_told_when_the_hives_clock_was_set(owner: Owner, joined: Join, clock: ManualClock) -> None:
+    attic = joined("attic")
+    owner.install()
+    clock.jump(-3600)
+    with owner.client() as client:
+        assert client.get("/api/installations/notes/logs", Logs, query={"lines": "5"}).text == "attic says hello"
+    assert [attic.welcomes[-1].now_ns, attic.welcomes[-1].token] == [clock.wall_ns(), attic.welcomes[0].token]
 
 
 def test_a_newer_session_ends_the_older_one_and_its_token(owner: Owner, joined: Join) -> None:
@@ -105,6 +120,46 @@ def test_a_silent_device_turns_amber_then_red(owner: Owner, joined: Join, clock:
     assert (found.colour, found.word) == ("red", "Not heard from")
     assert "attic has not reported for 2 min" in found.cause
     assert found.remedy
+
+
+def test_a_heartbeat_is_the_report_that_it_names_with_the_figures_of_now(
+    owner: Owner, joined: Join, clock: ManualClock
+) -> None:
+    attic = joined("attic")
+    eventually(lambda: owner.devices()[0].engine_version == "20.10")
+
+    def is_overdue() -> bool:
+        # A report of its beginning may still be on its way.
+        clock.advance(46)
+        return owner.devices()[0].health.colour == "amber"
+
+    eventually(is_overdue)
+
+    attic.send(Heartbeat(attic.digest, 1, 7, 8, 0.9, None))
+
+    eventually(lambda: owner.devices()[0].health.colour == "green")
+    found = owner.devices()[0]
+    assert (found.engine_version, found.last_report_ns) == ("20.10", clock.wall_ns())
+    assert found.machine == MachineState(10**12, 7, 8 * 10**9, 8, 0.9, "amd64")
+
+
+def test_what_is_wrong_with_the_whole_machine_is_shown(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    machine = MachineState(10**12, 5 * 10**11, 8 * 10**9, 4 * 10**9, 0.1, "amd64")
+    problem = Failure("clock-skewed", "its clock is wrong", "set it")
+
+    def told() -> bool:
+        # The simulated Device reports by itself, too.
+        attic.send(Reported(Report(0, 0, "", None, machine, None, [], [], problem=problem)))
+        return owner.devices()[0].problem == problem
+
+    eventually(told)
+
+
+def test_a_heartbeat_that_names_another_report_is_answered_by_asking_for_it(owner: Owner, joined: Join) -> None:
+    attic = joined("attic")
+    attic.send(Heartbeat("never-told", 1, 7, 8, 0.9, None))
+    eventually(lambda: attic.asked_again == 1)
 
 
 def test_logs_come_from_the_device_and_a_silent_one_is_named(owner: Owner, joined: Join) -> None:

@@ -170,6 +170,18 @@ def test_unusable_wishes_are_refused_and_change_nothing(owner: Owner, joined: Jo
     assert owner.installation().going_back is None
 
 
+def snapshot_of(owner: Owner, device: FakeDevice, installation: str, digest: str) -> HeadHash:
+    """Have a snapshot of a version that the app never ran at: what is written on the way back is such a one."""
+    present, device.obedient = device.commit(installation), False
+    go_back(owner, present)
+    device.writes_as(digest)
+    made = device.commit(installation)
+    with owner.client() as client:
+        client.send("POST", "/api/installations/notes/cancel-restore", None, Installation)
+    device.app_digest, device.obedient = None, True
+    return made
+
+
 def test_a_snapshot_of_another_version_needs_the_app_to_come_along(
     owner: Owner, joined: Join, hive: RunningHive
 ) -> None:
@@ -178,10 +190,8 @@ def test_a_snapshot_of_another_version_needs_the_app_to_come_along(
     settled(owner, attic)
     assert hive.hive is not None
     older = hive.hive.bundles.keep(_older(hive))
-    attic.app_digest = bytes.fromhex(older.removeprefix("sha256:"))
-    first = attic.commit(made.installation)
-    attic.app_digest = bytes.fromhex("cd" * 32)
-    lost = attic.commit(made.installation)
+    first = snapshot_of(owner, attic, made.installation, older)
+    lost = snapshot_of(owner, attic, made.installation, "cd" * 32)
 
     assert refusal(lambda: go_back(owner, first)) == "app-differs"
     assert refusal(lambda: go_back(owner, lost, with_app=True)) == "app-differs"
@@ -202,8 +212,7 @@ def test_the_device_is_given_the_bundle_that_the_wish_brings_along_and_only_unti
     settled(owner, attic)
     assert hive.hive is not None
     older = hive.hive.bundles.keep(_older(hive))
-    attic.app_digest = bytes.fromhex(older.removeprefix("sha256:"))
-    first = attic.commit(made.installation)
+    first = snapshot_of(owner, attic, made.installation, older)
     attic.obedient = False
 
     def given() -> bytes:
@@ -226,8 +235,7 @@ def test_a_failed_wish_leaves_the_version_that_is_installed(owner: Owner, joined
     installed = owner.installation().app_digest
     assert hive.hive is not None
     older = hive.hive.bundles.keep(_older(hive))
-    attic.app_digest = bytes.fromhex(older.removeprefix("sha256:"))
-    first = attic.commit(made.installation)
+    first = snapshot_of(owner, attic, made.installation, older)
     attic.cannot_go_back = "no room"
     go_back(owner, first, with_app=True)
     assert over(owner).failure == "no room"

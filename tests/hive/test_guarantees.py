@@ -16,6 +16,8 @@ from support.manual_clock import ManualClock
 from support.running_hive import PASSPHRASE, PASSWORD, Owner, made_keys
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 Join = Callable[[str], FakeDevice]
 
 

@@ -4,16 +4,19 @@ from collections.abc import Callable
 
 import pytest
 
+from mosaic import __version__
 from mosaic.adapters.hive_client import DeviceClient
 from mosaic.core.errors import Conflict, MosaicError, NotFound, Refused
 from mosaic.crypto import unwrap
 from mosaic.wire.account import OwnerAdmission
 from mosaic.wire.api import Admit, Device
-from mosaic.wire.enrol import JoinSecret
+from mosaic.wire.enrol import DeviceImage, JoinSecret
 from support.fake_device import FakeDevice, TurnedAway
 from support.manual_clock import ManualClock
 from support.running_hive import Owner, made_keys
 from support.waiting import eventually
+
+pytestmark = pytest.mark.long
 
 Join = Callable[[str], FakeDevice]
 
@@ -128,3 +131,11 @@ def test_a_name_that_cannot_be_one_is_refused_before_a_token_is_made(owner: Owne
     with pytest.raises(Refused) as refused:
         owner.join_token("Not A Name!")
     assert (refused.value.code, "not-a-name" in refused.value.hint) == ("name-unusable", True)
+
+
+def test_the_owner_is_told_which_image_devices_start_from_and_when_each_joined(owner: Owner) -> None:
+    FakeDevice("attic").join(owner.join_token())
+    (device,) = owner.devices()
+    assert device.joined_ns > 0
+    with owner.client() as client:
+        assert client.get("/api/device-image", DeviceImage).image == f"mosaic/device:{__version__}"

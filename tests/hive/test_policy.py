@@ -17,6 +17,8 @@ from support.fake_device import FakeDevice
 from support.running_hive import Owner, made_keys, write_app
 from support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 Join = Callable[[str], FakeDevice]
 
 TOO_MUCH = {

@@ -18,9 +18,10 @@ from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire.api import Installation, Rekeying
 from mosaic.wire.hive_backup import HiveState
 from mosaic.wire.keeping import Keeping, SetKeeping
+from mosaic.wire.versions import Generation, RollBack, UpdateApp, Updating
 from support.fake_device import FakeDevice
 from support.renewing import renew
-from support.running_hive import Owner, made_keys
+from support.running_hive import COMPOSE, Owner, made_keys, write_app
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long
@@ -69,6 +70,14 @@ def come_again(owner: Owner, *devices: FakeDevice) -> None:
     for device in devices:
         device.disconnect()
         device.connect(owner.hive.url)
+
+
+def recover_from(owner: Owner, copy: Path, attic: FakeDevice) -> None:
+    """Start the Hive from a copy, and wait until the one Device has told what it knows and the app runs there."""
+    go_back(owner, copy)
+    come_again(owner, attic)
+    eventually(lambda: not state_of(owner).recovering)
+    settled(owner, attic)
 
 
 def base(device: FakeDevice) -> str | None:
@@ -138,10 +147,11 @@ def test_nothing_is_told_granted_or_taken_until_every_device_was_heard(
     assert len(attic.told) == told
     local = attic.local[made.installation].volumes["data"]
     volume = VolumeId(volume_id(local.seed))
-    with pytest.raises(MosaicError, match="503"):
-        attic.blobs().heads(volume).commit(attic.signed_head(local, str(local.epoch)))
-    with pytest.raises(MosaicError, match="503"):
-        attic.blobs().store(volume).put("p-" + "00" * 16, b"pack")
+    with attic.asking_once() as blobs:
+        with pytest.raises(MosaicError, match="503"):
+            blobs.heads(volume).commit(attic.signed_head(local, str(local.epoch)))
+        with pytest.raises(MosaicError, match="503"):
+            blobs.store(volume).put("p-" + "00" * 16, b"pack")
     changes: tuple[Callable[[], object], ...] = (
         lambda: owner.move("cellar", force=True, lose_seconds=0.0),
         lambda: owner.do("stop"),
@@ -344,16 +354,21 @@ def test_a_hive_from_before_a_rekeying_goes_on_with_the_older_app_and_touches_no
         eventually(lambda: client.get(f"/api/rekeyings/{older.installation}", Rekeying).ended_ns is not None)
     settled(owner, attic)
     attic.commit(newer)
-    head, told = attic.local[newer].volumes["data"].head, len(attic.told)
+    head = attic.local[newer].volumes["data"].head
 
     # A Device keeps the root keys that it had.
     attic.root = made_keys().opened.root
     go_back(owner, copy, without_blobs=False)
+    # What the Hive said before it went back may come until the Device has left it.
+    attic.disconnect()
+    told = len(attic.told)
     come_again(owner, attic)
     eventually(lambda: not state_of(owner).recovering)
     settled(owner, attic)
 
     assert owner.installation().installation == older.installation
+    # The copy says that it is settled, before the Device was granted it again.
+    eventually(lambda: attic.local[older.installation].epoch == owner.installation().epoch)
     assert base(attic) is not None
     volume = VolumeId(volume_id(attic.local[older.installation].volumes["data"].seed))
     assert attic.blobs().heads(volume).get(last)
@@ -361,3 +376,148 @@ def test_a_hive_from_before_a_rekeying_goes_on_with_the_older_app_and_touches_no
     assert attic.local[newer].volumes["data"].head == head
     kept = VolumeId(volume_id(attic.local[newer].volumes["data"].seed))
     assert any((owner.hive.config.state / "volumes" / kept).iterdir()), "what was stored of it is still stored"
+
+
+def publish(owner: Owner, image: str) -> None:
+    write_app(owner.hive.config.state.parent / "catalog", compose=COMPOSE.replace("notes:1", image))
+
+
+def update(owner: Owner) -> Updating:
+    with owner.client() as client:
+        asked = client.send("POST", "/api/installations/notes/update", UpdateApp(), Installation).updating
+    assert asked is not None
+    return asked
+
+
+def ended(owner: Owner) -> Updating:
+    eventually(lambda: (wish := owner.installation().updating) is not None and wish.ended_ns is not None)
+    wish = owner.installation().updating
+    assert wish is not None
+    return wish
+
+
+def versions(owner: Owner) -> list[tuple[int, str, str | None]]:
+    with owner.client() as client:
+        ran = client.get("/api/installations/notes/generations", list[Generation])
+    return [(each.n, each.app_digest, each.last_head) for each in ran]
+
+
+def first_version(owner: Owner, attic: FakeDevice) -> Installation:
+    """Install the notes app, whose snapshots name the version that wrote them, and wait until it runs."""
+    made = owner.install()
+    attic.writes_as(made.app_digest)
+    settled(owner, attic)
+    return made
+
+
+def test_a_hive_from_before_an_update_runs_the_version_that_wrote_the_data(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic = joined("attic")
+    made = first_version(owner, attic)
+    last = attic.commit(made.installation)
+    copy = copied(owner, tmp_path)
+    publish(owner, "notes:2")
+    newer = update(owner).app_digest
+    assert ended(owner).outcome == "done"
+    told = len(attic.told)
+
+    recover_from(owner, copy, attic)
+
+    assert owner.installation().app_digest == newer
+    assert versions(owner) == [(2, newer, None), (1, made.app_digest, last)]
+    eventually(lambda: len(attic.told) > told)
+    assert {item.app_digest for each in attic.told[told:] for item in each.items} == {newer}
+
+
+def test_a_hive_from_before_an_update_learns_of_it_by_the_first_snapshot_that_comes_afterwards(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic = joined("attic")
+    made = first_version(owner, attic)
+    attic.commit(made.installation)
+    copy = copied(owner, tmp_path)
+    publish(owner, "notes:2")
+    attic.writes_after_updates = False
+    newer = update(owner).app_digest
+    assert ended(owner).outcome == "done"
+
+    # As a real one does: the Device runs the version that counts there, whatever it is assigned.
+    recover_from(owner, copy, attic)
+    eventually(lambda: attic.local[made.installation].epoch == owner.installation().epoch)
+    last = attic.commit(made.installation)
+
+    eventually(lambda: owner.installation().app_digest == newer)
+    assert [(n, digest) for n, digest, _ in versions(owner)] == [(2, newer), (1, made.app_digest)]
+    assert last is not None
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_wish_that_ended_after_the_copy_ends_again_in_the_same_way(
+    owner: Owner, joined: Join, tmp_path: Path, fails: bool
+) -> None:
+    attic = joined("attic")
+    made = first_version(owner, attic)
+    publish(owner, "notes:2")
+    attic.update_stage = "trying"
+    wish = update(owner)
+    eventually(lambda: (seen := owner.installation().updating) is not None and seen.state is not None)
+    copy = copied(owner, tmp_path)
+    attic.update_stage, attic.cannot_update = "done", "web exited with 1" if fails else ""
+    attic.obey()
+    attic.report()
+    assert ended(owner).outcome == ("failed" if fails else "done")
+    attic.commit(made.installation)
+
+    recover_from(owner, copy, attic)
+
+    assert (ended(owner).id, ended(owner).outcome) == (wish.id, "failed" if fails else "done")
+    assert owner.installation().app_digest == (made.app_digest if fails else wish.app_digest)
+    assert len(versions(owner)) == (1 if fails else 2)
+
+
+def test_a_wish_of_the_copy_that_other_data_has_overtaken_is_over(owner: Owner, joined: Join, tmp_path: Path) -> None:
+    attic = joined("attic")
+    first_version(owner, attic)
+    publish(owner, "notes:2")
+    attic.update_stage = "fetching"
+    update(owner)
+    eventually(lambda: (seen := owner.installation().updating) is not None and seen.state is not None)
+    copy = copied(owner, tmp_path)
+    owner.do("cancel-update")
+    publish(owner, "notes:3")
+    attic.update_stage = "done"
+    newest_one = update(owner).app_digest
+    assert ended(owner).outcome == "done"
+
+    recover_from(owner, copy, attic)
+
+    assert ended(owner).outcome == "failed"
+    assert owner.installation().app_digest == newest_one
+
+
+def test_going_back_that_was_done_after_the_copy_is_over_with_the_roll_call(
+    owner: Owner, joined: Join, tmp_path: Path
+) -> None:
+    attic = joined("attic")
+    made = first_version(owner, attic)
+    attic.commit(made.installation)
+    publish(owner, "notes:2")
+    newer = update(owner).app_digest
+    assert ended(owner).outcome == "done"
+    attic.obedient = False
+    with owner.client() as client:
+        client.send("POST", "/api/installations/notes/rollback", RollBack(), Installation)
+    eventually(lambda: (item := attic.assigned("notes")) is not None and item.going_back is not None)
+    copy = copied(owner, tmp_path)
+    attic.writes_as(made.app_digest)
+    attic.obedient = True
+    attic.obey()
+    attic.report()
+    eventually(lambda: owner.installation().app_digest == made.app_digest)
+
+    recover_from(owner, copy, attic)
+
+    eventually(lambda: (back := owner.installation().going_back) is not None and back.ended_ns is not None)
+    assert owner.installation().app_digest == made.app_digest
+    assert [digest for _, digest, _ in versions(owner)] == [made.app_digest, newer, made.app_digest]

@@ -15,8 +15,9 @@ from mosaic.core.ids import InstallationId, VolumeId
 from mosaic.core.placement import Phase
 from mosaic.crypto import unwrap
 from mosaic.crypto.hashing import head_hash
-from mosaic.wire.api import Installation, Rekeying, RootReach
+from mosaic.wire.api import Installation, Rekeying
 from mosaic.wire.head import parse
+from mosaic.wire.root_key import RootReach
 from support.fake_device import FakeDevice
 from support.renewing import renew
 from support.running_hive import Owner, made_keys

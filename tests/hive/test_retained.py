@@ -76,8 +76,8 @@ def test_only_the_holder_of_the_epoch_lets_anything_go(attic: FakeDevice, joined
     assert local.epoch is not None
     with pytest.raises(WriterFenced):
         heads_of(joined("cellar"), attic).retain(local.epoch, made)
-    with pytest.raises(StoreUnavailable):
-        heads_of(attic, attic).retain(f"{2**60}.9", made)
+    with attic.asking_once() as blobs, pytest.raises(StoreUnavailable):
+        blobs.heads(volume(attic)).retain(f"{2**60}.9", made)
 
 
 def test_a_snapshot_that_is_read_stays_and_tells_since_when(

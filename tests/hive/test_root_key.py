@@ -15,8 +15,9 @@ from mosaic.crypto.account import root_id_of
 from mosaic.crypto.secret import Secret
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire.account import AccountKeys
-from mosaic.wire.api import Account, Admit, Device, RenewRoot, RootReach, SetKeys
+from mosaic.wire.api import Account, Admit, Device, SetKeys
 from mosaic.wire.enrol import Enrolled, NewVolume
+from mosaic.wire.root_key import RenewRoot, RootReach
 from mosaic.wire.store_envelope import StoreEnvelope
 from support.fake_device import FakeDevice
 from support.renewing import prepared, renew

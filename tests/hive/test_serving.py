@@ -242,3 +242,8 @@ def shown(context: ssl.SSLContext) -> bytes | None:
 def test_a_hive_for_this_machine_alone_loads_neither_another_databases_driver_nor_certificates() -> None:
     heavy = {"alembic", "cryptography.x509", "psycopg", "pydantic", "rich", "sqlalchemy.dialects.postgresql"}
     assert not heavy & modules_after("import mosaic.hive.serve")
+
+
+def test_a_hive_that_believes_no_catalog_loads_neither_what_reads_one_nor_what_asks_registries() -> None:
+    heavy = {"boto3", "httpx2", "obstore", "securesystemslib", "tuf"}
+    assert not heavy & modules_after("import mosaic.hive.serve")

@@ -8,7 +8,7 @@ nowhere any more, is seen at once.
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TypedDict, Unpack, assert_never
+from typing import TypedDict, Unpack
 
 from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Conflict, Fenced, Unavailable
@@ -222,8 +222,9 @@ class World:
             case MakeKeys() | SavePresent() | GoBack():
                 # Every volume is registered from the beginning, and nobody here wishes for an earlier state.
                 raise AssertionError(step)
-            case _ as unreachable:
-                assert_never(unreachable)
+            case _:
+                # Nor for another version.
+                raise AssertionError(step)
 
     def _set(self, machine: Machine, volume: VolumeId, **change: Unpack[Change]) -> None:
         seen = machine.seen.volumes.get(volume, SeenVolume(VolumePhase.ABSENT))

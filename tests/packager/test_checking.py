@@ -184,3 +184,26 @@ def test_what_a_killed_build_left_is_no_part_of_the_app(app: Path) -> None:
     before = build_offline(Wish(app, "unix:///nowhere"), into=app.parent).digest
     (app / "images.lock.json.new").write_text("{")
     assert build_offline(Wish(app, "unix:///nowhere"), into=app.parent).digest == before
+
+
+LINKED = """\
+services:
+  web: {image: "nginx:alpine"}
+  link:
+    image: mosaic/link:1
+    environment: {EXPOSE: "web:80", TOKEN: $LINK_TOKEN_DEFAULT, LD_PRELOAD: /x.so}
+  more:
+    image: mosaic/link:1
+    environment: {EXPOSE: "web:80", TOKEN: "${OTHER_TOKEN}"}
+"""
+
+
+def test_what_a_link_does_not_know_is_told_and_two_links_with_one_token_are_a_problem(app: Path) -> None:
+    file = app / "docker-compose.yml"
+    file.write_text(LINKED)
+    found = check_app(app)
+    assert found.problems == ()
+    assert found.notes == ("service link is a link, which does not know LD_PRELOAD: left out when it runs",)
+    file.write_text(LINKED.replace("${OTHER_TOKEN}", "$LINK_TOKEN_DEFAULT"))
+    (problem,) = check_app(app).problems
+    assert "link and more are two links with one token" in problem.sentence

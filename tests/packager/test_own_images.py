@@ -1,17 +1,21 @@
 """Images of an app repository are built where something changed, and keep their digest where nothing did."""
 
 import gzip
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from mosaic.adapters.docker.image_build import BuildFailed
+from mosaic.adapters.docker.image_build import BuildFailed, BuildxMissing
 from mosaic.adapters.oci.failures import ImageMissing
-from mosaic.core import image_ref
-from mosaic.core.oci_types import Digest
+from mosaic.core import image_ref, package_reading
+from mosaic.core.oci_types import INDEX_TYPES, Digest
 from mosaic.core.pin_problems import PinningRefused
+from mosaic.packager import own_images
+from mosaic.packager.own_images import BuildUnusable
 from support.app_repositories import ENGINE, Workshop
 from support.registry_server import RegistryServer
 
@@ -129,3 +133,65 @@ def test_a_build_that_fails_publishes_nothing_and_says_what_the_engine_said(thre
     with pytest.raises(BuildFailed, match="web could not be built"):
         three.publish()
     assert three.repository.targets() == []
+
+
+def test_images_for_two_kinds_of_machines_are_one_index_that_apps_are_pinned_to(three: Workshop) -> None:
+    three.platforms = ("linux/arm64", "linux/amd64")
+    built = three.publish().images[0].image
+    assert [str(one.platform) for one in built.platforms] == ["linux/amd64", "linux/arm64"]
+    assert built.media_type in INDEX_TYPES
+    assert built.digest in pinned(three)
+    again = three.publish()
+    assert ([one.is_new for one in again.images], again.kept) == ([False, False], ("app",))
+
+
+def test_a_further_kind_of_machine_leaves_what_was_built_for_the_others(three: Workshop) -> None:
+    three.platforms = ("linux/amd64",)
+    one = three.publish().images[0]
+    three.platforms = ("linux/amd64", "linux/arm64")
+    both = three.publish().images[0]
+    assert one.image.digest in {each.manifest.digest for each in both.image.platforms}
+    assert [said for said in three.said if "building web" in said] == [
+        "building web for linux/amd64",
+        "building web for linux/arm64",
+    ]
+
+
+def test_what_was_built_for_one_kind_of_machine_is_not_taken_for_another(
+    three: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = three.publish().images[0]
+    monkeypatch.setattr(own_images, "engine_platform", lambda _: "linux/riscv64")
+    other = three.publish().images[0]
+    assert (first.is_new, other.is_new) == (True, True)
+    monkeypatch.undo()
+    assert not three.publish().images[0].is_new
+
+
+def test_without_buildx_a_chosen_platform_is_refused_before_anything_is_built(
+    three: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an engine's command line without the plug-in answers: it knows no such command."""
+    (tmp_path / "docker").write_text("#!/bin/sh\necho \"docker: 'buildx' is not a docker command.\" >&2\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    three.platforms = ("linux/amd64", "linux/arm64")
+    with pytest.raises(BuildxMissing):
+        three.publish()
+    assert three.said == []
+
+
+@pytest.mark.parametrize("platform", ["arm64", "linux/", "windows/amd64", "linux/amd64 --push", ""])
+def test_what_is_no_platform_is_refused(three: Workshop, platform: str) -> None:
+    three.platforms = (platform,)
+    with pytest.raises(BuildUnusable, match="no platform"):
+        three.publish()
+
+
+def pinned(workshop: Workshop) -> str:
+    """Return the compose file of the published app, as its registry has it."""
+    reference = image_ref.parse(workshop.repository.targets()[0].apps["app"])
+    registry = workshop.registries.at(workshop.host)
+    compose = package_reading.read(registry.manifest(reference.repository, reference.digest or "").content).compose
+    assert compose is not None
+    return registry.blob(reference.repository, compose, most_bytes=2**20).decode()

@@ -4,14 +4,18 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pytest
 
 from mosaic.adapters.bundle import AppUnpackable
+from mosaic.adapters.oci.credentials import NoCredentials
+from mosaic.adapters.oci.limits import Limits
+from mosaic.adapters.oci.registries import Registries
 from mosaic.adapters.oci.registry import Registry
 from mosaic.adapters.trust import publishing
-from mosaic.adapters.trust.public_files import RepositoryInUse
+from mosaic.adapters.trust.publishing import PublishedMeanwhile
 from mosaic.adapters.trust.refusals import ChannelMissing
 from mosaic.core import image_ref, package_reading
 from mosaic.core.app_repository import AppRepositoryRefused
@@ -19,7 +23,7 @@ from mosaic.core.errors import Unavailable
 from mosaic.core.layer_sizes import read as read_layer_sizes
 from mosaic.core.pin_problems import PinningRefused
 from mosaic.packager.own_images import Build, BuildUnusable
-from mosaic.packager.publishing import Order, Report, publish
+from mosaic.packager.publishing import Order, publish
 from mosaic.packager.source import NotCommitted, NothingToPublish, SubmoduleInside
 from support.app_repositories import ENGINE, NOW_NS, Workshop, git, push_image
 from support.registry_server import RegistryServer
@@ -284,6 +288,8 @@ def _around(call: Callable[P, R], step: Callable[[], None]) -> Callable[P, R]:
 
 
 def test_a_registry_that_is_away_is_told_and_nothing_is_published(two_apps: Workshop) -> None:
+    two_apps.registries.close()
+    two_apps.registries = Registries(NoCredentials(), limits=Limits(first_pause_seconds=0.01))
     two_apps.write("httpd", compose=compose("127.0.0.1:1/nginx:alpine"))
     two_apps.commit()
     with pytest.raises(Unavailable, match=r"httpd/docker-compose\.yml:3: service web"):
@@ -291,17 +297,52 @@ def test_a_registry_that_is_away_is_told_and_nothing_is_published(two_apps: Work
     assert two_apps.repository.targets() == []
 
 
-def test_two_publishers_at_once_each_sign_a_whole_target_or_are_told_of_the_other(two_apps: Workshop) -> None:
-    def attempt(_: int) -> Report | None:
-        try:
-            return two_apps.publish(forced=True)
-        except RepositoryInUse:
-            return None
-
+def test_two_publishers_at_once_each_sign_a_whole_target(two_apps: Workshop) -> None:
     with ThreadPoolExecutor(2) as threads:
-        reports = [report for report in threads.map(attempt, range(2)) if report is not None]
-    assert reports
+        reports = list(threads.map(lambda _: two_apps.publish(forced=True), range(2)))
     listed = two_apps.repository.targets()
-    assert sorted(one.version for one in listed) == list(range(1, len(reports) + 1))
+    assert sorted(one.version for one in listed) == [1, 2]
+    signed = [report.published.targets[0] for report in reports]
+    assert sorted(signed, key=lambda one: -one.version) == listed
     for target in listed:
         assert all(fetched(two_apps, uri) for uri in target.apps.values())
+
+
+def meanwhile(workshop: Workshop, clone: Path, monkeypatch: pytest.MonkeyPatch, commit: str) -> None:
+    """Have a commit published by somebody else, whose clone has it, just before the workshop signs."""
+    git(workshop.folder, "clone", "--quiet", str(workshop.apps), str(clone))
+    git(clone, "checkout", "--quiet", "--detach", commit)
+    sign, others = publishing.publish, [clone]
+
+    def publish_theirs() -> None:
+        if others:
+            workshop.publish(folder=others.pop())
+
+    monkeypatch.setattr(publishing, "publish", _around(sign, publish_theirs))
+
+
+def test_an_older_commit_that_was_published_meanwhile_is_followed(
+    two_apps: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = two_apps.commit()
+    two_apps.write("proxy", conf="server { listen 81; }\n")
+    newer = two_apps.commit()
+    meanwhile(two_apps, tmp_path / "clone", monkeypatch, older)
+    report = two_apps.publish()
+    assert [one.commit for one in two_apps.repository.targets()] == [newer, older]
+    assert report.kept == ("httpd",)
+
+
+def test_an_older_commit_does_not_become_the_newer_version_by_ending_last(
+    two_apps: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = two_apps.commit()
+    two_apps.write("proxy", conf="server { listen 81; }\n")
+    newer = two_apps.commit()
+    git(two_apps.apps, "checkout", "--quiet", "--detach", older)
+    meanwhile(two_apps, tmp_path / "clone", monkeypatch, newer)
+    with pytest.raises(PublishedMeanwhile):
+        two_apps.publish()
+    assert [one.commit for one in two_apps.repository.targets()] == [newer]
+    # Without a race it is what somebody wants.
+    assert two_apps.publish().published.is_new

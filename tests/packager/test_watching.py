@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mosaic.core.errors import MosaicError, Refused, Unavailable
+from mosaic.core.errors import Conflict, MosaicError, Refused, Unavailable
 from mosaic.packager.watching import Turn, Watch
 
 
@@ -39,9 +39,10 @@ def test_each_commit_is_published_once_and_what_is_signed_is_kept_fresh_meanwhil
 
 def test_what_may_pass_is_tried_again_with_the_next_look() -> None:
     silent = Unavailable("the registry is silent", hint="wait")
-    world = World(problems=[silent, silent])
+    overtaken = Conflict("somebody else has published", hint="look again")
+    world = World(problems=[silent, overtaken])
     watch = world.watch()
-    assert [watch.turn().problem for _ in range(3)] == [silent, silent, None]
+    assert [watch.turn().problem for _ in range(3)] == [silent, overtaken, None]
     assert world.published == ["one"]
 
 

@@ -20,12 +20,14 @@ FORK_SEED = bytes(range(1, 33)).hex()
 FORK = volume_id(bytes.fromhex(FORK_SEED))
 
 
-def fork(daemon: TestDaemon, hive: FakeHive, head: str, *, expect_data: bool = False) -> str:
+def fork(
+    daemon: TestDaemon, hive: FakeHive, head: str, *, expect_data: bool = False, app_digest: str | None = APP
+) -> str:
     """Be granted the fork and hold it. Returns the epoch."""
     epoch, base = hive.grant(FORK, daemon.token)
     origin = Origin(VOLUME, SEED, head)
     daemon.client.hold(
-        Hold(FORK, "copy", "data", FORK_SEED, epoch, base, APP, 1, expect_data=expect_data, origin=origin)
+        Hold(FORK, "copy", "data", FORK_SEED, epoch, base, app_digest, 1, expect_data=expect_data, origin=origin)
     )
     return epoch
 
@@ -43,6 +45,16 @@ def live(daemon: TestDaemon, volume: str) -> Path:
 def replicated(daemon: TestDaemon, epoch: str) -> None:
     daemon.client.snapshot(SnapshotNow(FORK, epoch))
     eventually(lambda: daemon.volume(FORK).clean, seen=lambda: daemon.volume(FORK))
+
+
+def test_a_fork_that_is_held_without_a_digest_belongs_to_what_its_origin_names(
+    hive: FakeHive, here: TestDaemon
+) -> None:
+    here.take(hive)
+    epoch = fork(here, hive, here.replicated_page(b"one"), app_digest=None)
+    assert forked(here).app_digest == APP
+    replicated(here, epoch)
+    assert here.volume(FORK).app_digest == APP
 
 
 def test_a_fork_begins_with_the_chosen_state_and_a_history_of_its_own(hive: FakeHive, here: TestDaemon) -> None:

@@ -181,10 +181,10 @@ def test_a_prefetched_head_needs_nothing_more_at_the_hold(hive: FakeHive, here: 
     assert there.volume().phase == "absent"
     there.create()
     assert "is not here" in there.refusal()
-    before = hive.count("GET", "/objects/")
+    # Its first look at what the Hive has, for what it is to replicate, may come before or after it is ready.
+    hive.spoil = lambda method, path, answer: None if (method, "/objects" in path) == ("GET", True) else answer
     there.take(hive)
     there.wait_for_phase("ready")
-    assert hive.count("GET", "/objects/") == before
     assert read(there) == "one"
 
 

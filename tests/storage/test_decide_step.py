@@ -6,8 +6,22 @@ from msgspec.structs import replace
 
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
 from mosaic.storage.decide_restart import OnDisk, after_restart
-from mosaic.storage.decide_step import Attest, CopyConflict, Fetch, PutBack, Replicate, Save, is_unattested, next_step
-from mosaic.storage.records import Accepted, GoingBack, Incoming, Lease, VolumeRecord, WentBack
+from mosaic.storage.decide_step import (
+    Attest,
+    CopyBeginning,
+    CopyConflict,
+    Fetch,
+    LoseTrial,
+    PutBack,
+    PutBeginning,
+    Replicate,
+    Rest,
+    Save,
+    Watch,
+    is_unattested,
+    next_step,
+)
+from mosaic.storage.records import Accepted, GoingBack, Incoming, Lease, Trial, Undo, VolumeRecord, WentBack
 
 H1, H2 = HeadHash("h1"), HeadHash("h2")
 OLD, NEW = "uuid-of-the-present", "uuid-of-the-earlier-state"
@@ -88,3 +102,52 @@ def test_the_earlier_state_is_attested_before_anything_else_is_replicated(
     wants_head = live == NEW and newest == H2 and not failed and not is_conflict
     assert is_unattested(record) == wants_head
     assert next_step(record) == (Attest() if wants_head else Replicate())
+
+
+trials = st.builds(
+    Trial,
+    id=st.just("trial"),
+    head=st.just(H2),
+    snapshot=st.sampled_from([None, "1"]),
+    undo=st.sampled_from([None, Undo(None, 1)]),
+    aside=st.sampled_from([None, "1.1-5"]),
+)
+tried = st.builds(
+    lambda trial, phase, lease, found: VolumeRecord(
+        VolumeId("v"),
+        InstallationId("i"),
+        "data",
+        phase=phase,
+        lease=lease if phase in ("ready", "going-back") else None,
+        boot="boot",
+        live_uuid=OLD,
+        accepted=Accepted(H2, "", None, 7),
+        incoming=Incoming(found, "", NEW) if found else None,
+        trial=trial,
+    ),
+    trials,
+    st.sampled_from(["ready", "going-back", "released", "set-aside"]),
+    st.sampled_from([None, Lease("1.1", H1)]),
+    complete,
+)
+
+
+@given(tried)
+def test_in_a_trial_no_step_makes_a_head(record: VolumeRecord) -> None:
+    assert isinstance(next_step(record), Watch | CopyBeginning | Fetch | PutBeginning | LoseTrial | Rest)
+
+
+@given(tried, st.sampled_from([None, OLD, NEW]), st.sampled_from([None, OLD, NEW]), st.sampled_from(["boot", "next"]))
+def test_a_trial_outlives_a_restart_for_as_long_as_one_of_its_two_states_is_here(
+    record: VolumeRecord, live: str | None, incoming: str | None, boot: str
+) -> None:
+    after = after_restart(record, OnDisk(live, incoming, boot)).record
+    trial, beside = record.trial, record.incoming
+    assert trial is not None
+    present = live == OLD or (live is None and incoming == OLD)
+    is_beginning = trial.undo is not None and beside is not None and beside.head == trial.head
+    if present or (is_beginning and beside is not None and beside.uuid == (live or incoming)):
+        assert after.trial == trial
+    else:
+        assert after.trial is None and after.live_uuid is None
+        assert after.trialled is not None and not after.trialled.kept

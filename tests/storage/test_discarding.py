@@ -13,6 +13,7 @@ from mosaic.storage.engine.heads import sign_head
 from mosaic.wire.head import Head
 from mosaic.wire.storage import Discard
 from support.fake_hive_blobs import FakeHive
+from support.manual_clock import ManualClock
 from support.storage_daemon import SEED, VOLUME, TestDaemon
 from support.waiting import eventually
 
@@ -59,7 +60,40 @@ def test_however_often_it_is_asked_there_is_one_walk(hive: FakeHive, here: TestD
         thread.join(60)
     eventually(lambda: is_discarded(here, replaced_by))
     assert here.volume().phase == "absent"
-    assert hive.count("GET", "/heads/") < HEADS * 1.3
+    assert hive.count("GET", "/heads/") - hive.count("GET", "/heads/newest") < HEADS * 1.8
+
+
+@pytest.fixture
+def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discarding, "_PATIENCE_SECONDS", 0.0)
+
+
+def answered(daemon: TestDaemon) -> bool:
+    """Whether the question that a request left behind is answered."""
+    descent = daemon.inside_volume(VOLUME).record.descent
+    return descent is not None and descent.answered
+
+
+@pytest.mark.usefixtures("nobody_waits")
+def test_an_answer_that_comes_when_nobody_waits_is_heard_by_who_asks_next(
+    here: TestDaemon, replaced_by: HeadHash
+) -> None:
+    assert not is_discarded(here, replaced_by)
+    eventually(lambda: answered(here))
+    assert is_discarded(here, replaced_by)
+    assert here.volume().phase == "absent"
+
+
+@pytest.mark.usefixtures("nobody_waits")
+def test_an_answer_that_nobody_heard_for_long_is_asked_for_again(here: TestDaemon, replaced_by: HeadHash) -> None:
+    assert here.inside is not None
+    clock = here.inside.clock = ManualClock()
+    assert not is_discarded(here, replaced_by)
+    eventually(lambda: answered(here))
+    clock.advance(3600)
+    assert not is_discarded(here, replaced_by)
+    eventually(lambda: answered(here))
+    assert is_discarded(here, replaced_by)
 
 
 def test_while_the_hive_is_away_the_copy_stays_and_the_answer_is_not_yet(

@@ -14,7 +14,7 @@ from mosaic.storage import worker
 from mosaic.storage.records import VolumeRecord
 from mosaic.storage.serve import serving
 from mosaic.wire.storage import Discard
-from support.fake_hive_blobs import FakeHive
+from support.fake_hive_blobs import Answer, FakeHive
 from support.storage_daemon import VOLUME, TestDaemon, place
 from support.waiting import eventually
 
@@ -67,6 +67,22 @@ def test_a_device_that_could_not_restore_gives_way_to_the_one_that_has_it_all(
     here.wait_for_phase("ready")
     assert here.read_page() == b"precious " * 1000
     assert here.volume().conflicts == []
+
+
+@pytest.mark.parametrize("wrong", [Answer(404), Answer(200, bytes(2000))], ids=["not found", "nonsense"])
+def test_what_was_answered_wrongly_once_is_restored_when_it_is_answered_rightly(
+    hive: FakeHive, here: TestDaemon, there: TestDaemon, wrong: Answer
+) -> None:
+    here.take(hive)
+    here.write_page(b"precious")
+    here.hand_over()
+    hive.spoil = lambda method, path, answer: wrong if method == "GET" and "/objects/p-" in path else answer
+    there.take(hive)
+    there.wait_for_phase("failed")
+    hive.spoil = lambda _method, _path, answer: answer
+    there.take(hive, expect_data=True)
+    there.wait_for_phase("ready")
+    assert there.read_page() == b"precious"
 
 
 def test_what_could_not_be_restored_can_be_let_go(hive: FakeHive, here: TestDaemon, there: TestDaemon) -> None:

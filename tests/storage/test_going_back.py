@@ -49,6 +49,32 @@ def test_an_earlier_snapshot_takes_the_place_of_the_present_and_is_the_next_head
     chain(hive)
 
 
+def test_who_does_not_say_what_the_data_belongs_to_leaves_it_at_what_the_heads_say(
+    hive: FakeHive, here: TestDaemon, there: TestDaemon
+) -> None:
+    """G7: data vouches for what wrote it, so a Device writes no digest into a head that nobody vouched for."""
+    here.take(hive)
+    first = here.replicated_page(b"one")
+    here.hand_over()
+    there.take(hive, app_digest="sha256:" + "cd" * 32)
+    there.wait_for_phase("ready")
+    there.replicated_page(b"two")
+    there.hand_over()
+
+    here.take(hive, app_digest=None)
+    here.wait_for_phase("ready")
+    here.replicated_page(b"three")
+    assert named(hive) == bytes.fromhex("cd" * 32)
+    here.go_back(first, app_digest=None)
+    here.wait_until_back()
+    here.wait_until_clean()
+    assert named(hive) == bytes.fromhex("ab" * 32)
+
+
+def named(hive: FakeHive) -> bytes | None:
+    return parse(hive.volume(VOLUME).heads[-1])[0].app_digest
+
+
 def wanted_root(hive: FakeHive, head: str) -> bytes:
     return next(parse(one)[0].root for one in hive.volume(VOLUME).heads if head_hash(one) == head)
 

@@ -1,13 +1,18 @@
 """The volume driver's answers, as bytes on its socket."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mosaic.adapters import process
+from mosaic.adapters.storage_client import StorageRefused
 from mosaic.storage import stale_mounts
 from mosaic.storage.serve import serving
 from support.fake_hive_blobs import FakeHive
 from support.storage_daemon import VOLUME, TestDaemon, place
+from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs
 
@@ -100,18 +105,57 @@ def test_removing_data_is_refused_and_removing_nothing_is_fine(here: TestDaemon,
     assert len(here.engine("VolumeDriver.List")["Volumes"]) == 1
 
 
-def test_a_mount_that_the_engine_never_ended_does_not_block_a_release(
-    btrfs_path: Path, hive: FakeHive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # These tests may run in a container; the daemon then could not know that it sees every process, and we do.
+@pytest.fixture
+def sees_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests may run in a container; the daemon then could not know that it sees every process, and we do."""
     monkeypatch.setattr(stale_mounts, "_FIRST_PID_NAMESPACE", str(Path("/proc/self/ns/pid").readlink()))
-    with place(btrfs_path, "here", "token-a") as here:
+
+
+@pytest.mark.usefixtures("sees_all")
+@pytest.mark.parametrize("another", [False, True], ids=["alone", "beside another Device's copy of the volume in use"])
+def test_a_mount_that_the_engine_never_ended_does_not_block_a_release(
+    btrfs_path: Path, hive: FakeHive, *, another: bool
+) -> None:
+    with place(btrfs_path, "here", "token-a") as here, contextlib.ExitStack() as running:
         with serving(here.config):
             here.connect(hive)
             here.take(hive)
             here.create()
             here.mount()
+        if another:
+            copy = btrfs_path / "another" / "live" / VOLUME / "data"
+            copy.mkdir(parents=True)
+            running.enter_context(container_with(copy, btrfs_path / "seen"))
         with serving(here.config):
             assert here.volume().mounts == 1
             here.hand_over()
             assert (here.volume().phase, here.volume().mounts) == ("released", 0)
+
+
+@pytest.mark.usefixtures("sees_all")
+def test_a_volume_that_a_container_has_mounted_is_not_released(btrfs_path: Path, hive: FakeHive) -> None:
+    with place(btrfs_path, "here", "token-a") as here:
+        with serving(here.config):
+            here.connect(hive)
+            here.take(hive)
+            here.create()
+            where = here.mount()
+        with container_with(where, btrfs_path / "seen"), serving(here.config):
+            with pytest.raises(StorageRefused, match="still mounted"):
+                here.hand_over()
+            assert here.volume().mounts == 1
+
+
+@contextlib.contextmanager
+def container_with(folder: Path, where: Path) -> Iterator[None]:
+    """A process in a mount namespace of its own, where a folder is mounted, as containers have it."""
+    where.mkdir()
+    child = process.spawn(["unshare", "--mount", "sleep", "300"])
+    try:
+        own = Path("/proc/self/ns/mnt").readlink()
+        eventually(lambda: Path(f"/proc/{child.pid}/ns/mnt").readlink() != own)
+        within = ["nsenter", "--target", str(child.pid), "--mount"]
+        process.run([*within, "mount", "--bind", str(folder), str(where)], deadline_seconds=60)
+        yield
+    finally:
+        child.stop(10)

@@ -14,6 +14,7 @@ from mosaic.adapters.trust.key_folder import KeyFolder
 from mosaic.adapters.trust.public_files import PublicFiles
 from mosaic.adapters.trust.repository import Repository
 from mosaic.core.oci_types import OCI_CONFIG, OCI_MANIFEST, Descriptor, ImageManifest
+from mosaic.packager.attaching import Attachments
 from mosaic.packager.own_images import Build
 from mosaic.packager.publishing import Order, Report, publish
 
@@ -52,6 +53,8 @@ class Workshop:
     variables: dict[str, str] = field(default_factory=dict)
     namespace: str = "team"
     rebuild: bool = False
+    platforms: tuple[str, ...] = ()
+    attachments: Attachments = field(default=Attachments())
 
     def __post_init__(self) -> None:
         self.apps = self.folder / "apps"
@@ -83,11 +86,31 @@ class Workshop:
         return git(self.apps, "rev-parse", "HEAD")
 
     def publish(
-        self, *, hardware: Sequence[str] = ("generic-amd64",), now_ns: int = NOW_NS, forced: bool = False
+        self,
+        *,
+        hardware: Sequence[str] = ("generic-amd64",),
+        now_ns: int = NOW_NS,
+        forced: bool = False,
+        folder: Path | None = None,
     ) -> Report:
-        """Publish what is committed."""
-        build = Build(ENGINE, self.registry, dockerfile=self.dockerfile, network=self.network, rebuild=self.rebuild)
-        order = Order(self.apps, build, "stable", hardware, forced=forced, variables=self.variables)
+        """Publish what is committed; in the clone `folder`, when there is one."""
+        build = Build(
+            ENGINE,
+            self.registry,
+            dockerfile=self.dockerfile,
+            network=self.network,
+            rebuild=self.rebuild,
+            platforms=self.platforms,
+        )
+        order = Order(
+            folder or self.apps,
+            build,
+            "stable",
+            hardware,
+            forced=forced,
+            variables=self.variables,
+            attachments=self.attachments,
+        )
         tell: Callable[[str], None] = self.said.append
         return publish(order, self.repository, self.registries, cache=self.folder / "cache", now_ns=now_ns, tell=tell)
 

@@ -11,24 +11,33 @@ from pathlib import Path
 from typing import Literal
 
 import anyio
+import msgspec
 
 from mosaic.adapters import bundle
-from mosaic.adapters.clock import SystemClock
-from mosaic.core.errors import MosaicError
+from mosaic.adapters.clock import Clock, SystemClock
+from mosaic.adapters.web_probe import Answer
+from mosaic.core.errors import MosaicError, NotFound
+from mosaic.core.oci_types import Descriptor
+from mosaic.crypto import approvals, unwrap, x25519
 from mosaic.crypto.account import owner_key_of
 from mosaic.crypto.secret import Secret
+from mosaic.crypto.x25519 import WrappingKey
 from mosaic.device.bell import Bell
 from mosaic.device.config import DeviceConfig
-from mosaic.device.describe import installation_report
+from mosaic.device.describe import Reach, installation_report
 from mosaic.device.fleet import Fleet
 from mosaic.device.lookout import Lookout
 from mosaic.device.means import HiveAway, Means, Owner
 from mosaic.device.observe import device_label
 from mosaic.device.outside import Engine, Hive, Storage
+from mosaic.device.package_means import packages_of
+from mosaic.device.packages.blobs import BlobMissing
 from mosaic.device.records import Records
 from mosaic.wire.assignment import Assignment, VolumeAssignment
 from mosaic.wire.channel import Assignments
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.enrol import Enrolled, NewVolume
+from mosaic.wire.packages import CatalogServed
 from mosaic.wire.recollection import Recollection
 from mosaic.wire.report import InstallationReport
 from support.fake_engine import FakeEngine
@@ -50,9 +59,15 @@ volumes:
 """
 
 
+class CatalogGone(NotFound):
+    """The Hive has no such catalog."""
+
+    code = "catalog-gone"
+
+
 @dataclass
 class FakeHive:
-    """What a Device asks its Hive: the first key registered wins, bundles are kept by digest.
+    """What a Device asks its Hive: the first key registered wins, bundles are kept by digest, blobs by their package's.
 
     `when_registered` is called with each registration's answer.
     """
@@ -60,10 +75,15 @@ class FakeHive:
     points: KillPoints
     registered: dict[tuple[str, str], VolumeAssignment] = field(default_factory=dict)
     bundles: dict[str, bytes] = field(default_factory=dict)
+    blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    catalogs: dict[str, Callable[[], CatalogServed]] = field(default_factory=dict)
     when_registered: Callable[[VolumeAssignment], None] = field(default=lambda made: None)
 
     def this_device(self) -> Enrolled:
         raise AssertionError("nobody asks here")
+
+    def tell_keys(self, proof: KeyProof) -> None:
+        raise AssertionError("nobody tells here")
 
     def register_volume(self, installation: str, kind: str, volume: NewVolume) -> VolumeAssignment:
         with self.points.around():
@@ -75,7 +95,23 @@ class FakeHive:
 
     def bundle(self, digest: str) -> bytes:
         with self.points.around():
+            if digest not in self.bundles:
+                raise BlobMissing(digest)
             return self.bundles[digest]
+
+    def package_blob(self, package: str, blob: Descriptor, into: Path, *, told: Callable[[int], None]) -> None:
+        with self.points.around():
+            content = self.blobs.get((package, blob.digest))
+            if content is None:
+                raise BlobMissing(blob.digest)
+            into.write_bytes(content)
+            told(len(content))
+
+    def catalog(self, name: str) -> CatalogServed:
+        with self.points.around():
+            if name not in self.catalogs:
+                raise CatalogGone(f"there is no catalog {name}", hint="add it")
+            return self.catalogs[name]()
 
     def recollect(self, told: Recollection) -> None:
         raise AssertionError("this Hive lost nothing")
@@ -83,7 +119,7 @@ class FakeHive:
 
 @dataclass
 class World:
-    """See the module."""
+    """See the module. Its owner approves whatever `approves` says that he does: as it is, all that is assigned."""
 
     folder: Path
     name: str = "attic"
@@ -98,6 +134,10 @@ class World:
     owner_seed: Secret = field(default_factory=lambda: Secret(secrets.token_bytes(32)))
     owner_key: str = field(init=False)
     envelope_of: Callable[[VolumeAssignment], str | None] = field(default=lambda volume: volume.store_envelope)
+    approves: Callable[[Assignment], bool] = field(default=lambda item: not item.approval)
+    clock: Clock = field(default_factory=SystemClock)
+    wrapping: WrappingKey = field(default_factory=x25519.generate)
+    answer: Answer = field(default_factory=lambda: Answer(True, "answered 200"))
 
     def __post_init__(self) -> None:
         self.owner_key = owner_key_of(self.owner_seed)
@@ -106,11 +146,12 @@ class World:
         self.storage = FakeStorage(self.store, driver=driver, points=self.points)
         self.engine.drivers[driver] = self.storage
         self.engine.points = self.points
+        self.engine.root = self.folder
         self.engine.have("front:1", "web:1")
         self.real_engine: Engine | None = None
         self.real_storage: Storage | None = None
         self.hive = FakeHive(self.points)
-        self.config = DeviceConfig(self.name, self.folder, Path("/nowhere"), driver=driver, front=False)
+        self.config = DeviceConfig(self.name, self.folder, Path("/nowhere"), driver=driver)
         self.config.apps.mkdir(parents=True, exist_ok=True)
         self.config.projects.mkdir(exist_ok=True)
 
@@ -130,11 +171,25 @@ class World:
     ) -> "Running":
         """Run a Device until nothing is left to do (or `until`), and end it. Raises what it was killed by."""
 
+        told = [Assignments(message.revision, [self.approved(item) for item in message.items]) for message in messages]
+
         async def main() -> Running:
             with anyio.fail_after(self.seconds):
-                return await self._run(messages, until or Running.is_settled, alone=alone)
+                return await self._run(told, until or Running.is_settled, alone=alone)
 
         return anyio.run(main)
+
+    def approved(self, item: Assignment) -> Assignment:
+        """Return the assignment with the owner's approval, where he gives one."""
+        if not self.approves(item):
+            return item
+        update = item.update
+        if update is not None and not update.approval:
+            update = msgspec.structs.replace(update, approval=self._approval(item.app, update.app_digest))
+        return msgspec.structs.replace(item, approval=self._approval(item.app, item.app_digest), update=update)
+
+    def _approval(self, app: str, digest: str) -> str:
+        return approvals.approve(self.owner_seed, account=ACCOUNT, app=app, digest=digest).signature
 
     def is_killed(self, *messages: Assignments, at: int) -> bool:
         """Run a Device that is killed at a point; whether it came that far."""
@@ -149,30 +204,12 @@ class World:
             self.points.at = None
         return False
 
-    async def _run(
-        self, messages: tuple[Assignments, ...], until: Callable[["Running"], bool], *, alone: bool
-    ) -> "Running":
+    async def _run(self, messages: list[Assignments], until: Callable[["Running"], bool], *, alone: bool) -> "Running":
         records = Records(self.config.ledger)
-        engine, storage = self.real_engine or self.engine, self.real_storage or self.storage
-        lookout = Lookout(engine, storage, label=device_label(self.device))
         outside, changed = Bell(), Bell()
         fleet_here: list[Fleet] = []
-        means = Means(
-            config=self.config,
-            device=self.device,
-            owner=Owner(ACCOUNT, self.owner_key),
-            engine=engine,
-            storage=storage,
-            lookout=lookout,
-            records=records,
-            clock=SystemClock(),
-            hive=self._hive,
-            root=lambda: self.root,
-            formers=lambda: self.formers,
-            is_confirmed=lambda: bool(fleet_here) and fleet_here[0].confirmed,
-            draw=lambda: 0.0,
-            envelope_of=self.envelope_of,
-        )
+        means = self.means(records, is_confirmed=lambda: bool(fleet_here) and fleet_here[0].confirmed)
+        lookout = means.lookout
         try:
             async with anyio.create_task_group() as tasks:
                 fleet = Fleet(means, tasks, changed.ring)
@@ -191,8 +228,36 @@ class World:
                 running.remember()
                 tasks.cancel_scope.cancel()
         finally:
+            means.packages.close()
             records.close()
         return running
+
+    def means(self, records: Records, *, is_confirmed: Callable[[], bool]) -> Means:
+        """Return what a Device of this world works with."""
+        engine, storage = self.real_engine or self.engine, self.real_storage or self.storage
+        owner = Owner(ACCOUNT, self.owner_key)
+        return Means(
+            config=self.config,
+            device=self.device,
+            owner=owner,
+            engine=engine,
+            storage=storage,
+            lookout=Lookout(engine, storage, label=device_label(self.device)),
+            records=records,
+            packages=packages_of(self.config, owner, self.device, self.clock, watermark=100),
+            clock=self.clock,
+            probe=lambda port: self.answer,
+            hive=self._hive,
+            root=lambda: self.root,
+            formers=lambda: self.formers,
+            is_confirmed=is_confirmed,
+            draw=lambda: 0.0,
+            envelope_of=self.envelope_of,
+            open_sealed=lambda sealed, subject: unwrap.open_action_secrets(
+                sealed, self.wrapping.private, subject=subject
+            ),
+            sign_audit_head=lambda head, nonce: f"{head} for {nonce}",
+        )
 
     def _hive(self) -> Hive:
         if not self.hive_here:
@@ -219,7 +284,11 @@ class Running:
         assert sight is not None
         for work in self.fleet.works:
             notes = self.means.records.notes_of(work.installation)
-            self.reports[work.installation] = installation_report(work, sight, notes, front_port=None)
+            update = self.means.records.update_of(work.installation)
+            unheard = self.means.records.unheard(work.installation)
+            self.reports[work.installation] = installation_report(
+                work, sight, notes, reach=Reach(None), update=update, unheard=unheard
+            )
 
     def report(self) -> InstallationReport:
         """Return the report of the one installation."""
@@ -244,8 +313,6 @@ def wants(*items: Assignment, revision: int = 1) -> Assignments:
 
 def assignment(digest: str, goal: str, epoch: str | None = "1.1", **more: object) -> Assignment:
     """Return an assignment of the notes app."""
-    import msgspec
-
     raw = {
         "installation": NOTES,
         "name": "notes",

@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,11 +20,13 @@ from mosaic.adapters.hive_blobs import HiveConnection
 from mosaic.adapters.hive_client import DeviceClient
 from mosaic.core import epoch as epochs
 from mosaic.core.errors import MosaicError
-from mosaic.core.ids import DeviceId, HeadHash, VolumeId
-from mosaic.crypto import envelope, signing, unwrap, x25519
+from mosaic.core.ids import DeviceId, HeadHash, LinkId, VolumeId
+from mosaic.crypto import device_keys, envelope, link_tokens, signing, unwrap, x25519
 from mosaic.crypto.account import root_id_of
+from mosaic.crypto.device_keys import DeviceKeys
 from mosaic.crypto.hashing import device_id, head_hash
 from mosaic.crypto.secret import Secret
+from mosaic.crypto.tokens import hash_token
 from mosaic.crypto.volume_keys import volume_id
 from mosaic.wire import channel
 from mosaic.wire.assignment import Assignment
@@ -37,12 +40,16 @@ from mosaic.wire.channel import (
     Hello,
     Ordered,
     Proof,
+    ReportAgain,
     Reported,
     Welcome,
 )  # fmt: skip
-from mosaic.wire.command import Command, CommandResult
+from mosaic.wire.command import Command, CommandResult, kind_of
+from mosaic.wire.device_keys import KeyProof
+from mosaic.wire.device_links import LinkTokenHash
 from mosaic.wire.enrol import Enrol, Enrolled, JoinToken, NewVolume
 from mosaic.wire.head import CONTEXT, Head, body
+from mosaic.wire.lan import LanState
 from mosaic.wire.recollection import Recollection, RememberedInstallation, RememberedVolume
 from mosaic.wire.report import (
     InstallationPhase,
@@ -51,12 +58,16 @@ from mosaic.wire.report import (
     PortBinding,
     Report,
     ServiceState,
+    UpgradeState,
     VolumeReport,
 )  # fmt: skip
 from mosaic.wire.storage import ConflictSnapshot, Failure, Replica, ReplicaState, WentBack
+from mosaic.wire.updating import Stage, UpdateState
 from support.running_hive import made_keys
 
 _SECONDS = 60.0
+_AGAIN_SECONDS = 0.5
+_NOT_NOW = "not-now"
 _decoder: msgspec.json.Decoder[FromHive] = msgspec.json.Decoder(FromHive)
 
 
@@ -82,6 +93,7 @@ class Local:
     volumes: dict[str, LocalVolume] = field(default_factory=dict)
     problem: Failure | None = None
     went_back: WentBack | None = None
+    update: UpdateState | None = None
 
 
 class FakeDevice:
@@ -99,15 +111,32 @@ class FakeDevice:
         self.refuses: dict[str, str] = {}
         self.cannot_restore = ""
         self.cannot_go_back = ""
+        self.cannot_update = ""
+        self.update_stage: Stage = "done"
+        self.tells_updates = True
+        self.runs: str | None = None
+        self.writes_after_updates = True
         self.digests: list[str] = []
         self.app_digest: bytes | None = None
         self.conflicts: list[ConflictSnapshot] = []
+        self.link_tokens: list[LinkTokenHash] = []
+        self.has_link_service = True
+        self.answers: dict[str, str] = {}
+        self.is_late = False
+        """What it says to commands of these tags, which it knows beyond those that every Device knows."""
+        self.hardware = ""
+        self.group = ""
+        self.upgrade: UpgradeState | None = None
+        self.lan = LanState()
+        self.version = "0.1.0"
         self.local: dict[str, Local] = {}
         self.highest: dict[str, str] = {}
         self.welcomes: list[Welcome] = []
         self.told: list[Assignments] = []
         self.commands: list[Command] = []
         self.goodbye: Goodbye | None = None
+        self.asked_again = 0
+        self.digest = "its-report"
         self.session = secrets.token_hex(16)
         self._url = ""
         self._open = contextlib.ExitStack()
@@ -139,10 +168,27 @@ class FakeDevice:
             architecture="amd64",
             version="0.1.0",
             auth_key=made_keys().new.auth_key if auth_key == "" else auth_key,
+            proof=self.proof(token, has_root=auth_key is not None),
         )
         with DeviceClient(self._url, ca_pem=None) as client:
             self.enrolled = client.enrol(wish)
         return self.enrolled
+
+    @property
+    def keys(self) -> DeviceKeys:
+        owner_key = made_keys().opened.owner_key
+        return DeviceKeys(device_id(bytes.fromhex(self.key)), self.key, self.wrapping.public, owner_key)
+
+    def proof(self, token: JoinToken, *, has_root: bool) -> KeyProof:
+        """Return what it says of its keys."""
+        by_token = device_keys.by_token(self.keys, Secret(token.binding.encode())) if token.binding else ""
+        return device_keys.prove(
+            self.keys,
+            Secret(self.seed),
+            token=hash_token(token.secret),
+            by_token=by_token,
+            root=self.root if has_root else None,
+        )
 
     def connect(self, url: str | None = None) -> Welcome:
         """Open the channel and begin to obey. Raises TurnedAway with the goodbye."""
@@ -198,10 +244,23 @@ class FakeDevice:
         assert self._blobs is not None
         return self._blobs
 
+    @contextlib.contextmanager
+    def asking_once(self) -> Iterator[HiveConnection]:
+        """The same for what a Hive has no time for: it is tried once, and not for as long as a Device tries."""
+        connection = HiveConnection(self._url, self.welcomes[-1].token, deadline_seconds=0)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
     def assigned(self, installation: str) -> Assignment | None:
         """Return what this Device was told last about the installation."""
         items = self.told[-1].items if self.told else []
         return next((item for item in items if installation in (item.installation, item.name)), None)
+
+    def writes_as(self, app_digest: str) -> None:
+        """What it writes from now on is that version's."""
+        self.app_digest = bytes.fromhex(app_digest.removeprefix("sha256:"))
 
     def commit(
         self, installation: str, kind: str = "data", *, epoch: str | None = None, wish: str | None = None
@@ -264,7 +323,7 @@ class FakeDevice:
             report = Report(
                 at_ns=0,
                 assignments_revision=revision,
-                version="0.1.0",
+                version=self.version,
                 engine_version="20.10",
                 machine=MachineState(10**12, 5 * 10**11, 8 * 10**9, 4 * 10**9, 0.1, "amd64"),
                 pool=None,
@@ -275,8 +334,13 @@ class FakeDevice:
                     for kind, volume in local.volumes.items()
                 ],
                 highest=self.highest,
+                hardware=self.hardware,
+                group=self.group,
+                upgrade=self.upgrade,
+                lan=self.lan,
+                link_tokens=list(self.link_tokens),
             )
-        self.send(Reported(report))
+        self.send(Reported(report, self.digest))
 
     def send(self, message: FromDevice) -> None:
         """Send one message, if connected."""
@@ -290,7 +354,9 @@ class FakeDevice:
 
     def _shake_hands(self, socket: ClientConnection) -> Welcome:
         nonce = secrets.token_hex(32)
-        hello = Hello(self.id, self.session, nonce, channel.PROTOCOL_MIN, channel.PROTOCOL_MAX, "0.1.0")
+        hello = Hello(
+            self.id, self.session, nonce, channel.PROTOCOL_MIN, channel.PROTOCOL_MAX, "0.1.0", list(self.answers)
+        )
         socket.send(msgspec.json.encode(hello).decode())
         challenge = self._next(socket)
         assert isinstance(challenge, Challenge)
@@ -315,7 +381,7 @@ class FakeDevice:
     def _listen(self, socket: ClientConnection) -> None:
         try:
             while True:
-                message = _decoder.decode(socket.recv())
+                message = self._heard(socket)
                 match message:
                     case Goodbye():
                         self.goodbye = message
@@ -330,12 +396,24 @@ class FakeDevice:
                         if self.obedient:
                             self.obey()
                         self.report()
+                    case ReportAgain():
+                        self.asked_again += 1
+                        self.report()
                     case Ordered(command):
                         self.commands.append(command)
-                        result = CommandResult(command.id, "done", f"{self.name} says hello")
+                        said = self.answers.get(kind_of(command.body), f"{self.name} says hello")
+                        result = CommandResult(command.id, "expired" if self.is_late else "done", said)
                         self.send(Answered(result))
         except ConnectionClosed:
             return
+
+    def _heard(self, socket: ClientConnection) -> FromHive:
+        """Wait for a message. What went wrong is tried again meanwhile, as a real one does; nobody tells it to."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                return _decoder.decode(socket.recv(timeout=_AGAIN_SECONDS if self._is_stuck() else None))
+            self.obey()
+            self.report()
 
     def obey(self) -> None:
         """Carry out what was assigned last."""
@@ -344,6 +422,7 @@ class FakeDevice:
             for item in self.told[-1].items:
                 local = self.local.setdefault(item.installation, Local())
                 local.goal, local.problem = item.goal, None
+                self._give_token(item)
                 if item.epoch is not None:
                     known = self.highest.get(item.installation)
                     if known is None or epochs.parse(item.epoch) > epochs.parse(known):
@@ -352,7 +431,17 @@ class FakeDevice:
                     self._carry_out(item, local)
                 except (MosaicError, AssertionError) as error:
                     local.phase = "starting"
-                    local.problem = Failure("not-now", str(error), "")
+                    local.problem = Failure(_NOT_NOW, str(error), "")
+
+    def _is_stuck(self) -> bool:
+        with self._lock:
+            return self.obedient and any(one.problem and one.problem.code == _NOT_NOW for one in self.local.values())
+
+    def _give_token(self, item: Assignment) -> None:
+        if item.link is not None and item.goal == "run":
+            token = link_tokens.derive(self.root, LinkId(item.link.id), item.link.token)
+            told = LinkTokenHash(token.link, item.link.token, link_tokens.hash_of(token), root_id_of(self.root))
+            self.link_tokens = [*(one for one in self.link_tokens if one.link != token.link), told]
 
     def _carry_out(self, item: Assignment, local: Local) -> None:
         if item.goal in self.refuses:
@@ -378,6 +467,7 @@ class FakeDevice:
                         self.commit(item.installation, kind)
                 if item.goal != "leave":
                     self._go_back(item, local)
+                    self._update(item, local)
                     self.digests.append(item.app_digest)
                 phases: dict[str, InstallationPhase] = {"run": "running", "stop": "stopped", "leave": "released"}
                 local.phase = phases[item.goal]
@@ -396,6 +486,21 @@ class FakeDevice:
         if back.head is not None:
             self.commit(item.installation, wish=back.id)
         local.went_back = WentBack(back.id, saved)
+
+    def _update(self, item: Assignment, local: Local) -> None:
+        """Try another version, once for each wish, as far as `update_stage`; what it writes then is its own."""
+        wish, before = item.update, local.update
+        if wish is None or (before is not None and before.id == wish.id and before.stage in ("done", "failed")):
+            return
+        if self.cannot_update:
+            failure = Failure("web-unwell", self.cannot_update, "look at its logs")
+            local.update = UpdateState(wish.id, "failed", failure, kept="1.1-9")
+            return
+        local.update = UpdateState(wish.id, self.update_stage)
+        if self.update_stage == "done":
+            self.writes_as(wish.app_digest)
+            if self.writes_after_updates:
+                self.commit(item.installation)
 
     def _give_up(self, item: Assignment, local: Local) -> None:
         """A restore failed: nothing is held, and there is nothing to leave behind."""
@@ -428,6 +533,12 @@ class FakeDevice:
             volume.epoch = item.epoch
         local.epoch = item.epoch
 
+    def _services(self, name: str) -> list[ServiceState]:
+        web, item = ServiceState("web", "running", "healthy", None), self.assigned(name)
+        if item is None or item.link is None or not self.has_link_service:
+            return [web]
+        return [web, ServiceState("link", "running", None, None, link=True)]
+
     def _installation(self, name: str, local: Local) -> InstallationReport:
         running = local.phase == "running"
         return InstallationReport(
@@ -436,12 +547,13 @@ class FakeDevice:
             epoch=local.epoch,
             phase=local.phase,
             healthy=running,
-            app_digest=None,
+            app_digest=self.runs,
             config_revision=1,
-            services=[ServiceState("web", "running", "healthy", None)] if running else [],
+            services=self._services(name) if running else [],
             ports=[PortBinding("web", 80, "tcp", "127.0.0.1", 18080)] if running else [],
             images={"web": "sha256:" + "11" * 32} if running else {},
             problem=local.problem,
+            update=local.update if self.tells_updates else None,
         )
 
     def _volume(self, name: str, kind: str, local: Local, volume: LocalVolume) -> VolumeReport:

@@ -5,16 +5,20 @@ a real engine refuses: a missing image, a missing volume, a volume that its
 driver does not mount.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import msgspec
 
+from mosaic.adapters.docker import compose
 from mosaic.adapters.docker.engine import AppNotStarted, ImageMissing
 from mosaic.adapters.docker.execution import Executed
-from mosaic.adapters.docker.sights import PROJECT_LABEL, Container, EngineVersion, Image, Published
+from mosaic.adapters.docker.sights import CONFIG_LABEL, PROJECT_LABEL, Container, EngineVersion, Image, Published
+from mosaic.adapters.process import Finished
 from support.fake_storage import FakeStorage
 from support.kill_points import KillPoints
 
@@ -32,6 +36,10 @@ class FakeVolume:
 class FakeEngine:
     """One engine. `drivers` are the daemons behind volume drivers; `unhealthy` are services that never get well.
 
+    `health_of` is that of every container of an image (by name), `when_up` what apps do as soon as they were started,
+    `when_down` what they do as they are stopped, `said` what a service has logged.
+
+    `acted` are the words and the standard input of apps' actions, and `action_ends` is how each of them ends.
     `executed` are the commands that were run in containers, `answers` how a program ends that does not end well.
     """
 
@@ -41,11 +49,18 @@ class FakeEngine:
     running: dict[str, list[Container]] = field(default_factory=dict)
     docker_volumes: dict[str, FakeVolume] = field(default_factory=dict)
     unhealthy: set[str] = field(default_factory=set)
+    health_of: dict[str, Literal["starting", "unhealthy"]] = field(default_factory=dict)
+    when_up: Callable[[], None] = field(default=lambda: None)
+    when_down: Callable[[], None] = field(default=lambda: None)
+    said: dict[str, str] = field(default_factory=dict)
     api: tuple[int, int] = (1, 41)
     compose: str = "2.26.1"
     ups: int = 0
+    root: Path = Path("/")
     executed: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     answers: dict[str, Executed] = field(default_factory=dict)
+    acted: list[tuple[list[str], bytes]] = field(default_factory=list)
+    action_ends: Finished = field(default_factory=lambda: Finished((), 0, b"", b"", False))
     _watchers: list[Callable[[], None]] = field(default_factory=list)
 
     def have(self, *references: str, architecture: str = "amd64") -> None:
@@ -64,8 +79,25 @@ class FakeEngine:
             ]
         self._tell()
 
+    def replace(self, service: str, *, image: str | None = None, config_hash: str | None = None) -> None:
+        """Put another container in the place of a service's, as somebody on the machine may; no event says so."""
+        for project, containers in self.running.items():
+            self.running[project] = [
+                replace(
+                    one,
+                    image=image or one.image,
+                    labels={**one.labels, **({CONFIG_LABEL: config_hash} if config_hash else {})},
+                )
+                if one.service == service
+                else one
+                for one in containers
+            ]
+
     async def version(self) -> EngineVersion:
         return EngineVersion("20.10.24", self.api, "amd64")
+
+    async def root_folder(self) -> Path:
+        return self.root
 
     async def compose_version(self) -> str:
         return self.compose
@@ -106,27 +138,37 @@ class FakeEngine:
             here = {one.service: one for one in self.running.get(project, [])}
             self.running[project] = [
                 kept
-                if (kept := here.get(name)) is not None and kept.state == "running"
+                if (kept := here.get(name)) is not None
+                and kept.state == "running"
+                and kept.labels.get(CONFIG_LABEL) == hash_of(service)
                 else self._container(project, name, service)
                 for name, service in document["services"].items()
                 if service.get("scale") != 0
             ]
             self.ups += 1
+            self.when_up()
         self._tell()
         await anyio.sleep(0)
 
     async def down(self, project: str, file: Path, *, grace_seconds: int) -> None:
         with self.points.around():
-            self.running.pop(project, None)
+            if self.running.pop(project, None):
+                self.when_down()
         self._tell()
 
     async def logs(self, project: str, file: Path, *, service: str | None, lines: int) -> str:
-        return f"{project} {service} {lines}"
+        return self.said.get(service or "", f"{project} {service} {lines}")
 
     async def execute(self, container: str, command: Sequence[str], *, deadline_seconds: float) -> Executed:
         with self.points.around():
             self.executed.append((container, tuple(command)))
             return self.answers.get(command[0], Executed(0, ""))
+
+    async def act(
+        self, project: str, file: Path, *, service: str, command: Sequence[str], stdin: bytes, deadline_seconds: float
+    ) -> Finished:
+        self.acted.append((compose.execute("unix:///e", project, file, service=service, command=list(command)), stdin))
+        return self.action_ends
 
     async def watch(self, label: str, on_event: Callable[[], None]) -> None:
         self._watchers.append(on_event)
@@ -156,9 +198,9 @@ class FakeEngine:
             service=name,
             image=image,
             state="running",
-            health="unhealthy" if name in self.unhealthy else "healthy",
+            health=self._health(name, image),
             exit_code=None,
-            labels={**labels, PROJECT_LABEL: project},
+            labels={**labels, PROJECT_LABEL: project, CONFIG_LABEL: hash_of(service)},
             ports=tuple(
                 Published(
                     str(port.get("host_ip", "0.0.0.0")), int(str(port["published"])), int(str(port["target"])), "tcp"
@@ -167,6 +209,17 @@ class FakeEngine:
             ),
         )
 
+    def _health(self, name: str, image: str) -> Literal["starting", "healthy", "unhealthy"]:
+        if name in self.unhealthy:
+            return "unhealthy"
+        ids = {self.known_images[reference].id: health for reference, health in self.health_of.items()}
+        return ids.get(image, "healthy")
+
     def _tell(self) -> None:
         for watcher in list(self._watchers):
             watcher()
+
+
+def hash_of(service: dict[str, object]) -> str:
+    """Return what compose would call the settings of a service."""
+    return hashlib.sha256(msgspec.json.encode(service, order="sorted")).hexdigest()

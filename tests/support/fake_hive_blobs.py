@@ -296,6 +296,7 @@ def _problem(status: int, code: str) -> Answer:
 def _handler(hive: FakeHive) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length", "0"))

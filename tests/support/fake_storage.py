@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from mosaic.adapters.storage_client import StorageFenced, StorageRefused
 from mosaic.core import epoch as epochs
 from mosaic.wire.storage import (
+    BeginTrial,
     ConflictSnapshot,
     Discard,
     Done,
+    EndTrial,
     Envelope,
     Failure,
     GoBack,
@@ -32,6 +34,7 @@ from mosaic.wire.storage import (
     SnapshotNow,
     State,
     StateRequest,
+    Trialled,
     Upstream,
     VolumeState,
     WentBack,
@@ -47,12 +50,14 @@ class FakeStore:
 
     content: dict[str, Content] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str | None] = field(default_factory=dict)
 
-    def commit(self, volume: str, epoch: str, content: Content) -> str:
-        """Accept a head and return its hash."""
+    def commit(self, volume: str, epoch: str, content: Content, app_digest: str | None) -> str:
+        """Accept a head and return its hash. Without a digest it names what the one before it does."""
         before = self.newest.get(volume, "")
         head = hashlib.sha256(f"{volume}{epoch}{before}{content}".encode()).hexdigest()
         self.content[head] = content
+        self.digests[head] = app_digest or self.digests.get(before)
         self.newest[volume] = head
         return head
 
@@ -71,8 +76,12 @@ class _Volume:
     problem: Failure | None = None
     went_back: WentBack | None = None
     app_digest: str | None = None
+    adopted: str | None = None
     going_back: GoingBack | None = None
     conflicts: tuple[Content, ...] = ()
+    trial: str | None = None
+    beginning: Content = ()
+    trialled: Trialled | None = None
 
 
 class FakeStorage:
@@ -90,6 +99,7 @@ class FakeStorage:
         self.consistent: list[Content] = []
         self.on_consistent: Callable[[], None] = lambda: None
         self.in_use: Callable[[], bool] = lambda: False
+        self.store_answers = True
         self._version = 0
         self._changed = threading.Condition()
 
@@ -106,8 +116,8 @@ class FakeStorage:
     def replicate(self, volume: str) -> str:
         """Have what is here accepted as a head, as the daemon does by itself, and return it."""
         found = self.volumes[volume]
-        assert found.local is not None and found.epoch is not None
-        head = self.store.commit(volume, found.epoch, found.local)
+        assert found.local is not None and found.epoch is not None and found.trial is None
+        head = self.store.commit(volume, found.epoch, found.local, found.app_digest or found.adopted)
         self._put(volume, replace(found, local_head=head, first_head_in=found.epoch))
         return head
 
@@ -121,6 +131,8 @@ class FakeStorage:
             if epochs.parse(request.epoch) < epochs.parse(found.highest):
                 raise StorageFenced(_failure("fenced", "a later epoch is known"))
             ours = found.local is not None and found.local_head == request.base
+            if not ours and not (found.epoch == request.epoch and found.phase == "ready"):
+                found = self._lost(found)
             if found.epoch == request.epoch and found.phase == "ready":
                 ours = True
             if not ours and request.base in self.damaged:
@@ -160,11 +172,16 @@ class FakeStorage:
             if found.epoch != request.epoch:
                 raise StorageFenced(_failure("fenced", "not this epoch"))
             assert found.local is not None
+            if found.trial is not None:
+                raise StorageRefused(_failure("trial-under-way", "another version is tried on it"))
+            if not self.store_answers:
+                self._put(request.volume, replace(found, problem=_AWAY))
+                return self._state_of(request.volume)
             if request.consistent:
                 self.consistent.append(found.local)
                 self.on_consistent()
             if found.first_head_in != request.epoch or self.store.content.get(found.local_head or "") != found.local:
-                head = self.store.commit(request.volume, request.epoch, found.local)
+                head = self.store.commit(request.volume, request.epoch, found.local, found.app_digest or found.adopted)
                 found = replace(found, local_head=head, first_head_in=request.epoch)
             self._put(request.volume, replace(found, phase="releasing" if request.final else found.phase))
         return self._state_of(request.volume)
@@ -173,6 +190,8 @@ class FakeStorage:
         with self.points.around():
             found = self.volumes[request.volume]
             if found.phase != "released":
+                if found.trial is not None:
+                    raise StorageRefused(_failure("trial-under-way", "another version is tried on it"))
                 if found.epoch != request.epoch or not self._is_clean(found):
                     raise StorageRefused(_failure("not-replicated", "the last snapshot has not arrived"))
                 self._put(request.volume, replace(found, phase="released", epoch=None))
@@ -182,6 +201,7 @@ class FakeStorage:
         with self.points.around():
             found = self.volumes[request.volume]
             if found.phase not in ("set-aside", "absent"):
+                found = self._lost(found)
                 kept = found.conflicts if self._is_clean(found) else (*found.conflicts, found.local or ())
                 self._put(request.volume, replace(found, phase="set-aside", epoch=None, conflicts=kept))
         return self._state_of(request.volume)
@@ -193,7 +213,7 @@ class FakeStorage:
                 return self._state_of(request.volume)
             if found.epoch != request.epoch:
                 raise StorageRefused(_failure("not-held", "not this epoch"))
-            assert found.local is not None and not self.in_use()
+            assert found.local is not None and not self.in_use() and found.trial is None
             saved = found.local_head if self._is_clean(found) else None
             self._put(request.volume, replace(found, phase="going-back", going_back=GoingBack(request.id, saved)))
         with self.points.around():
@@ -204,7 +224,7 @@ class FakeStorage:
         found = self.volumes[request.volume]
         assert found.local is not None
         if not self._is_clean(found):
-            head = self.store.commit(request.volume, request.epoch, found.local)
+            head = self.store.commit(request.volume, request.epoch, found.local, found.app_digest or found.adopted)
             found = replace(found, local_head=head, first_head_in=request.epoch)
         saved = found.local_head
         if request.head in self.damaged:
@@ -212,7 +232,8 @@ class FakeStorage:
             self._put(request.volume, replace(found, phase="ready", going_back=None, went_back=went))
             return
         content = self.store.content[request.head or ""]
-        head = self.store.commit(request.volume, request.epoch, content)
+        digest = request.app_digest or self.store.digests.get(request.head or "")
+        head = self.store.commit(request.volume, request.epoch, content, digest)
         self._put(
             request.volume,
             replace(
@@ -225,6 +246,54 @@ class FakeStorage:
                 app_digest=request.app_digest,
             ),
         )
+
+    def begin_trial(self, request: BeginTrial) -> VolumeState:
+        with self.points.around():
+            found = self.volumes[request.volume]
+            if request.id not in (found.trial, found.trialled.id if found.trialled else None):
+                self._check_trial(found, request)
+                self._put(request.volume, replace(found, trial=request.id, beginning=found.local or ()))
+        return self._state_of(request.volume)
+
+    def _check_trial(self, found: _Volume, request: BeginTrial) -> None:
+        if found.trial is not None:
+            raise StorageRefused(_failure("another-trial", "another one is under way"))
+        if found.epoch != request.epoch or found.phase != "ready":
+            raise StorageRefused(_failure("not-held", "not this epoch"))
+        if self.in_use():
+            raise StorageRefused(_failure("volume-in-use", "it is mounted"))
+        if not self._is_clean(found) or found.local_head is None:
+            raise StorageRefused(_failure("not-replicated", "not all is in a head"))
+
+    def end_trial(self, request: EndTrial) -> VolumeState:
+        with self.points.around():
+            found = self.volumes[request.volume]
+            if found.trial != request.id:
+                return self._state_of(request.volume)
+            if request.keep:
+                ended = Trialled(request.id, kept=True)
+                found = replace(found, trial=None, trialled=ended, app_digest=request.app_digest)
+                self._put(request.volume, found)
+                return self._state_of(request.volume)
+            if self.in_use():
+                raise StorageRefused(_failure("volume-in-use", "it is mounted"))
+            if found.epoch is not None:
+                self._put(request.volume, replace(found, phase="going-back"))
+        with self.points.around():
+            found = self.volumes[request.volume]
+            phase: Phase = "ready" if found.epoch is not None else found.phase
+            undone = replace(self._lost(found), local=found.beginning, phase=phase, app_digest=request.app_digest)
+            self._put(request.volume, undone)
+        return self._state_of(request.volume)
+
+    def _lost(self, found: _Volume) -> _Volume:
+        """What was written in a trial becomes a conflict snapshot, and the trial is over."""
+        if found.trial is None or found.local is None:
+            return found
+        conflict = f"c{len(found.conflicts)}" if found.local != found.beginning else None
+        kept = (*found.conflicts, found.local) if conflict else found.conflicts
+        ended = Trialled(found.trial, kept=False, conflict=conflict)
+        return replace(found, conflicts=kept, trial=None, trialled=ended, local=found.beginning)
 
     def discard(self, request: Discard) -> Done:
         with self.points.around():
@@ -262,7 +331,8 @@ class FakeStorage:
             if request.expect_data:
                 raise StorageRefused(_failure("data-expected", "this volume should have data"))
             if request.origin is not None:
-                return replace(found, local=self.store.content[request.origin.head], local_head=None)
+                content, digest = self.store.content[request.origin.head], self.store.digests[request.origin.head]
+                return replace(found, local=content, local_head=None, adopted=digest)
             return replace(found, local=(), local_head=None)
         return replace(found, local=self.store.content[request.base], local_head=request.base)
 
@@ -297,6 +367,9 @@ class FakeStorage:
             problem=found.problem,
             going_back=found.going_back,
             went_back=found.went_back,
+            app_digest=self.store.digests.get(found.local_head) if found.local_head else found.adopted,
+            trial=found.trial,
+            trialled=found.trialled,
         )
 
 
@@ -304,4 +377,5 @@ def _failure(code: str, message: str) -> Failure:
     return Failure(code, message, "a hint")
 
 
+_AWAY = _failure("store-away", "the store does not answer")
 _DAMAGE = _failure("restore-incomplete", "1 files could not be restored whole: page")

@@ -18,10 +18,15 @@ _START_SECONDS = 60
 
 
 class OwnEngine:
-    """An engine whose everything lies in `folder`. It has no networks; its containers have none."""
+    """An engine whose everything lies in `folder`. It has no networks; its containers have none.
 
-    def __init__(self, folder: Path) -> None:
+    `apart`: it looks for drivers in `plugins` and `specs` below, and not where the machine's engine does.
+    """
+
+    def __init__(self, folder: Path, *, apart: bool = False) -> None:
         self._folder = folder
+        self._apart = apart
+        self.plugins, self.specs = folder / "plugins", folder / "specs"
         self._socket = folder / "engine.sock"
         self._log = folder / "log"
         self._child: process.Child | None = None
@@ -30,7 +35,8 @@ class OwnEngine:
         """Start it, and wait until it answers and has started what it should."""
         words = [
             # Without a namespace of its own it would take the machine's bridge away from the machine's engine.
-            "unshare", "--net", "dockerd", "--host", f"unix://{self._socket}", "--pidfile", f"{self._folder}/pid",
+            "unshare", "--net", *self._elsewhere(), "dockerd",
+            "--host", f"unix://{self._socket}", "--pidfile", f"{self._folder}/pid",
             "--data-root", f"{self._folder}/data", "--exec-root", f"{self._folder}/run",
             "--bridge", "none", "--iptables=false", "--ip-forward=false",
         ]  # fmt: skip
@@ -52,6 +58,39 @@ class OwnEngine:
         self._child = None
         # Its containerd dies with it. Where nobody asks how it ended, its number is still one of a process.
         (self._folder / "run/containerd/containerd.pid").unlink(missing_ok=True)
+
+    def _elsewhere(self) -> list[str]:
+        if not self._apart:
+            return []
+        script = (
+            "set -e; for one in /run/docker /etc/docker; do mount -t tmpfs none $one; mkdir $one/plugins; done; "
+            'mount --bind "$0/plugins" /run/docker/plugins; mount --bind "$0/specs" /etc/docker/plugins; exec "$@"'
+        )
+        for folder in (self.plugins, self.specs):
+            folder.mkdir(exist_ok=True)
+        return ["--mount", "--propagation", "slave", "sh", "-c", script, str(self._folder)]
+
+    def said(self) -> str:
+        """Return its whole log."""
+        return self._log.read_text()
+
+    @property
+    def address(self) -> str:
+        """Where it answers, as a Device names engines."""
+        return f"unix://{self._socket}"
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop it in the middle of everything, as a disk that does not answer would, and let it go on."""
+        assert self._child is not None
+        os.kill(self._child.pid, signal.SIGSTOP)
+        try:
+            # One thread after the other stops, each when it comes back from what it asked of the kernel.
+            threads = Path(f"/proc/{self._child.pid}/task")
+            eventually(lambda: all(_state(thread) in (None, "T") for thread in threads.iterdir()))
+            yield
+        finally:
+            os.kill(self._child.pid, signal.SIGCONT)
 
     def lose_power(self) -> None:
         """Kill it with all that it started, and leave nothing mounted."""
@@ -106,17 +145,22 @@ class OwnEngine:
 
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that nobody asked how it ended does not."""
+    return _state(Path(f"/proc/{pid}")) not in (None, "Z")
+
+
+def _state(process: Path) -> str | None:
+    """Return the letter by which the kernel says what a process or thread does (proc(5)), None when it is gone."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+        return (process / "stat").read_text().rpartition(")")[2].split()[0]
+    return None
 
 
 @contextmanager
-def own_engine() -> Iterator[OwnEngine]:
+def own_engine(*, apart: bool = False) -> Iterator[OwnEngine]:
     """Yield an engine that runs, and has the base image."""
     # Sockets need a short path, and layers a disk.
     folder = Path(tempfile.mkdtemp(prefix="m-", dir="/tmp"))
-    engine = OwnEngine(folder)
+    engine = OwnEngine(folder, apart=apart)
     try:
         engine.start()
         image = folder / "base.tar"

@@ -4,7 +4,8 @@ from mosaic.adapters.api_client import HiveClient
 from mosaic.cli.commands.keys import renewed
 from mosaic.crypto import unwrap
 from mosaic.crypto.account import Made
-from mosaic.wire.api import Account, RenewRoot, RootReach
+from mosaic.wire.api import Account
+from mosaic.wire.root_key import RenewRoot, RootReach
 from support.running_hive import PASSPHRASE, made_keys
 
 

@@ -24,30 +24,36 @@ class Running:
     """A Device in a thread of its own. `ended` is what it ended with."""
 
     def __init__(
-        self, folder: Path, identity: Identity, session: str, engine: FakeEngine, storage: FakeStorage
+        self,
+        folder: Path,
+        identity: Identity,
+        session: str,
+        engine: FakeEngine,
+        storage: FakeStorage,
+        trusted: tuple[Path, ...],
     ) -> None:
         self.engine, self.storage = engine, storage
         self.ended: MosaicError | None = None
         self.device: Device | None = None
-        self._config = DeviceConfig(identity.name, folder, Path("/nowhere"), driver=storage.driver, front=False)
-        self._identity, self._session = identity, session
+        self._config = DeviceConfig(identity.name, folder, Path("/nowhere"), driver=storage.driver, trusted=trusted)
+        self.identity, self._session = identity, session
         self._scope: anyio.CancelScope | None = None
         self._portal_thread = threading.Thread(target=lambda: anyio.run(self._main), daemon=True)
 
     async def _main(self) -> None:
         with anyio.CancelScope() as self._scope:
-            self.device = Device(
-                self._config,
-                self._identity,
-                SessionId(self._session),
-                engine=self.engine,
-                storage=self.storage,
-                clock=SystemClock(),
-                draw=lambda: 0.01,
-                engine_version="20.10.24",
-            )
             self._token = anyio.lowlevel.current_token()
             try:
+                self.device = Device(
+                    self._config,
+                    self.identity,
+                    SessionId(self._session),
+                    engine=self.engine,
+                    storage=self.storage,
+                    clock=SystemClock(),
+                    draw=lambda: 0.01,
+                    engine_version="20.10.24",
+                )
                 await self.device.run()
             except MosaicError as error:
                 self.ended = error
@@ -79,12 +85,12 @@ class NothingArrives(FakeStorage):
 def running_device(
     folder: Path, identity: Identity, *, session: str = "session-one-of-attic", before: Running | None = None
 ) -> Iterator[Running]:
-    """Run a Device; on the machine of `before`, where that is given."""
+    """Run a Device; on the machine of `before`, where that is given. It trusts the catalog of the Hive beside it."""
     engine = before.engine if before else FakeEngine()
     engine.have("notes:1")
     storage = before.storage if before else NothingArrives(FakeStore(), driver="mosaic-attic")
     engine.drivers["mosaic-attic"] = storage
-    running = Running(folder, identity, session, engine, storage)
+    running = Running(folder, identity, session, engine, storage, (folder.parent / "hive" / "catalog",))
     running.start()
     try:
         yield running

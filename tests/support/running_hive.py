@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TypedDict, TypeVar, Unpack
+from unittest import mock
 
+import uvicorn.server
 from litestar import Litestar
 from litestar.exceptions import LitestarDeprecationWarning
 
@@ -23,7 +27,7 @@ from mosaic.crypto import admission, envelope
 from mosaic.crypto.account import Made, root_id_of
 from mosaic.hive import serve
 from mosaic.hive.app import attach, build
-from mosaic.hive.config import HiveConfig
+from mosaic.hive.config import HiveConfig, OwnGateway
 from mosaic.hive.runtime import Hive
 from mosaic.wire.account import NewAccountKeys
 from mosaic.wire.api import (
@@ -35,18 +39,19 @@ from mosaic.wire.api import (
     Installation,
     LoggedIn,
     Move,
-    NewJoinToken,
     RestoreFromTrash,
     Setup,
     TrashEntry,
     Volume,
 )  # fmt: skip
-from mosaic.wire.enrol import JoinToken
+from mosaic.wire.approval import Approval
+from mosaic.wire.enrol import JoinToken, NewJoinToken
 from mosaic.wire.grants import PolicyGrant
 from support.manual_clock import ManualClock
 from support.migrated import write_migrated
 
 T = TypeVar("T")
+_LOOK_SECONDS = 0.005
 PASSWORD = "correct horse"
 PASSPHRASE = "abandon ability able about above absent"
 SETUP_CODE = "aaaa-bbbb-cccc"
@@ -85,6 +90,15 @@ def _build() -> Litestar:
         return build()
 
 
+class _Server(serve.Server):
+    """Ends as soon as its connections have: the inherited one looks ten times a second, first after a tenth."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        hasty = SimpleNamespace(**{**vars(asyncio), "sleep": lambda _: asyncio.sleep(_LOOK_SECONDS)})
+        with mock.patch.object(uvicorn.server, "asyncio", hasty):
+            await super().shutdown(sockets)
+
+
 class RunningHive:
     """One run of a Hive. `stop` and `start` again what is in the same state folder."""
 
@@ -109,7 +123,7 @@ class RunningHive:
                 async with serve.running(self.config, address, clock=self.clock) as hive:
                     self.url, self.hive = address.url, hive
                     self._app = _APPS.pop() if _APPS else _build()
-                    self._server = serve.Server(serve.uvicorn_config(attach(self._app, hive), self.config, None), hive)
+                    self._server = _Server(serve.uvicorn_config(attach(self._app, hive), self.config, None), hive)
                     self._loop = asyncio.get_running_loop()
                     listener.listen()
                     ready.set()
@@ -175,6 +189,7 @@ class InstallWish(TypedDict, total=False):
     config: dict[str, str]
     dry_run: bool
     grant: PolicyGrant
+    approval: Approval
 
 
 class RestoreWish(TypedDict, total=False):
@@ -289,7 +304,14 @@ class Owner:
 
 
 @contextlib.contextmanager
-def running_hive(folder: Path, *, clock: Clock | None = None, database_url: str | None = None) -> Iterator[RunningHive]:
+def running_hive(
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    database_url: str | None = None,
+    resolvers: tuple[str, ...] = (),
+    own_gateway: OwnGateway | None = None,
+) -> Iterator[RunningHive]:
     """A Hive with one app in its catalog, that is stopped at the end. Without `clock` time stands still at noon."""
     write_app(folder / "catalog")
     config = HiveConfig(
@@ -299,6 +321,8 @@ def running_hive(folder: Path, *, clock: Clock | None = None, database_url: str 
         catalogs=(folder / "catalog",),
         setup_code=SETUP_CODE,
         database_url=database_url,
+        resolvers=resolvers,
+        own_gateway=own_gateway,
     )
     if database_url is None:
         write_migrated(config.state / "hive.db")

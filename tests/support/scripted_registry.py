@@ -61,6 +61,7 @@ def scripted_registry(answers: Answers) -> Iterator[ScriptedRegistry]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def answer(self) -> None:
             length = int(self.headers.get("content-length", "0"))

@@ -95,24 +95,34 @@ class TestDaemon:
         """Tell the daemon where its Hive is."""
         self.client.upstream(Upstream(hive.url, self.token, self.device, "machine-1", "machine-2"))
 
-    def hold(self, epoch: str, base: str | None, *, seed: str = SEED, expect_data: bool = False) -> VolumeState:
+    def hold(
+        self,
+        epoch: str,
+        base: str | None,
+        *,
+        seed: str = SEED,
+        expect_data: bool = False,
+        app_digest: str | None = APP,
+    ) -> VolumeState:
         """Hold the volume of a seed."""
         volume = volume_id(bytes.fromhex(seed))
         return self.client.hold(
-            Hold(volume, "notes", "app", seed, epoch, base, APP, 1, envelope="00ff", expect_data=expect_data)
+            Hold(volume, "notes", "app", seed, epoch, base, app_digest, 1, envelope="00ff", expect_data=expect_data)
         )
 
-    def take(self, hive: FakeHive, *, expect_data: bool = False) -> str:
+    def take(self, hive: FakeHive, *, expect_data: bool = False, app_digest: str | None = APP) -> str:
         """Be granted the next epoch and hold it. Returns the epoch."""
         epoch, base = hive.grant(VOLUME, self.token)
-        self.hold(epoch, base, expect_data=expect_data)
+        self.hold(epoch, base, expect_data=expect_data, app_digest=app_digest)
         return epoch
 
-    def go_back(self, head: str | None, *, request: str = "1", conflict: str | None = None) -> VolumeState:
+    def go_back(
+        self, head: str | None, *, request: str = "1", conflict: str | None = None, app_digest: str | None = APP
+    ) -> VolumeState:
         """Ask for an earlier state in the epoch that is held."""
         epoch = self.volume().epoch
         assert epoch is not None
-        return self.client.go_back(GoBack(VOLUME, epoch, request, head, APP, 2, conflict))
+        return self.client.go_back(GoBack(VOLUME, epoch, request, head, app_digest, 2, conflict))
 
     def wait_until_back(self, *, request: str = "1", seconds: float = 60.0) -> VolumeState:
         """Wait until the request is over, one way or the other."""
@@ -275,7 +285,8 @@ def place(pool: Path, name: str, token: str, *, interval_seconds: float = 0.2) -
 @contextlib.contextmanager
 def running(pool: Path, name: str, token: str, *, interval_seconds: float = 0.2) -> Iterator[TestDaemon]:
     """Yield a daemon that runs within this process."""
-    with place(pool, name, token, interval_seconds=interval_seconds) as daemon, serving(daemon.config):
+    with place(pool, name, token, interval_seconds=interval_seconds) as daemon, serving(daemon.config) as inside:
+        daemon.inside = inside
         yield daemon
 
 

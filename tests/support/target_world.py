@@ -79,6 +79,7 @@ class Publisher:
         hardware: Sequence[str] = ("generic-amd64",),
         roll_out: RollOut = EVERYONE,
         forced: bool = False,
+        known: int | None = None,
     ) -> Published:
         """Publish one app, `web`, whose manifest says some text."""
         return publishing.publish(
@@ -90,6 +91,7 @@ class Publisher:
             commit="0123abc",
             roll_out=roll_out,
             forced=forced,
+            known=known,
         )
 
     def copy(self, to: Path) -> "Publisher":

@@ -10,6 +10,7 @@ from mosaic.storage.engine.nodes import NodeMap
 from mosaic.storage.engine.replicate import replicate
 from mosaic.storage.engine.restore import restore
 from mosaic.storage.engine.roots import Replication, Restoration, RootRef, Verification
+from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.store import Store
 from mosaic.storage.engine.verify import verify
 from support.stores import MemoryStore
@@ -39,6 +40,22 @@ class Machine:
             known=self.known,
             nodes=self.nodes,
             taken_ns=time.time_ns() + (_SOON_NS if settled else 0),
+        )
+        self.newest = done.root
+        return done
+
+    def replicate_copies(self, made: Path, taken_ns: int) -> Replication:
+        """Replicate a snapshot that was made by copying in the folder `made`, and begun then."""
+        self.known.load(self.store, KEYS)
+        done = replicate(
+            made / "tree",
+            KEYS,
+            self.store,
+            previous=self.newest,
+            known=self.known,
+            nodes=self.nodes,
+            taken_ns=taken_ns,
+            staged=Staged(made),
         )
         self.newest = done.root
         return done

@@ -5,18 +5,23 @@ that the Hive raised: the same code, sentence and hint, in the branch of the
 tree that its status says.
 """
 
+import contextlib
 import hashlib
+import os
 import secrets
 import ssl
+from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx2
 import msgspec
 
+from mosaic.adapters.private_file import sync_folder
 from mosaic.core.errors import Conflict, MosaicError, NotFound, Refused, Unavailable
 from mosaic.crypto import signing
+from mosaic.wire.command import ACTION_ANSWER_SECONDS
 from mosaic.wire.enrol import IDENTITY_CONTEXT, HiveIdentity
 from mosaic.wire.problem import Problem
 
@@ -24,7 +29,11 @@ Answer = TypeVar("Answer")
 
 DEADLINE_SECONDS = 30.0
 SLOW_SECONDS = 120.0
-"""For requests that the Hive answers only after a Device did."""
+ACTION_SECONDS = ACTION_ANSWER_SECONDS + 20.0
+"""For requests that the Hive answers only after a Device, a repository or a registry did."""
+
+_ACTION = "/actions/"
+_SLOW = ("/logs", "/restart", "/refresh", "/link/doctor", "/api/catalogs", "/api/installations")
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -104,6 +113,35 @@ class HiveClient:
         """Change something whose answer has no body."""
         self._sent(method, path, body=body)
 
+    def upload(self, path: str, content: Path | bytes) -> None:
+        """Put a file, however large, or some bytes where they are kept. Each piece has the deadline."""
+        headers = {"Content-Type": "application/octet-stream"}
+        with contextlib.ExitStack() as opened:
+            body = content if isinstance(content, bytes) else opened.enter_context(content.open("rb"))
+            self._answered("PUT", path, content=body, headers=headers)
+
+    def download(self, path: str, to: Path, *, query: dict[str, str]) -> None:
+        """Fetch a file, which appears whole and durable or not at all. Each piece has the deadline."""
+        draft = to.with_name(f".{to.name}.new")
+        draft.unlink(missing_ok=True)
+        try:
+            with (
+                self._http.stream("GET", path, params=query, timeout=SLOW_SECONDS) as response,
+                draft.open("xb") as file,
+            ):
+                if not response.is_success:
+                    raise refusal(self.url, response.status_code, response.read())
+                for piece in response.iter_bytes():
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(to)
+            sync_folder(to.parent)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise HiveSilent(self.url, str(error) or type(error).__name__) from None
+        finally:
+            draft.unlink(missing_ok=True)
+
     def identity(self) -> HiveIdentity:
         """Ask who the Hive is, and check that it has the key that it names. Raises HiveImpostor."""
         nonce = secrets.token_hex(32)
@@ -117,7 +155,21 @@ class HiveClient:
     ) -> httpx2.Response:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
-        timeout = SLOW_SECONDS if path.endswith(("/logs", "/restart")) else DEADLINE_SECONDS
+        timeout = SLOW_SECONDS if path.endswith(_SLOW) else DEADLINE_SECONDS
+        if _ACTION in path:
+            timeout = ACTION_SECONDS
+        return self._answered(method, path, content=content, headers=headers, query=query, timeout=timeout)
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | BinaryIO | None,
+        headers: dict[str, str],
+        query: dict[str, str] | None = None,
+        timeout: float = DEADLINE_SECONDS,
+    ) -> httpx2.Response:
         try:
             response = self._http.request(method, path, content=content, headers=headers, params=query, timeout=timeout)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:

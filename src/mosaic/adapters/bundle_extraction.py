@@ -3,13 +3,15 @@
 The index says what may come: every entry must be in it, once, as it is there, and each file's content is
 hashed while it is written. So no more is ever written than the index has, and a small archive that
 unpacks without end is refused at its first wrong header. Links are made last, so
-that nothing is written through one.
+that nothing is written through one. An archive is a tar, mostly one in gzip: what a catalog that is a folder
+hands out (`mosaic.adapters.bundle`) is not compressed.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from mosaic.adapters.bundle import BundleUnusable, stays_inside
 from mosaic.adapters.gzip_stream import GzipReader
@@ -19,6 +21,11 @@ from mosaic.core import file_index
 from mosaic.core.file_index import MAX_ENTRIES, MAX_UNPACKED_BYTES, FileIndex, IndexedFile
 from mosaic.core.strict_json import NotStrict
 from mosaic.core.tar_header import Entry, TarWrong
+
+_MAGIC = slice(257, 262)
+"""Where a tar's first header says that it is one."""
+
+_GZIP = b"\x1f\x8b"
 
 
 def extract(archive: Path, target: Path, index: FileIndex) -> None:
@@ -33,8 +40,8 @@ def extract(archive: Path, target: Path, index: FileIndex) -> None:
             (draft / folder).mkdir()
             (draft / folder).chmod(0o755)
         draft.chmod(0o755)
-        with _unusable():
-            _fill(archive, draft, index)
+        with _unusable(), archive.open("rb") as file:
+            _fill(file, draft, index)
         for path, link in index.links.items():
             (draft / path).symlink_to(link)
         # The disk's own answer, should ours have missed something: it may fold names that we hold to be two.
@@ -48,8 +55,29 @@ def survey(archive: Path) -> FileIndex:
     Raises:
         BundleUnusable: not a bundle, too large, or something in it that no package may have.
     """
+    with archive.open("rb") as file:
+        return survey_open(file)
+
+
+def survey_open(archive: BinaryIO) -> FileIndex:
+    """Return the same for an archive that is open, or in memory."""
     with _unusable():
         return _surveyed(archive)
+
+
+def read_file(archive: Path, path: str, *, most_bytes: int) -> bytes:
+    """Return one small file of an archive; nothing after it is looked at.
+
+    Raises:
+        BundleUnusable: not a bundle, or without that file, or it is larger.
+    """
+    with _unusable(), archive.open("rb") as file:
+        for member, content in _each(file):
+            if member.path == path and member.entry is Entry.FILE:
+                if member.size > most_bytes:
+                    raise BundleUnusable(f"{path} has {member.size} bytes, and {most_bytes} is the most")
+                return b"".join(content())
+    raise BundleUnusable(f"it has no file {path}")
 
 
 @contextmanager
@@ -60,7 +88,7 @@ def _unusable() -> Iterator[None]:
         raise BundleUnusable(str(error)) from None
 
 
-def _surveyed(archive: Path) -> FileIndex:
+def _surveyed(archive: BinaryIO) -> FileIndex:
     files: dict[str, IndexedFile] = {}
     links: dict[str, str] = {}
     folders: set[str] = set()
@@ -82,21 +110,28 @@ def _surveyed(archive: Path) -> FileIndex:
     return file_index.of(files, links, folders)
 
 
-def _each(archive: Path) -> Iterator[tuple[Member, Callable[[], Iterator[bytes]]]]:
+def _each(archive: BinaryIO) -> Iterator[tuple[Member, Callable[[], Iterator[bytes]]]]:
     seen: set[str] = set()
-    with archive.open("rb") as file:
-        tar = TarStream(GzipReader(file).read)
-        for member in tar.members():
-            if member.path in seen:
-                raise BundleUnusable(f"{member.path!r} is in it twice")
-            if len(seen) == MAX_ENTRIES:
-                raise BundleUnusable(f"it has more than {MAX_ENTRIES} files and folders")
-            seen.add(member.path)
-            if member.path:
-                yield member, tar.content
+    tar = TarStream(_reader(archive))
+    for member in tar.members():
+        if member.path in seen:
+            raise BundleUnusable(f"{member.path!r} is in it twice")
+        if len(seen) == MAX_ENTRIES:
+            raise BundleUnusable(f"it has more than {MAX_ENTRIES} files and folders")
+        seen.add(member.path)
+        if member.path:
+            yield member, tar.content
 
 
-def _fill(archive: Path, draft: Path, index: FileIndex) -> None:
+def _reader(archive: BinaryIO) -> Callable[[int], bytes]:
+    """Return what reads the tar. What begins like none is read as gzip, which says what is wrong with it."""
+    head = archive.read(_MAGIC.stop)
+    archive.seek(0)
+    is_tar = head[_MAGIC] == b"ustar" and not head.startswith(_GZIP)
+    return archive.read if is_tar else GzipReader(archive).read
+
+
+def _fill(archive: BinaryIO, draft: Path, index: FileIndex) -> None:
     missing = {*index.files, *index.links}
     for member, content in _each(archive):
         _require_indexed(member, index)

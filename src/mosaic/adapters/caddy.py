@@ -9,25 +9,29 @@ import html
 import http.client
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from mosaic.adapters import unix_http
+from mosaic.core import domain_name
 from mosaic.core.errors import Refused, Unavailable
 
 PROGRAM = "caddy"
 FLOOR = (2, 7)
 DEADLINE_SECONDS = 10.0
+RETRY_SECONDS = 10
+"""How soon somebody who met a closed entrance should come back."""
+
+STREAM_CLOSE_DELAY = "24h"
+"""How long a WebSocket goes on after the configuration that it came by."""
+
+_LISTENS = "/config/apps/http/servers/{}/listen"
 
 Json = dict[str, "JsonValue"]
 JsonValue = str | int | bool | list["JsonValue"] | Json
-
-# Labels of RFC 1035, and a last one that is not a number: no IPv4 address.
-_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
-_PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test", ".invalid")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -36,6 +40,24 @@ class _Line(msgspec.Struct):
 
     msg: str = ""
     error: str = ""
+
+
+class _Server(msgspec.Struct):
+    listen: list[str] = []
+
+
+class _Http(msgspec.Struct):
+    servers: dict[str, _Server] = {}
+
+
+class _Apps(msgspec.Struct):
+    http: _Http = msgspec.field(default_factory=_Http)
+
+
+class _Kept(msgspec.Struct):
+    """What is read of a configuration."""
+
+    apps: _Apps = msgspec.field(default_factory=_Apps)
 
 
 class CaddyTooOld(Refused):
@@ -56,7 +78,11 @@ class CaddySilent(Unavailable):
     code = "caddy-silent"
 
     def __init__(self, admin: Path, reason: str) -> None:
-        super().__init__(f"Caddy at {admin} does not answer: {reason}", hint="the Device starts it again by itself")
+        super().__init__(
+            f"Caddy at {admin} does not answer: {reason}",
+            hint="whoever runs the Device starts it again by itself; its log says why it ended: `logs/front.log` in "
+            "the state folder, `journalctl -u mosaic-front`, or `docker logs mosaic-front`",
+        )
 
 
 class CaddyRefused(Refused):
@@ -96,20 +122,67 @@ def environment(folder: Path) -> dict[str, str]:
     return {**own, "GOMEMLIMIT": "24MiB", "GOGC": "50", "GOMAXPROCS": "2"}
 
 
-def front(admin: Path, port: int, upstreams: Mapping[str, int]) -> Json:
-    """Return the configuration of a LAN front: each name to its port on loopback, any other to a list of the names."""
-    routes: list[JsonValue] = [_route(name, upstreams[name]) for name in sorted(upstreams)]
+def front(admin: Path, port: int, upstreams: Mapping[str, int], closed: Collection[str] = ()) -> Json:
+    """Return the configuration of a LAN front: each name to its port on loopback, any other to a list of the names.
+
+    `closed` names are asked to come back instead: 503, for as long as they are closed.
+    """
+    routes: list[JsonValue] = [
+        to_closed(f"{name}.localhost", name) if name in closed else to_app(f"{name}.localhost", upstreams[name])
+        for name in sorted(upstreams)
+    ]
     server: Json = {
         "listen": [f"127.0.0.1:{port}"],
         "automatic_https": {"disable": True},
         "protocols": ["h1"],
         "routes": [*routes, _listing(port, sorted(upstreams))],
     }
-    return {
-        "admin": {"listen": f"unix/{admin}|0600", "config": {"persist": False}},
-        "logging": {"logs": {"default": {"level": "ERROR", "exclude": ["http.log.error"]}}},
-        "apps": {"http": {"grace_period": "2s", "servers": {"front": server}}},
+    return {**idle(admin), "apps": {"http": {"grace_period": "2s", "servers": {"front": server}}}}
+
+
+def to_app(host: str, port: int) -> Json:
+    """Return the route of a host's visitors to an app's port on loopback."""
+    proxy: Json = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"127.0.0.1:{port}"}],
+        # Or every WebSocket would end whenever another app comes or goes.
+        "stream_close_delay": STREAM_CLOSE_DELAY,
     }
+    return {"match": [{"host": [host]}], "handle": [proxy], "terminal": True}
+
+
+def to_closed(host: str, name: str) -> Json:
+    """Return the route of a host whose app is being updated: come back in a moment."""
+    shown = html.escape(name)
+    text = f"<h1>{shown} is being updated</h1><p>It will be back shortly. This page tries again by itself.</p>"
+    refresh = f'<meta http-equiv="refresh" content="{RETRY_SECONDS}">'
+    page = f'<!doctype html><html lang="en">{refresh}<title>{shown} is being updated</title>{text}</html>\n'
+    headers: Json = {
+        "Content-Type": ["text/html; charset=utf-8"],
+        "Cache-Control": ["no-store"],
+        "Retry-After": [str(RETRY_SECONDS)],
+    }
+    answer: Json = {"handler": "static_response", "status_code": 503, "headers": headers, "body": page}
+    return {"match": [{"host": [host]}], "handle": [answer], "terminal": True}
+
+
+def idle(admin: Path) -> Json:
+    """Return the configuration of a LAN front that was told nothing yet: it listens on its admin socket alone."""
+    return {
+        "admin": _admin(admin),
+        "logging": {"logs": {"default": {"level": "ERROR", "exclude": ["http.log.error"]}}},
+    }
+
+
+def resumed(kept: bytes, admin: Path) -> tuple[Json, int] | None:
+    """Return a LAN front's configuration that `write` wrote, with that admin socket, and its port; None for no such."""
+    try:
+        found = msgspec.json.decode(kept, type=_Kept)
+        port = int(found.apps.http.servers["front"].listen[0].rpartition(":")[2])
+        whole = msgspec.json.decode(kept, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, KeyError, IndexError, ValueError):
+        return None
+    return {**{name: msgspec.json.decode(part) for name, part in whole.items()}, "admin": _admin(admin)}, port
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +229,7 @@ def public_front(
     }
     policy: Json = {"subjects": [host], "issuers": [issuer]}
     return {
-        "admin": {"listen": f"unix/{admin}|0600", "config": {"persist": False}},
+        "admin": _admin(admin),
         "logging": {"logs": {"default": {"level": "WARN", "exclude": ["http.log.error"]}}},
         "storage": {"module": "file_system", "root": str(storage)},
         "apps": {
@@ -171,7 +244,8 @@ def is_name(host: str, *, public: bool) -> bool:
 
     `public` says that the authority certifies only names that everybody can look up.
     """
-    return _NAME.fullmatch(host.lower()) is not None and not (public and host.lower().endswith(_PRIVATE_NAMES))
+    name = host.lower()
+    return domain_name.is_name(name) and not (public and not domain_name.is_public(name))
 
 
 def last_error(printed: str) -> str:
@@ -200,6 +274,16 @@ class Caddy:
         """Make it the configuration. Raises CaddySilent, CaddyRefused."""
         self._post("/load", write(configuration))
 
+    def port(self, server: str = "front") -> int | None:
+        """Return the port that a LAN front's server listens on; None while it has none. Raises CaddySilent."""
+        with self._answering():
+            status, answer = unix_http.get(self._socket, _LISTENS.format(server), deadline_seconds=DEADLINE_SECONDS)
+        # A place that its configuration does not have is an error of Caddy's, and `null` if it is the last step.
+        with contextlib.suppress(msgspec.MsgspecError, IndexError, ValueError):
+            if status == 200:
+                return int(msgspec.json.decode(answer, type=list[str])[0].rpartition(":")[2])
+        return None
+
     def answers(self) -> bool:
         """Whether somebody listens on the admin socket."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -211,17 +295,21 @@ class Caddy:
         self._post("/stop", b"")
 
     def _post(self, target: str, body: bytes) -> None:
-        try:
+        with self._answering():
             status, answer = unix_http.post(self._socket, target, body, deadline_seconds=DEADLINE_SECONDS)
-        except (OSError, http.client.HTTPException) as error:
-            raise CaddySilent(self._socket, str(error) or type(error).__name__) from error
         if status != 200:
             raise CaddyRefused(answer.decode(errors="replace").strip()[:400])
 
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            raise CaddySilent(self._socket, str(error) or type(error).__name__) from error
 
-def _route(name: str, port: int) -> Json:
-    proxy: Json = {"handler": "reverse_proxy", "upstreams": [{"dial": f"127.0.0.1:{port}"}]}
-    return {"match": [{"host": [f"{name}.localhost"]}], "handle": [proxy], "terminal": True}
+
+def _admin(socket_path: Path) -> Json:
+    return {"listen": f"unix/{socket_path}|0600", "config": {"persist": False}}
 
 
 def _listing(port: int, names: list[str]) -> Json:

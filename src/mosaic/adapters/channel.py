@@ -6,10 +6,11 @@ The handshake and the meaning of messages are `mosaic.device.session`'s.
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import anyio
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from mosaic.core.errors import Unavailable
@@ -37,16 +38,28 @@ class ChannelLost(Unavailable):
         )
 
 
+class Connection(Protocol):
+    """What a channel needs of a WebSocket. Both raise ConnectionClosed when it is not open any more."""
+
+    async def send(self, message: str) -> None:
+        """Send one text message."""
+        ...
+
+    async def recv(self) -> str | bytes:
+        """Return the next message."""
+        ...
+
+
 class Channel:
     """A connection that is up."""
 
-    def __init__(self, url: str, connection: ClientConnection) -> None:
+    def __init__(self, url: str, connection: Connection) -> None:
         self._url = url
         self._connection = connection
 
     async def send(self, message: FromDevice) -> None:
         """Send one message. Raises ChannelLost."""
-        text = msgspec.json.encode(message).decode()
+        text = frame(message).decode()
         try:
             with anyio.fail_after(SEND_SECONDS):
                 await self._connection.send(text)
@@ -62,6 +75,11 @@ class Channel:
             raise ChannelLost(self._url, _reason(error)) from error
         except msgspec.MsgspecError as error:
             raise ChannelLost(self._url, f"it sent a message that is not ours ({error})") from error
+
+
+def frame(message: FromDevice) -> bytes:
+    """Return the very bytes that a message is sent as."""
+    return msgspec.json.encode(message)
 
 
 @asynccontextmanager

@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+from mosaic.adapters import mount_tables
+from mosaic.adapters.mount_tables import nearest
 from mosaic.core.disk_forecast import Room
 
 
-def room_of(folder: Path, *, table: Path = Path("/proc/self/mountinfo")) -> Room:
+def room_of(folder: Path, *, table: Path = mount_tables.OWN) -> Room:
     """Return the room at a folder, or at the nearest one above it that exists."""
     there = folder.absolute()
     while not there.exists():
@@ -23,11 +25,5 @@ def room_of(folder: Path, *, table: Path = Path("/proc/self/mountinfo")) -> Room
 
 def _file_system(folder: Path, table: Path) -> str:
     """Return the mounted device's numbers; those of `stat` differ from one btrfs subvolume to the next."""
-    best, found = -1, ""
-    for line in table.read_text(errors="surrogateescape").splitlines():
-        fields = line.split(" ")
-        # Spaces in a path are written as \040.
-        point = Path(fields[4].replace("\\040", " "))
-        if len(point.parts) >= best and folder.is_relative_to(point):
-            best, found = len(point.parts), fields[2]
-    return found or str(folder.stat().st_dev)
+    mount = nearest(folder, mount_tables.read(table))
+    return mount.device if mount is not None else str(folder.stat().st_dev)

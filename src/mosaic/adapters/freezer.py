@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mosaic.adapters import process, thawing
+from mosaic.adapters import mount_tables, process, thawing
+from mosaic.adapters.mount_tables import mounts
 
 _SETTLES_SECONDS = 0.5
 _LOOK_SECONDS = 0.002
@@ -174,15 +175,13 @@ class Mounted:
 def mounted() -> Mounted:
     """Return where control groups are mounted."""
     first = second = None
-    for line in (_PROC / "self" / "mountinfo").read_text(errors="surrogateescape").splitlines():
-        left, _, right = line.partition(" - ")
-        where, kind = Path(left.split(" ")[4]), right.split(" ")
-        if left.split(" ")[3] != "/":
+    for mount in mounts(mount_tables.read(_PROC / "self" / "mountinfo")):
+        if mount.within != "/":
             continue  # a part of the tree, whose paths are not those that /proc names
-        if kind[0] == "cgroup" and "freezer" in kind[2].split(","):
-            first = where
-        elif kind[0] == "cgroup2":
-            second = where
+        if mount.kind == "cgroup" and "freezer" in mount.options:
+            first = mount.point
+        elif mount.kind == "cgroup2":
+            second = mount.point
     return Mounted(first, second)
 
 

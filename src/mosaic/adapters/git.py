@@ -75,6 +75,13 @@ def tree_of(folder: Path, commit: str, name: str = "") -> str:
     return tree
 
 
+def descends(folder: Path, commit: str, older: str) -> bool:
+    """Whether `commit` is `older` or came after it, as far as this repository knows; one that it lacks did not."""
+    if not (_HASH.fullmatch(commit) and _HASH.fullmatch(older)):
+        return False
+    return _ask(folder, "merge-base", "--is-ancestor", older, commit).code == 0
+
+
 def submodules(folder: Path, commit: str) -> list[str]:
     """Return where in the folder a commit has other repositories, of which it holds no files."""
     listed = _ask(folder, "ls-tree", "-r", "-z", commit, ".")

@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from mosaic.adapters.private_file import DISK_ERRORS
 from mosaic.core.errors import Corrupt, Unavailable
 
 T = TypeVar("T")
@@ -61,15 +62,29 @@ class Ledger:
     """One ledger file. Close it, or use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the ledger. Raises LedgerUnreadable when the file is damaged or too new."""
+        """Open or create the ledger.
+
+        Raises:
+            LedgerUnreadable: the file is damaged or too new.
+            LedgerNotWritten: its disk takes nothing now.
+        """
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            if error.errno not in DISK_ERRORS:
+                raise
+            raise LedgerNotWritten(path, error.strerror or str(error)) from error
         path.chmod(0o600)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         try:
             self._prepare()
+        except sqlite3.OperationalError as error:
+            # Opening writes a little. A disk that takes nothing now says nothing about what is on it.
+            self._connection.close()
+            raise LedgerNotWritten(path, str(error)) from error
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise LedgerUnreadable(path, str(error)) from error

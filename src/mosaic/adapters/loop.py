@@ -3,21 +3,32 @@
 `open_image` makes whatever is missing (the file, its file system, the loop
 device, the mount) and adopts whatever is there already, for example what a
 killed daemon left behind; so it may be called at any time, and killed in it.
+So may `grow_image`, under whatever uses the file system meanwhile.
 The file is preallocated, because a sparse image on a full disk turns 'no
 space' into I/O errors inside databases, and discards are off, because they
 would make it sparse again. Direct I/O keeps its pages from being cached twice.
 """
 
+import contextlib
+import fcntl
 import os
+import stat
+import struct
 import time
 from pathlib import Path
 
-from mosaic.adapters import process
+from mosaic.adapters import mount_tables, process
+from mosaic.adapters.mount_tables import mounts
 from mosaic.core.errors import MosaicError, Refused
 
 _TOOL_SECONDS = 120.0
 _DETACHED_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
+_TRIES = 2
+_BLOCK_DEVICES = Path("/sys/block")
+_DEVICES = Path("/dev")
+_LOOP_GET_STATUS64 = 0x4C05
+_LOOP_STATUS_BYTES = 232
 _OPTIONS = "noatime,nodiscard"
 MIN_IMAGE_BYTES = 256 * 1024 * 1024
 
@@ -46,6 +57,15 @@ class NoBtrfsHere(Refused):
         )
 
 
+class NotMounted(Refused):
+    """The pool's image is not what is mounted where the pool should be."""
+
+    code = "pool-not-mounted"
+
+    def __init__(self, mountpoint: Path) -> None:
+        super().__init__(f"the pool's image is not mounted at {mountpoint}", hint="start the storage daemon again")
+
+
 def open_image(image: Path, mountpoint: Path, *, size_bytes: int) -> None:
     """Make sure that `image` exists and is mounted at `mountpoint`.
 
@@ -57,12 +77,15 @@ def open_image(image: Path, mountpoint: Path, *, size_bytes: int) -> None:
     """
     if mounted_source(mountpoint) is not None:
         return
-    if not image.exists():
+    is_new = not image.exists()
+    if is_new:
         _make_image(image, size_bytes)
     device = attached_device(image) or _attach(image)
     mountpoint.mkdir(mode=0o755, exist_ok=True)
     mount = ["mount", "-t", "btrfs", "-o", _OPTIONS, str(device), str(mountpoint)]
     if process.attempt(mount, deadline_seconds=_TOOL_SECONDS).code == 0:
+        if is_new:
+            _give_records_room(mountpoint)
         return
     # A power cut can tear the first superblock, and the kernel looks at no other; the tool knows where its copies lie.
     process.attempt(["btrfs", "rescue", "super-recover", "-y", str(device)], deadline_seconds=_TOOL_SECONDS)
@@ -70,6 +93,41 @@ def open_image(image: Path, mountpoint: Path, *, size_bytes: int) -> None:
         process.run(mount, deadline_seconds=_TOOL_SECONDS)
     except process.CommandFailed as error:
         raise NoBtrfsHere(error.finished.last_lines()) from error
+
+
+def grow_image(image: Path, mountpoint: Path, *, size_bytes: int) -> None:
+    """Make an open image at least so large; one that is larger stays as it is.
+
+    Raises:
+        DiskTooSmall: there is no room for that; nothing was changed.
+        NotMounted: it is not open.
+        OSError, CommandFailed: it went wrong on the way; what was there is as it was, and calling it again goes on.
+    """
+    there = image.stat().st_size
+    if size_bytes > there:
+        check_disk(image, size_bytes)
+        with image.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), there, size_bytes - there)
+            os.fsync(file.fileno())
+    device = attached_device(image)
+    if device is None:
+        raise NotMounted(mountpoint)
+    # Each may have been cut short at an earlier time, and costs nothing when there is nothing to do.
+    process.run(["losetup", "--set-capacity", str(device)], deadline_seconds=_TOOL_SECONDS)
+    process.run(["btrfs", "filesystem", "resize", "max", str(mountpoint)], deadline_seconds=_TOOL_SECONDS)
+
+
+def check_disk(image: Path, size_bytes: int) -> None:
+    """Raise DiskTooSmall when there is no room for an image of that size, or for making one so large.
+
+    What stays free is for everything else on that disk, our own ledger first.
+    """
+    there = image.stat().st_size if image.exists() else 0
+    folder = next(above for above in image.parents if above.exists())
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if size_bytes < MIN_IMAGE_BYTES or size_bytes - there > free - free // 20:
+        raise DiskTooSmall(image, wanted=max(size_bytes, MIN_IMAGE_BYTES) - there, free=free)
 
 
 def close_image(image: Path, mountpoint: Path) -> None:
@@ -92,10 +150,8 @@ def close_image(image: Path, mountpoint: Path) -> None:
 
 def mounted_source(mountpoint: Path) -> str | None:
     """Return the device that is mounted at exactly this path, or None."""
-    wanted = os.fsencode(mountpoint.resolve()).decode(errors="surrogateescape")
-    with Path("/proc/self/mountinfo").open(errors="surrogateescape") as table:
-        rows = [line.split(" ") for line in table]
-    found = [row[row.index("-") + 2] for row in rows if _unescape(row[4]) == wanted]
+    wanted = mountpoint.resolve()
+    found = [mount.source for mount in mounts(mount_tables.own_table()) if mount.point == wanted]
     return found[-1] if found else None
 
 
@@ -105,22 +161,54 @@ def attached_device(image: Path) -> Path | None:
         wanted = image.stat()
     except FileNotFoundError:
         return None
-    for backing in sorted(Path("/sys/block").glob("loop*/loop/backing_file")):
+    for backing in sorted(_BLOCK_DEVICES.glob("loop*/loop/backing_file")):
+        loop = backing.parts[3]
         try:
             found = Path(backing.read_text().rstrip("\n")).stat()
+        except FileNotFoundError:
+            # Named as a container saw it that is gone, or deleted: the device itself knows.
+            if _backing_file(loop) == (wanted.st_dev, wanted.st_ino):
+                return _have_node(loop)
+            continue
         except OSError:
             continue
         if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-            return Path("/dev") / backing.parts[3]
+            return _have_node(loop)
     return None
 
 
+def _backing_file(loop: str) -> tuple[int, int] | None:
+    """Return the device and inode of a loop device's file (loop(4), LOOP_GET_STATUS64); None where it has none."""
+    status = bytearray(_LOOP_STATUS_BYTES)
+    try:
+        descriptor = os.open(_have_node(loop), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.ioctl(descriptor, _LOOP_GET_STATUS64, status)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    device, inode = struct.unpack_from("=QQ", status)
+    return device, inode
+
+
+def _have_node(loop: str) -> Path:
+    """Return the node of a loop device that the kernel has, and make it where /dev lacks it.
+
+    A container has a /dev of its own. Where none can be made, the tools that need it say so.
+    """
+    node = _DEVICES / loop
+    if not node.exists():
+        major, _, minor = (_BLOCK_DEVICES / loop / "dev").read_text().strip().partition(":")
+        with contextlib.suppress(OSError):
+            os.mknod(node, stat.S_IFBLK | 0o600, os.makedev(int(major), int(minor)))
+    return node
+
+
 def _make_image(image: Path, size_bytes: int) -> None:
-    disk = os.statvfs(image.parent)
-    free = disk.f_bavail * disk.f_frsize
-    # What stays free is for everything else on that disk, our own ledger first.
-    if size_bytes < MIN_IMAGE_BYTES or size_bytes > free - free // 20:
-        raise DiskTooSmall(image, wanted=max(size_bytes, MIN_IMAGE_BYTES), free=free)
+    check_disk(image, size_bytes)
     unfinished = image.with_suffix(".making")
     unfinished.unlink(missing_ok=True)
     try:
@@ -139,12 +227,26 @@ def _make_image(image: Path, size_bytes: int) -> None:
     _fsync(image.parent)
 
 
+def _give_records_room(mountpoint: Path) -> None:
+    """Have the 8 MiB that mkfs leaves for the file system's own records written anew, into the usual tenth of it.
+
+    Most of the 8 are kept back for an emergency, and no more is taken while they are not full: beside a snapshot that
+    is cut, an app's new file was refused with a quarter of the pool free. Only records that use more than 1 % of their
+    place are moved, for the other kind of records needs no more. Where this fails, the pool is as it was made.
+    """
+    process.attempt(["btrfs", "balance", "start", "-musage=1..100", str(mountpoint)], deadline_seconds=_TOOL_SECONDS)
+
+
 def _attach(image: Path) -> Path:
     argv = ["losetup", "--find", "--show", "--direct-io=on", "--nooverlap", str(image)]
-    try:
-        return Path(process.run(argv, deadline_seconds=_TOOL_SECONDS).text.strip())
-    except process.CommandFailed as error:
-        raise NoBtrfsHere(error.finished.last_lines()) from error
+    # The kernel makes another device when all are in use, and names it only by failing for want of its node.
+    for _ in range(_TRIES):
+        for loop in _BLOCK_DEVICES.glob("loop*"):
+            _have_node(loop.name)
+        done = process.attempt(argv, deadline_seconds=_TOOL_SECONDS)
+        if done.code == 0:
+            return Path(done.text.strip())
+    raise NoBtrfsHere(done.last_lines())
 
 
 def _fsync(path: Path) -> None:
@@ -153,13 +255,6 @@ def _fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _unescape(field: str) -> str:
-    # The kernel writes space, tab, newline and backslash as octal.
-    for escaped, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        field = field.replace(escaped, plain)
-    return field
 
 
 def _mib(count: int) -> int:

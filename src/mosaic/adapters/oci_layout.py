@@ -4,6 +4,7 @@
     index.json           which of the blobs are manifests; the app's first
     oci-layout           {"imageLayoutVersion":"1.0.0"}
     trust/…              signed metadata, as it was given; whether it is believed is not decided here
+    approval.json        instead of it: the word of an owner on an app of his own (`mosaic.wire.approval.SignedApp`)
 
 The same content gives the same bytes. A file that is read comes from anywhere: names other than these, links, a blob
 that is not what its name says and an app that lacks a part are refused, and nothing of it stays.
@@ -13,11 +14,10 @@ Source: OCI image-spec 1.1, image-layout.md.
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from mosaic.adapters.private_file import sync_folder
 from mosaic.adapters.tar_stream import PART_BYTES, Member, TarStream
@@ -41,7 +41,9 @@ _MAX_INDEX_BYTES = 1024**2
 _LAYOUT = strict_json.write({"imageLayoutVersion": "1.0.0"})
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})", re.ASCII)
 _FOLDERS = frozenset({"", "blobs", "blobs/sha256", "trust"})
-_FILES: Mapping[str, int] = {"oci-layout": 1024, "index.json": _MAX_INDEX_BYTES}
+_APPROVAL = "approval.json"
+_NEEDED: Mapping[str, int] = {"oci-layout": 1024, "index.json": _MAX_INDEX_BYTES}
+_FILES: Mapping[str, int] = {**_NEEDED, _APPROVAL: 4096}
 
 
 class ExportUnusable(Corrupt):
@@ -74,31 +76,84 @@ class Imported:
         """Return the folder of signed metadata; empty when none was given."""
         return self.folder / "trust"
 
+    @property
+    def approval(self) -> bytes | None:
+        """Return the owner's word as it was given; None when there is none."""
+        path = self.folder / _APPROVAL
+        return path.read_bytes() if path.is_file() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An export that is about to be written, or sent: each entry's name, its content (None: a folder), its digest."""
+
+    entries: Sequence[tuple[str, bytes | Path | None, str | None]]
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has, as long as no file of it changes."""
+        sizes = [_size_of(content) for _, content, _ in self.entries if content is not None]
+        headers = sum(len(_header(name, content)) for name, content, _ in self.entries)
+        return headers + sum(size + len(tar_header.padding(size)) for size in sizes) + len(tar_header.END)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield its bytes. Raises ExportUnusable: a blob is not what its digest says; the end is then missing."""
+        for name, content, digest in self.entries:
+            yield from _entry(name, content, digest)
+        yield tar_header.END
+
+
+def gather(
+    *,
+    manifests: Iterable[Descriptor],
+    blobs: Iterable[str],
+    path_of: Callable[[str], Path],
+    trust: Mapping[str, bytes | Path] | None = None,
+    approval: bytes | None = None,
+) -> Outgoing:
+    """Return an export. `manifests` has the app's first; `blobs` are all digests; `trust` is by path below `trust/`.
+
+    Raises:
+        ExportUnusable: a path in `trust` could not be read back.
+    """
+    index = strict_json.write(
+        {"manifests": [plain(one) for one in manifests], "mediaType": OCI_INDEX, "schemaVersion": 2}
+    )
+    given: dict[str, bytes | Path] = {"oci-layout": _LAYOUT, "index.json": index}
+    if approval is not None:
+        given[_APPROVAL] = approval
+    digests = {f"blobs/sha256/{digest.removeprefix('sha256:')}": digest for digest in blobs}
+    given |= {name: path_of(digest) for name, digest in digests.items()}
+    if wrong := [name for name in trust or {} if fault_of(f"trust/{name}") is not None]:
+        raise ExportUnusable(f"trust/{wrong[0]} cannot be in it")
+    given |= {f"trust/{name}": content for name, content in (trust or {}).items()}
+    folders = {"trust", *(above for name in given for above in folders_above(name))}
+    return Outgoing([(name, given.get(name), digests.get(name)) for name in sorted({*given, *folders})])
+
 
 def write(
-    target: Path, *, manifests: Iterable[Descriptor], blobs: Iterable[str], path_of: Callable[[str], Path], trust: Path
+    target: Path,
+    *,
+    manifests: Iterable[Descriptor],
+    blobs: Iterable[str],
+    path_of: Callable[[str], Path],
+    trust: Path | None = None,
+    approval: bytes | None = None,
 ) -> None:
     """Write an export, which appears whole or not at all. `manifests` has the app's first; `blobs` are all digests.
 
     Raises:
         ExportUnusable: a blob is not what its digest says, or there is no file in `trust` that could be read back.
     """
-    index = strict_json.write(
-        {"manifests": [plain(one) for one in manifests], "mediaType": OCI_INDEX, "schemaVersion": 2}
-    )
-    given: dict[str, bytes | Path] = {"oci-layout": _LAYOUT, "index.json": index}
-    digests = {f"blobs/sha256/{digest.removeprefix('sha256:')}": digest for digest in blobs}
-    given |= {name: path_of(digest) for name, digest in digests.items()}
-    given |= {f"trust/{name}": path for name, path in _trust_files(trust)}
-    folders = {"trust", *(above for name in given for above in folders_above(name))}
+    files = dict(_trust_files(trust)) if trust is not None else {}
+    going = gather(manifests=manifests, blobs=blobs, path_of=path_of, trust=files, approval=approval)
     draft = target.with_name(f".{target.name}.new")
     draft.unlink(missing_ok=True)
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         with os.fdopen(descriptor, "wb") as file:
-            for name in sorted({*given, *folders}):
-                _add(file, name, given.get(name), digests.get(name))
-            file.write(tar_header.END)
+            for piece in going.pieces():
+                file.write(piece)
             file.flush()
             os.fsync(descriptor)
         draft.replace(target)
@@ -132,29 +187,39 @@ def _unusable() -> Iterator[None]:
         raise ExportUnusable(error.message) from None
 
 
-def _trust_files(trust: Path) -> Iterator[tuple[str, Path]]:
+def _trust_files(trust: Path) -> Iterator[tuple[str, bytes | Path]]:
     for path in trust.rglob("*"):
         name = path.relative_to(trust).as_posix()
-        if path.is_symlink() or not (path.is_dir() or path.is_file()) or fault_of(f"trust/{name}") is not None:
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise ExportUnusable(f"trust/{name} cannot be in it")
         if path.is_file():
             yield name, path
 
 
-def _add(file: BinaryIO, name: str, content: bytes | Path | None, digest: str | None) -> None:
+def _entry(name: str, content: bytes | Path | None, digest: str | None) -> Iterator[bytes]:
+    yield _header(name, content)
     if content is None:
-        file.write(tar_header.encode(name, Entry.FOLDER))
         return
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    file.write(tar_header.encode(name, Entry.FILE, size=size))
-    hashed, written = hashlib.sha256(), 0
+    size, hashed, written = _size_of(content), hashlib.sha256(), 0
     for part in _parts(content):
         hashed.update(part)
         written += len(part)
-        file.write(part)
+        # What grew meanwhile would end beyond what was said of its size.
+        if written <= size:
+            yield part
     if written != size or digest not in (None, "sha256:" + hashed.hexdigest()):
         raise ExportUnusable(f"{name} is damaged here, or changed while it was read")
-    file.write(tar_header.padding(size))
+    yield tar_header.padding(size)
+
+
+def _header(name: str, content: bytes | Path | None) -> bytes:
+    if content is None:
+        return tar_header.encode(name, Entry.FOLDER)
+    return tar_header.encode(name, Entry.FILE, size=_size_of(content))
+
+
+def _size_of(content: bytes | Path) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def _parts(content: bytes | Path) -> Iterator[bytes]:
@@ -223,7 +288,7 @@ def _hashing(content: Iterator[bytes], update: Callable[[bytes], object]) -> Ite
 
 def _checked(draft: Path) -> Imported:
     """Return what an extracted export holds, once all that its app needs was found in it."""
-    for name in _FILES:
+    for name in _NEEDED:
         if not (draft / name).is_file():
             raise NotStrict(f"it has no {name}")
     if strict_json.read((draft / "oci-layout").read_bytes(), most_bytes=1024) != {"imageLayoutVersion": "1.0.0"}:

@@ -15,12 +15,13 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from mosaic.core.errors import MosaicError, Refused, Unavailable
 
@@ -92,6 +93,16 @@ class Finished:
     def last_lines(self) -> str:
         """Return the end of what it said: of stderr, or of stdout when stderr is empty."""
         return _last_lines(self.stderr) or _last_lines(self.stdout)
+
+
+def become(argv: Argv, *, env: Mapping[str, str] | None = None) -> NoReturn:
+    """Become another program, with the environment of now or `env` instead, and the number of this process.
+
+    Of its descriptors it has the three of the terminal, and those that were made inheritable.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(argv[0], list(argv), os.environ if env is None else env)  # noqa: S606 (no shell is the rule here)
 
 
 def run(
@@ -252,16 +263,22 @@ def spawn(
     argv: Argv,
     *,
     env: Mapping[str, str] | None = None,
+    inherited: Set[str] | None = None,
     cwd: Path | None = None,
     log: Path | None = None,
 ) -> Child:
     """Start a program that lives on. Its output is appended to `log`, or goes where ours goes.
 
+    `env` and `inherited` are as in `run`.
+
     It is not stopped when we end: a caller that wants this calls `Child.stop`.
+    `inherited` are the names of our own environment that it may see; None is all of them.
     """
     with contextlib.ExitStack() as opened:
         out = opened.enter_context(log.open("ab")) if log else None
-        popen = _popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=_environment(env, None), cwd=cwd)
+        popen = _popen(
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=_environment(env, inherited), cwd=cwd
+        )
     return Child(argv, popen)
 
 

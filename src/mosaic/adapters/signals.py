@@ -25,3 +25,20 @@ def woken_by(*numbers: signal.Signals, then: Callable[[], None] = lambda: None) 
             yield told
         finally:
             signal.set_wakeup_fd(-1)
+
+
+@contextlib.contextmanager
+def noted(*numbers: signal.Signals) -> Iterator[Callable[[], bool]]:
+    """Have these signals noted instead of ending this process; yields whether one came. Call it in the main thread."""
+    came = False
+
+    def note(*_: object) -> None:
+        nonlocal came
+        came = True
+
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -18,8 +18,10 @@ from mosaic.wire.hiveless import HivelessVolumes, NamedVolume, Nothing, Recovery
 from mosaic.wire.storage import (
     AuditRequest,
     AuditState,
+    BeginTrial,
     Discard,
     Done,
+    EndTrial,
     Envelope,
     Failure,
     GoBack,
@@ -121,6 +123,15 @@ class StorageClient:
     def go_back(self, request: GoBack) -> VolumeState:
         """Begin to put an earlier state in the place of the present, which is saved first."""
         return self._ask("go-back", request, VolumeState)
+
+    def begin_trial(self, request: BeginTrial) -> VolumeState:
+        """Have no head follow the accepted one, while another version of the app runs on the volume."""
+        # Where the file system has no snapshots, what is there is copied before the answer.
+        return self._ask("begin-trial", request, VolumeState, extra_seconds=CUT_SECONDS)
+
+    def end_trial(self, request: EndTrial) -> VolumeState:
+        """Keep what was written in a trial, or begin to put back what it began with."""
+        return self._ask("end-trial", request, VolumeState)
 
     def discard(self, request: Discard) -> Done:
         """Remove the local copy of a released volume. Raises StorageNotYet until it is known whether that may be."""

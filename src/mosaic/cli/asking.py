@@ -46,6 +46,12 @@ def secret(what: str, *, file: Path | None, option: str, twice: bool = False) ->
     return answer
 
 
+def secret_if_any(what: str) -> str | None:
+    """Ask on the terminal, without an echo; None for an empty answer."""
+    answer: str = click.prompt(what, hide_input=True, err=True, default="", show_default=False)
+    return answer or None
+
+
 def agree(question: str, *, yes: bool) -> bool:
     """Return whether a person agrees; `yes` answers for them. Without a terminal nobody agrees."""
     if yes:

@@ -44,16 +44,25 @@ def could_read(apps: list[str]) -> str:
     )
 
 
+def state(device: Device) -> str:
+    """Return how it is in a word or three, for a list."""
+    return f"{device.health.word}, being removed" if device.leaving else device.health.word
+
+
 def in_full(device: Device) -> str:
     """Return everything that `mosaic device show` tells a person."""
     lines = [f"{device.name}: {device.health.word}. {device.health.cause}"]
+    if device.leaving:
+        lines.append(f"  It is being removed; `mosaic device remove {device.name} --dry-run` says how it stands.")
     if device.health.remedy:
         lines.append(f"  {device.health.remedy}")
+    if device.problem is not None:
+        lines += [f"  {device.problem.message}", f"  {device.problem.hint}"]
     facts = [
         ("id", device.device),
         ("admitted", "yes" if device.admitted else f"no; `mosaic device admit {device.name}`"),
         ("root key", "has it" if device.has_root_key else "waits for it"),
-        ("version", device.version),
+        ("version", device.version or "told only with automatic upgrades"),
         ("engine", device.engine_version or "unknown"),
         ("reported", ago(device.last_report_ns)),
         ("apps", ", ".join(device.installations) or "none"),

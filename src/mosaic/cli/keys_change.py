@@ -13,7 +13,8 @@ import click
 
 from mosaic.adapters.api_client import HiveClient
 from mosaic.core.errors import Conflict, MosaicError, Unavailable
-from mosaic.wire.api import Account, RenewRoot, SetKeys
+from mosaic.wire.api import Account, SetKeys
+from mosaic.wire.root_key import RenewRoot
 
 
 class KeysUnsure(Unavailable):

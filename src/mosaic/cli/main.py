@@ -19,17 +19,19 @@ from mosaic.core.errors import MosaicError
 # Command → module of mosaic.cli.commands, its attribute, and the help line (so that help imports nothing).
 COMMANDS = {
     "up": ("up", "up", "Run the Hive, the storage daemon and a Device on this machine."),
+    "upgrade": ("upgrade", "upgrade", "Upgrade the Hive of `mosaic up`; when that is not well, nothing has changed."),
     "hive": ("hive", "hive", "Run a Hive alone, or reset its password."),
     "device": ("device", "device", "Run, add, list and remove Devices."),
     "storage": ("storage", "storage", "Run a storage daemon alone."),
+    "gateway": ("gateway", "gateway", "Run a gateway, and say which Hives may have links routed."),
     "login": ("login", "login", "Log this machine's command line in to a Hive."),
     "logout": ("login", "logout", "Forget the login on this machine and at the Hive."),
     "whoami": ("login", "whoami", "Say which Hive and account this machine is logged in to."),
     "passphrase": ("passphrase", "passphrase", "Set or change the passphrase that unlocks the data."),
     "keys": ("keys", "keys", "Renew the root key, after a Device was lost or stolen."),
     "recovery-kit": ("passphrase", "recovery_kit", "Show the recovery kit, to print and to keep."),
-    "catalog": ("catalog", "catalog", "List and show the apps that can be installed."),
-    "app": ("app", "app", "Begin, check, build and publish apps of your own."),
+    "catalog": ("catalog", "catalog", "The apps that can be installed, and the catalogs they come from."),
+    "app": ("app", "app", "Begin, check, build, import and publish apps of your own."),
     "target": ("target", "target", "List and show the signed versions of a repository."),
     "install": ("install", "install", "Install an app from the catalog."),
     "apps": ("apps", "apps", "List the installed apps."),
@@ -37,20 +39,31 @@ COMMANDS = {
     "start": ("run_state", "start", "Start an installed app."),
     "stop": ("run_state", "stop", "Stop an installed app; its data is replicated first."),
     "restart": ("run_state", "restart", "Stop an installed app and start it again."),
+    "update": ("update", "update", "Update an app; when the new version is not well, nothing has changed."),
+    "rollback": ("rollback", "rollback", "Go back to a version of an app that ran before, and to its data."),
     "policy": ("policy", "policy", "List and change what an app may do beyond policy."),
+    "actions": ("actions", "actions", "List what an app lets you do in it, and do it."),
     "logs": ("logs", "logs", "Show the last lines that an app wrote."),
     "move": ("move", "move", "Move an app with its data to another Device."),
     "uninstall": ("trash", "uninstall", "Uninstall an app; its data stays in the trash for 30 days."),
     "trash": ("trash", "trash", "List and restore uninstalled apps."),
+    "lan": ("lan", "lan", "Reach apps from other machines of your own network."),
+    "link": ("link", "link", "Reach apps from anywhere, by names of their own."),
     "volume": ("volume", "volume", "List encrypted volumes, look into their past, and prove that it comes back."),
+    "audit": ("audit", "audit", "List and verify what was ordered of your Devices."),
     "doctor": ("doctor", "doctor", "Check this machine and the way to the Hive."),
 }
 
-# What `mosaic up` starts for a moment, so that it stays small itself.
+# What `mosaic up` and a Device start for a moment, and what the image of a link runs.
 HIDDEN = {
     "up-welcome": ("up_parts", "welcome"),
     "up-settle": ("up_parts", "settle"),
     "up-forget": ("up_parts", "forget"),
+    "up-front": ("up_parts", "front"),
+    "up-gateway": ("up_parts", "gateway"),
+    "link-run": ("link_container", "run"),
+    "link-health": ("link_container", "health"),
+    "device-replacer": ("device_replacer", "replacer"),
 }
 
 

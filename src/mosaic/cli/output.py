@@ -65,6 +65,11 @@ def to_json(value: object) -> str:
     return json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False)
 
 
+def printable(line: str) -> str:
+    """Return a line with letters that move the cursor, hide or turn what is written shown as what they are."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+
+
 def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in plain text. Columns are as wide as their widest cell; nothing is cut off."""
     widths = [max(len(row[at]) for row in [columns, *rows]) for at in range(len(columns))]

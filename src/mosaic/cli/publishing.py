@@ -9,6 +9,7 @@ from pathlib import Path
 from mosaic.adapters.oci.credentials import DockerCredentials, docker_config
 from mosaic.adapters.oci.registries import Registries
 from mosaic.core.errors import Refused
+from mosaic.packager.sbom import SbomUnusable
 
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63})=(.*)", re.DOTALL)
 
@@ -30,6 +31,19 @@ def variables_of(given: Sequence[str]) -> dict[str, str]:
         if match is None:
             raise VariableUnreadable(text)
         found[match[1]] = match[2]
+    return found
+
+
+def sboms_of(given: Sequence[str]) -> dict[str, Path]:
+    """Return the files of bills of materials by app. Raises SbomUnusable: not APP=FILE, or two for one app."""
+    found: dict[str, Path] = {}
+    for text in given:
+        app, equals, file = text.partition("=")
+        if not (app and equals and file):
+            raise SbomUnusable(f"{text[:80]!r} names no app with its file")
+        if app in found:
+            raise SbomUnusable(f"{app[:80]} is given two bills of materials")
+        found[app] = Path(file)
     return found
 
 

@@ -1,5 +1,7 @@
 """An installation in words, for `show`, and for what long commands print at their end."""
 
+from mosaic.cli.lan_view import on_network
+from mosaic.cli.output import printable
 from mosaic.cli.units import ago, day
 from mosaic.cli.verdict import address, holder_report
 from mosaic.wire.api import Installation
@@ -22,7 +24,10 @@ def in_full(installation: Installation, device_name: str) -> str:
     report = holder_report(installation)
     facts = [
         ("app", f"{installation.app} {installation.app_digest[:19]}"),
+        *([("version", printable(installation.label))] if installation.label else []),
+        *_update(installation),
         ("device", device_name),
+        *[("network", one) for one in on_network(installation, device_name)],
         ("wanted", installation.wanted),
         ("phase", installation.phase),
         ("epoch", installation.epoch),
@@ -38,6 +43,32 @@ def in_full(installation: Installation, device_name: str) -> str:
     if installation.volumes:
         lines += ["", "  volumes:", *(f"    {_volume(volume)}" for volume in installation.volumes)]
     return "\n".join(lines)
+
+
+def version_of(label: str, digest: str) -> str:
+    """Return how a version is called."""
+    return printable(label) or f"version {digest.removeprefix('sha256:')[:12]}"
+
+
+def _update(installation: Installation) -> list[tuple[str, str]]:
+    """Return what can be had, and how the newest update goes or went."""
+    facts = []
+    if installation.newest is not None:
+        facts.append(("newer", f"{printable(installation.newest)}: mosaic update {installation.name}"))
+    if installation.follows:
+        facts.append(("follows", "newer versions are taken by themselves"))
+    wish = installation.updating
+    if wish is None:
+        return facts
+    to = version_of(wish.label, wish.app_digest)
+    if wish.ended_ns is None:
+        stage = wish.state.stage if wish.state is not None else "waits for its device"
+        return [*facts, ("update", f"to {to}: {stage}")]
+    if wish.outcome == "done":
+        return [*facts, ("update", f"to {to}, {ago(wish.ended_ns)}")]
+    why = wish.failure.message if wish.failure is not None else "nobody said why"
+    kept = f"; what it wrote is kept as {wish.kept}" if wish.kept else ""
+    return [*facts, ("update", f"to {to} failed {ago(wish.ended_ns)}: {why.rstrip('.')}{kept}")]
 
 
 def last_saved(volume: VolumeReport) -> str:

@@ -6,6 +6,7 @@ stick. A folder's passphrase is asked for, or read from a file.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -13,6 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import click
 
 from mosaic.adapters.trust.key_folder import KeyFolder
+from mosaic.adapters.trust.periods_file import read_periods
 from mosaic.adapters.trust.public_files import PublicFiles
 from mosaic.adapters.trust.repository import Repository
 from mosaic.cli import asking
@@ -32,7 +34,7 @@ def signs_every_day(command: Callable[Concatenate[Repository, P], R]) -> Callabl
     @wraps(command)
     def with_repository(*args: P.args, **kwargs: P.kwargs) -> R:
         repo, keys = _taken(kwargs, "repo"), _taken(kwargs, "keys")
-        return command(Repository(PublicFiles(repo), KeyFolder(keys)), *args, **kwargs)
+        return command(opened_every_day(repo, keys), *args, **kwargs)
 
     return with_repository
 
@@ -60,11 +62,16 @@ def signs_with_all(command: Callable[Concatenate[Repository, P], R]) -> Callable
             option="--passphrase-file",
             twice=not offline.exists(),
         )
-        return command(
-            Repository(PublicFiles(repo), KeyFolder(keys), KeyFolder(offline, passphrase=passphrase)), *args, **kwargs
-        )
+        daily = opened_every_day(repo, keys)
+        return command(replace(daily, offline=KeyFolder(offline, passphrase=passphrase)), *args, **kwargs)
 
     return with_repository
+
+
+def opened_every_day(repo: Path, keys: Path) -> Repository:
+    """Return the repository as the publishing machine has it. Raises PeriodsUnusable."""
+    online = KeyFolder(keys)
+    return Repository(PublicFiles(repo), online, periods=read_periods(online))
 
 
 def _taken(words: dict[str, object], name: str) -> Path:

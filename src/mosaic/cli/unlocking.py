@@ -1,5 +1,7 @@
 """Opening the account's keys in this command, for what only the owner may do."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from mosaic.adapters.api_client import HiveClient
@@ -29,3 +31,8 @@ def unlock(hive: HiveClient, passphrase_file: Path | None) -> tuple[Opened, str]
         raise NoPassphrase
     passphrase = asking.secret("passphrase", file=passphrase_file, option="--passphrase-file")
     return unwrap.unlock(account.keys, passphrase), passphrase
+
+
+def at_first_need(hive: HiveClient, passphrase_file: Path | None) -> Callable[[], Opened]:
+    """Return what opens the keys when it is called first, and asks for the passphrase only then. Raises as `unlock`."""
+    return cache(lambda: unlock(hive, passphrase_file)[0])

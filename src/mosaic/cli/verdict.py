@@ -8,6 +8,7 @@ from typing import Literal
 
 from mosaic.wire.api import Installation, TrashEntry
 from mosaic.wire.report import InstallationReport, Step
+from mosaic.wire.versions import Updating
 
 SETTLED = "settled"
 _OTHERS = "`mosaic volume snapshots` lists what else there is"
@@ -74,6 +75,41 @@ def went_back(installation: Installation, wish: str) -> Verdict:
     return _as_wanted(installation)
 
 
+def updated(installation: Installation, wish: str) -> Verdict:
+    """Judge whether a wish for another version is fulfilled; it waits, fetched, while its app is stopped."""
+    update = installation.updating
+    report = holder_report(installation)
+    if update is None or update.id != wish:
+        return Verdict("failed", "somebody asked for something else meanwhile")
+    if update.outcome == "done":
+        return _as_wanted(installation)
+    if update.ended_ns is not None:
+        return _not_updated(installation, update)
+    if update.state is not None and update.state.stage == "fetched" and installation.wanted == "stop":
+        return Verdict("done")
+    return _stuck(report) if report is not None and report.phase == "failed" else Verdict("working")
+
+
+def _not_updated(installation: Installation, update: Updating) -> Verdict:
+    why = update.failure.message if update.failure is not None else "the Device did not say why"
+    kept = f". What it wrote is kept as {update.kept}" if update.kept else ""
+    remedy = update.failure.hint if update.failure is not None else ""
+    command = f"`mosaic update {installation.name} --report` has what was written meanwhile"
+    return Verdict("failed", f"it was not updated and runs as before: {why.rstrip('.')}{kept}", remedy or command)
+
+
+def reached(installation: Installation, *, is_open: bool) -> Verdict:
+    """Judge whether an app's ports are bound as they should be, beyond loopback or not. A stopped one's are not."""
+    if installation.wanted == "stop":
+        return Verdict("done")
+    judged = running(installation)
+    report = holder_report(installation)
+    if judged.state != "done" or report is None:
+        return judged
+    bound = [port.host_ip != "::1" and not port.host_ip.startswith("127.") for port in report.ports]
+    return judged if all(beyond == is_open for beyond in bound) else Verdict("working")
+
+
 def left(entry: TrashEntry) -> Verdict:
     """Judge whether an uninstalled app is stopped, its containers gone, and its last data handed over."""
     if entry.saved:
@@ -99,9 +135,11 @@ def steps(installation: Installation) -> list[Step]:
 
 
 def address(report: InstallationReport) -> list[str]:
-    """Return the addresses that people open: the plain port first, then the name."""
+    """Return the addresses that people open: the plain port first, then the names, then those for the network."""
     plain = [f"http://{_host(port.host_ip)}:{port.host_port}" for port in report.ports if port.protocol == "tcp"]
-    return [*plain, *([report.url] if report.url else [])]
+    named = [one for one in (report.url, report.secure_url) if one]
+    # A port that is bound on every address is told once for each family.
+    return [*dict.fromkeys([*plain, *named, *report.network_urls])]
 
 
 def _as_wanted(installation: Installation) -> Verdict:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import replace
 
+from mosaic.core.app_actions import app_actions, require_no_variables
 from mosaic.core.compose_document import (
     Compose,
     ComposeInvalid,
@@ -63,10 +64,12 @@ def fill_in(parsed: object, *, variables: Mapping[str, str]) -> Compose:
     document = to_json(parsed)
     # Shape first: a broken file deserves a better sentence than one about a variable in it.
     read_compose(document)
+    require_no_variables(document)
     compose = read_compose(interpolate(document, variables))
     require_declared(compose)
     active = replace(compose, services=_active(compose.services, variables))
     snapshot_hooks(active)
+    app_actions(active)
     return active
 
 

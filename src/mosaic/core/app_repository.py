@@ -2,20 +2,21 @@
 
 A folder with a `docker-compose.yml` is an app; one with a `Dockerfile` is an
 image to build; one with both is both. A folder is disabled by its name, when
-that ends in `.disabled`, or by a file `.disabled` in it, which the Hive's
-catalog heeds as well. Folders whose names begin with a dot belong to tools.
+that ends in `.disabled`, or by a file `.disabled` in it. Folders whose
+names begin with a dot belong to tools. A Hive reads its folders of apps by the
+same rules.
 
-A folder's name becomes part of the name under which it is published, so it
-must fit there. Files that were meant to be an app, and would be passed over in
-silence, are errors.
+An app is called as its folder, and an image of no app lies in the registry
+under its folder's name: each must fit there. Files that were meant to be an
+app, and would be passed over in silence, are errors.
 """
 
-import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from shlex import quote
 
+from mosaic.core.app_name import RULE, is_app_name, nearest
 from mosaic.core.errors import Refused
 from mosaic.core.image_ref import is_component
 
@@ -77,14 +78,15 @@ def sort_out(folders: Mapping[str, Set[str]]) -> dict[str, Kind]:
     Raises:
         AppRepositoryRefused: with all problems.
     """
-    kinds = {name: _kind(name, folders[name]) for name in sorted(folders)}
+    kinds = {name: kind_of(name, folders[name]) for name in sorted(folders)}
     problems = [problem for name, kind in kinds.items() for problem in _problems(name, kind, folders[name])]
     if problems:
         raise AppRepositoryRefused(problems)
     return kinds
 
 
-def _kind(name: str, files: Set[str]) -> Kind:
+def kind_of(name: str, files: Set[str]) -> Kind:
+    """Return what one folder is meant to be, whatever else is wrong with it; `files` has the names of its files."""
     if name.startswith("."):
         return Kind.NEITHER
     if name.endswith(DISABLED) or DISABLED in files:
@@ -107,17 +109,17 @@ def _problems(name: str, kind: Kind, files: Set[str]) -> list[FolderProblem]:
                 f"`{_rename(name, other)}`; if it is no app, put a file {DISABLED} beside it",
             )
         )
-    if (kind.is_app or kind.is_image) and not is_component(name):
-        folded = re.sub(r"[^a-z0-9]+", "-", name.lower(), flags=re.ASCII).strip("-")
-        problems.append(
-            FolderProblem(
-                _shown(name),
-                "its name cannot be part of the name that it is published under",
-                "use lower-case letters and digits, with single . _ or - between them"
-                + (f": {folded[:80]}" if folded else ""),
-            )
-        )
+    if kind.is_app and not is_app_name(name):
+        problems.append(_misnamed(name, "its name cannot be an app's, which becomes part of host names", f"use {RULE}"))
+    elif kind.is_image and not is_component(name):
+        hint = "use lower-case letters and digits, with single . _ or - between them"
+        problems.append(_misnamed(name, "its name cannot be part of the name that it is published under", hint))
     return problems
+
+
+def _misnamed(name: str, sentence: str, hint: str) -> FolderProblem:
+    better = nearest(name)
+    return FolderProblem(_shown(name), sentence, f"{hint}: {better}" if better else hint)
 
 
 def _rename(name: str, other: str) -> str:

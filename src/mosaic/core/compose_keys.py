@@ -54,6 +54,9 @@ LINK_IMAGES = frozenset(["fractalnetworks/link", "mosaic/link"])
 
 LINK_CAPABILITIES = frozenset(["NET_ADMIN"])
 
+TUN = "/dev/net/tun"
+"""The device that tunnels are made with; granted to link images alone."""
+
 
 def is_link_image(image: str) -> bool:
     """Whether an image reference names a link image, at any tag or digest."""
@@ -64,3 +67,11 @@ def is_link_image(image: str) -> bool:
     for prefix in ("docker.io/", "index.docker.io/"):
         repository = repository.removeprefix(prefix)
     return repository in LINK_IMAGES
+
+
+def is_tun(device: object) -> bool:
+    """Whether an entry of `devices`, short or long, is the one of tunnels, under its own name."""
+    if isinstance(device, dict):
+        return device.get("source") == TUN and device.get("target", TUN) == TUN
+    source, _, rest = str(device).partition(":")
+    return source == TUN and rest.partition(":")[0] in ("", TUN)

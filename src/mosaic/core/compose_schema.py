@@ -7,6 +7,8 @@ what no schema can say. Form: JSON Schema 2020-12.
 
 from collections.abc import Iterable
 
+from mosaic.core.app_actions import DEFAULT_TIMEOUT_SECONDS as ACTION_SECONDS
+from mosaic.core.app_actions import INPUT_KEYS, MAX_TITLE
 from mosaic.core.compose_document import Json
 from mosaic.core.compose_keys import (
     CHECKED,
@@ -103,7 +105,47 @@ def _about() -> Json:
     }
     return {
         "type": "object",
-        "description": "What Mosaic's catalog shows, and what is run in the app around a snapshot.",
-        "properties": {"title": text, "summary": text, "snapshot": snapshot},
+        "description": "What the catalog shows, what is run in the app around a snapshot, and what its owner can do.",
+        "properties": {
+            "title": text,
+            "summary": text,
+            "snapshot": snapshot,
+            "actions": {"type": "object", "additionalProperties": _action()},
+        },
+        "additionalProperties": False,
+    }
+
+
+def _action() -> Json:
+    """Return what an action is; which keys each kind of input has is `mosaic app check`'s to say."""
+    count: Json = {"type": "integer"}
+    given: Json = {
+        "type": "object",
+        "properties": {
+            "kind": {"enum": list(INPUT_KEYS), "default": "text"},
+            "title": {"type": "string", "maxLength": MAX_TITLE},
+            "pattern": {"type": "string", "description": "Letters and classes, for instance [a-z0-9._=-]+"},
+            **dict.fromkeys(("shortest", "longest", "least", "most"), count),
+            "choices": {"type": ["array", "object"], "description": "Words, or a name for each word."},
+        },
+        "additionalProperties": False,
+    }
+    word: Json = {"type": "string"}
+    return {
+        "type": "object",
+        "required": ["service", "command"],
+        "properties": {
+            "title": {"type": "string", "maxLength": MAX_TITLE},
+            "service": word,
+            "command": {
+                "type": "array",
+                "items": word,
+                "minItems": 1,
+                "description": "Each word is fixed, or exactly one input in braces.",
+            },
+            "stdin": {"type": "array", "items": word, "description": "Inputs that are written to standard input."},
+            "timeout_seconds": {"type": "integer", "minimum": 1, "default": ACTION_SECONDS},
+            "inputs": {"type": "object", "additionalProperties": given},
+        },
         "additionalProperties": False,
     }

@@ -20,6 +20,7 @@ class ServiceSight:
 
     `restarts` says that the compose file asked for it to be restarted when it
     ends; one without that may finish with 0 and has then done its work.
+    A link's container is healthy once it was reached from outside: `is_link`.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ServiceSight:
     health: Literal["starting", "healthy", "unhealthy"] | None = None
     exit_code: int | None = None
     restarts: bool = False
+    is_link: bool = False
 
     @property
     def finished(self) -> bool:
@@ -46,13 +48,26 @@ class CopySight:
 
 
 def is_up(services: Sequence[ServiceSight]) -> bool:
-    """Whether each service runs, or has done its work; what a Device calls `running`. False without services."""
-    return bool(services) and all(service.state == "running" or service.finished for service in services)
+    """Whether each service runs, or has done its work; what a Device calls `running`. False without services.
+
+    A link that ended is none of this: the app runs without it, and its Device starts it again beside that.
+    """
+    own = app_services(services)
+    return bool(own) and all(service.state == "running" or service.finished for service in own)
 
 
 def is_healthy(services: Sequence[ServiceSight]) -> bool:
     """The health gate: up, and no healthcheck says otherwise or has yet to say."""
-    return is_up(services) and all(service.health in (None, "healthy") or service.finished for service in services)
+    own = app_services(services)
+    return is_up(own) and all(service.health in (None, "healthy") or service.finished for service in own)
+
+
+def app_services(services: Sequence[ServiceSight]) -> Sequence[ServiceSight]:
+    """Return the services that say how the app is: all but its links, unless it has nothing else.
+
+    A gateway that is away holds up no start, fails no update and moves no app.
+    """
+    return [service for service in services if not service.is_link] or services
 
 
 def app_health(app: str, services: Sequence[ServiceSight], *, wanted: bool) -> Health:
@@ -64,8 +79,18 @@ def app_health(app: str, services: Sequence[ServiceSight], *, wanted: bool) -> H
         return Health(Colour.GREY, "Stopped", f"{app} is stopped on purpose.", f"`mosaic start {app}` starts it.")
     if not services:
         return Health(Colour.AMBER, "Waiting", f"{app} has not been started here yet.")
-    worst = sorted((_service_health(app, service) for service in services), key=_rank)[0]
-    return worst if worst.colour is not Colour.GREEN else Health(Colour.GREEN, "Running well", f"{app} runs.")
+    worst = sorted((_service_health(app, service) for service in app_services(services)), key=_rank)[0]
+    if worst.colour is not Colour.GREEN:
+        return worst
+    cut_off = next((service for service in services if service.is_link and _is_cut_off(service)), None)
+    if cut_off is not None:
+        cause = f"{app} runs, and its link, {cut_off.name}, does not reach it from outside."
+        return Health(Colour.AMBER, "Cut off", cause, f"See why: `mosaic logs {app}`.")
+    return Health(Colour.GREEN, "Running well", f"{app} runs.")
+
+
+def _is_cut_off(link: ServiceSight) -> bool:
+    return link.state != "running" or link.health == "unhealthy"
 
 
 def _rank(health: Health) -> int:

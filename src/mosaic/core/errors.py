@@ -16,6 +16,9 @@ page in the docs and what `--json` prints.
 
 from typing import ClassVar
 
+REFUSED_CODE = 3
+"""A long-running program of ours exits with this where trying again cannot help."""
+
 
 class MosaicError(Exception):
     """Root of the tree. Callers catch a branch; only the outermost shell catches this."""
@@ -26,6 +29,11 @@ class MosaicError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def with_hint(self) -> str:
+        """Both in one line, for where a list has room for one text."""
+        return f"{self.message} ({self.hint})"
 
 
 class Refused(MosaicError):

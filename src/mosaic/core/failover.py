@@ -27,7 +27,7 @@ from mosaic.core.errors import Conflict, Unavailable
 from mosaic.core.goal import Goal
 from mosaic.core.ids import DeviceId, HeadHash, SessionId, VolumeId
 from mosaic.core.lease import Holder, grant, release, resume, revoke
-from mosaic.core.placement import Phase, Placement, Wish, enter
+from mosaic.core.placement import Phase, Placement, Wish, enter, is_parked
 
 SILENCE_NS = 300 * 10**9
 """A target that arrives and has not reported for this long has failed."""
@@ -164,7 +164,8 @@ def _drain(placement: Placement, reports: Mapping[DeviceId, Report], now_ns: int
         placement = replace(placement, lease=revoke(placement.lease))
         return _turn(placement, now_ns)
     placement = _release(placement, report)
-    return _turn(placement, now_ns) if placement.lease.released else placement
+    # One that is parked waits, released, for its owner to say where it goes.
+    return _turn(placement, now_ns) if placement.lease.released and not is_parked(placement) else placement
 
 
 def _turn(placement: Placement, now_ns: int) -> Placement:

@@ -17,6 +17,9 @@ SessionId = NewType("SessionId", str)
 InstallationId = NewType("InstallationId", str)
 """Twelve random characters of [a-z2-7]."""
 
+LinkId = NewType("LinkId", str)
+"""Twelve random characters of [a-z2-7]."""
+
 VolumeId = NewType("VolumeId", str)
 """Lower-case hex of the volume's Ed25519 public key (64 characters)."""
 

@@ -36,11 +36,12 @@ class Placement:
     """One installation's whereabouts. Everything in it is worth a database column.
 
     `home` is the only Device that may hold the lease in this phase. `other`
-    is the target while preparing and draining, and the Device to send it back
-    to while arriving (None: nowhere). `returning` marks a drain back after a
-    failed arrival. `since_ns` is when the phase began. `arrival` is the epoch
-    that home was first granted, None before. `revision` grows with every
-    change of phase or wish. `problem` is why the last attempt failed.
+    is the target while preparing and draining (draining to None: it is parked,
+    see `park`), and the Device to send it back to while arriving (None:
+    nowhere). `returning` marks a drain back after a failed arrival. `since_ns`
+    is when the phase began. `arrival` is the epoch that home was first granted,
+    None before. `revision` grows with every change of phase or wish. `problem`
+    is why the last attempt failed.
     """
 
     lease: Lease
@@ -119,6 +120,10 @@ def move(placement: Placement, target: DeviceId, now_ns: int) -> Placement:
     """
     if placement.phase is Phase.TRASHED:
         raise InTrash
+    if is_parked(placement):
+        if target == placement.home or placement.lease.released:
+            return _arriving(placement, target, now_ns)
+        return replace(placement, other=target, revision=placement.revision + 1)
     if placement.phase in (Phase.PREPARING, Phase.DRAINING) and target == placement.other and not placement.returning:
         return placement
     if placement.phase in (Phase.PREPARING, Phase.DRAINING) or _has_way_back(placement):
@@ -126,6 +131,29 @@ def move(placement: Placement, target: DeviceId, now_ns: int) -> Placement:
     if target == placement.home:
         raise AlreadyThere(target)
     return replace(enter(placement, Phase.PREPARING, now_ns), other=target, problem=None)
+
+
+def park(placement: Placement, now_ns: int) -> Placement:
+    """Stop the app and have everything handed over, with nowhere to go yet: its Device leaves.
+
+    It is wanted as before, so that it starts again where it is moved to.
+
+    Raises:
+        InTrash: there is nothing to stop.
+        Moving: a move is under way.
+    """
+    if placement.phase is Phase.TRASHED:
+        raise InTrash
+    if is_parked(placement):
+        return placement
+    if placement.phase in (Phase.PREPARING, Phase.DRAINING) or _has_way_back(placement):
+        raise Moving(placement.phase)
+    return replace(enter(placement, Phase.DRAINING, now_ns), other=None, returning=False, problem=None)
+
+
+def is_parked(placement: Placement) -> bool:
+    """Whether it hands over, or has handed over, what it has to nobody: it belongs on no Device then."""
+    return placement.phase is Phase.DRAINING and placement.other is None
 
 
 def _has_way_back(placement: Placement) -> bool:

@@ -3,15 +3,16 @@
 `check` looks at a compose file whose variables are filled in, and returns
 every finding at once. Lists of what is allowed are closed, so that anything
 new is refused until somebody has thought about it. Mounts are judged in
-`policy_mounts`, single service keys in `policy_service`.
+`policy_mounts`, single service keys in `policy_service`, a link's in `link_service`.
 """
 
 from collections.abc import Iterable, Sequence, Set
 from shlex import quote
 
 from mosaic.core.compose_document import Compose, Json, Section, as_mapping, is_true
-from mosaic.core.compose_keys import NETWORK_KEYS, SECRET_KEYS, SERVICE_KEYS, TOP_KEYS, VOLUME_KEYS
+from mosaic.core.compose_keys import NETWORK_KEYS, SECRET_KEYS, SERVICE_KEYS, TOP_KEYS, VOLUME_KEYS, is_link_image
 from mosaic.core.errors import Refused
+from mosaic.core.link_service import check_link
 from mosaic.core.policy_finding import Finding
 from mosaic.core.policy_mounts import check_file, check_mounts
 from mosaic.core.policy_service import check_service_keys
@@ -66,6 +67,8 @@ def _check_service(name: str, service: dict[str, Json]) -> Iterable[Finding]:
     yield from _unknown_keys(service, SERVICE_KEYS, name)
     yield from check_service_keys(name, service)
     yield from check_mounts(name, service)
+    if is_link_image(str(service.get("image"))):
+        yield from check_link(name, service)
 
 
 def _unknown_keys(entry: dict[str, Json], known: Set[str], service: str | None, prefix: str = "") -> Iterable[Finding]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from mosaic.core.compose_document import Json, as_list, as_mapping, as_pairs, as_text, as_words, is_true
-from mosaic.core.compose_keys import DEFAULT_CAPABILITIES, DEPLOY_KEYS, LINK_CAPABILITIES, is_link_image
+from mosaic.core.compose_keys import DEFAULT_CAPABILITIES, DEPLOY_KEYS, LINK_CAPABILITIES, is_link_image, is_tun
 from mosaic.core.policy_finding import Finding
 from mosaic.core.policy_mounts import check_volumes_from
 
@@ -23,6 +23,8 @@ def check_service_keys(service: str, entry: Mapping[str, Json]) -> Iterable[Find
     for key, value in entry.items():
         if key == "cap_add":
             yield from _capabilities(service, value, link=is_link_image(str(entry.get("image"))))
+        elif key == "devices":
+            yield from _devices(service, value, link=is_link_image(str(entry.get("image"))))
         elif key in _CHECKS and value is not None:
             yield from _CHECKS[key](service, value)
 
@@ -99,8 +101,10 @@ _SHORT = {
 }
 
 
-def _devices(service: str, value: Json) -> Iterable[Finding]:
+def _devices(service: str, value: Json, *, link: bool) -> Iterable[Finding]:
     for item in as_list(value, f"devices of service {service}"):
+        if link and is_tun(item):
+            continue
         source = item.get("source") if isinstance(item, dict) else as_text(item, "devices").split(":")[0]
         yield Finding(service, "devices", f"asks for the device {source} of the host", f"device:{source}")
 
@@ -166,7 +170,6 @@ _CHECKS: dict[str, Check] = {
     "uts": _namespace("uts", within_app=False),
     "userns_mode": _namespace("userns_mode", "private", within_app=False),
     "cgroup": _namespace("cgroup", "private", within_app=False),
-    "devices": _devices,
     "gpus": _present("gpus", "asks for the host's graphics cards", "device:gpu"),
     "device_cgroup_rules": _present("device_cgroup_rules", "asks for devices by number", "device-cgroup-rules"),
     "security_opt": _security,

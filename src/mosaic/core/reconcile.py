@@ -19,25 +19,37 @@ from mosaic.core.epoch import Epoch
 from mosaic.core.goal import Goal
 from mosaic.core.ids import AppDigest, HeadHash, InstallationId, VolumeId
 from mosaic.core.steps import (
+    BeginTrial,
     CheckApp,
+    CheckUpdate,
+    CloseEntrance,
     DiscardData,
     FetchBundle,
+    FetchUpdate,
     FinalSnapshot,
     GoBack,
     HoldVolumes,
+    KeepTrial,
     MakeKeys,
+    OpenEntrance,
     Prefetch,
     PullImages,
+    PullUpdate,
     Release,
     ReleaseVolumes,
+    SaveAhead,
+    SaveForTrial,
     SavePresent,
     SetAside,
     Snapshot,
     StartApp,
     Step,
     StopApp,
+    TryUpdate,
+    UndoTrial,
     WaitForVolumes,
 )
+from mosaic.core.updating import Course, SeenUpdate, Update, course
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +63,17 @@ class GoingBack:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One assignment. `volumes` has each volume's base head (for `prepare` its newest); empty: no keys yet."""
+    """One assignment. `volumes` has each volume's base head (for `prepare` its newest); empty: no keys yet.
+
+    `release` is what counts; `update` is another one that is to be tried.
+    """
 
     goal: Goal
     epoch: Epoch | None
     release: Release
     volumes: Mapping[VolumeId, HeadHash | None]
     going_back: GoingBack | None = None
+    update: Update | None = None
 
 
 class VolumePhase(StrEnum):
@@ -81,7 +97,8 @@ class SeenVolume:
     from. `clean` says that all local data is in that head. `proved` says that
     a head of `epoch` was accepted. `prefetched` says that a restore ahead was
     done for the coming hold. `went_back` is the newest wish to go back that
-    was carried out here, or `failed_back`.
+    was carried out here, or `failed_back`. `trial` is the one under way: no
+    head follows `local_head` until it ends.
     """
 
     phase: VolumePhase
@@ -92,6 +109,7 @@ class SeenVolume:
     prefetched: bool = False
     went_back: str | None = None
     failed_back: bool = False
+    trial: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +120,8 @@ class Observed:
     none; `running` says that each service that should be up is up (one that
     finished with 0 and was not to be restarted counts). `bundle` is the
     bundle that is here and verified; `checked` the release that passed its
-    check here; `images` that all images of `bundle` are here.
+    check here; `images` that all images of `bundle` are here. `ailing` says
+    that starting it has just failed.
     """
 
     containers: Release | None = None
@@ -111,6 +130,8 @@ class Observed:
     checked: Release | None = None
     images: bool = False
     volumes: Mapping[VolumeId, SeenVolume] = field(default_factory=dict)
+    update: SeenUpdate = field(default_factory=SeenUpdate)
+    ailing: bool = False
 
 
 _HELD = (VolumePhase.READY, VolumePhase.RESTORING, VolumePhase.GOING_BACK, VolumePhase.RELEASING)
@@ -131,6 +152,11 @@ def plan(desired: Mapping[InstallationId, Desired], observed: Mapping[Installati
         if _must_stop(wanted, seen):
             stops.append(StopApp(installation))
             seen = _stopped(seen)
+        ended = _end_trial(installation, wanted, seen)
+        if ended:
+            # What follows depends on how it ended: that is looked at before anything else is planned.
+            departures += ended
+            continue
         departures += _depart(installation, wanted, seen)
         arrivals += _bring_up(installation, wanted, seen)
     return [*stops, *departures, *arrivals]
@@ -151,8 +177,48 @@ def _must_stop(wanted: Desired | None, seen: Observed) -> bool:
         return False
     if _must_go_back(wanted, seen) or _waits_for_app(wanted, seen):
         return True
+    match _course(wanted, seen):
+        case Course.SAVE | Course.UNDO:
+            return True
+        case Course.TRY if not _all_in_trial(wanted, seen):
+            return True
+        case _:
+            pass
     # A new epoch may come with somebody else's data: what runs must be standing on the very head it was granted.
-    return seen.containers != wanted.release or not _stands_on_base(wanted, wanted.epoch, seen)
+    return seen.containers != _runs(wanted, seen) or not _stands_on_base(wanted, wanted.epoch, seen)
+
+
+def _course(wanted: Desired | None, seen: Observed) -> Course:
+    trials = {volume.trial for volume in seen.volumes.values() if volume.trial is not None}
+    if wanted is None:
+        return course(None, seen.update, trials, may_try=False)
+    back = _must_go_back(wanted, seen) or _waits_for_app(wanted, seen)
+    may_try = wanted.goal is Goal.RUN and bool(wanted.volumes) and not back
+    return course(wanted.update, seen.update, trials, may_try=may_try)
+
+
+def _runs(wanted: Desired, seen: Observed) -> Release:
+    """Which release the containers should be of, as far as there should be any."""
+    tried = wanted.update if _course(wanted, seen) is Course.TRY else None
+    return tried.release if tried is not None else wanted.release
+
+
+def _all_in_trial(wanted: Desired, seen: Observed) -> bool:
+    local = (seen.volumes.get(volume) for volume in wanted.volumes)
+    return all(volume is not None and volume.trial is not None for volume in local)
+
+
+def _end_trial(installation: InstallationId, wanted: Desired | None, seen: Observed) -> list[Step]:
+    """First of all that is done with a volume: until then nothing that is written in it is in any head."""
+    if wanted is not None and wanted.goal is Goal.RUN and wanted.epoch is None:
+        return []
+    match _course(wanted, seen):
+        case Course.KEEP:
+            return [KeepTrial(installation)]
+        case Course.UNDO:
+            return [UndoTrial(installation)]
+        case _:
+            return []
 
 
 def _stands_on_base(wanted: Desired, epoch: Epoch, seen: Observed) -> bool:
@@ -259,18 +325,64 @@ def _run(installation: InstallationId, wanted: Desired, seen: Observed, epoch: E
     steps = _provide(installation, wanted.release, seen)
     if not wanted.volumes:
         return [*steps, MakeKeys(installation, epoch)]
+    now = _course(wanted, seen)
+    if wanted.update is not None and now in (Course.SAVE, Course.TRY):
+        return _try(installation, wanted, seen, epoch, wanted.update)
     steps += _hold(installation, wanted, seen, epoch)
     steps += _go_back(installation, wanted, seen, epoch)
-    if (not seen.running or seen.containers != wanted.release) and not _waits_for_app(wanted, seen):
+    down = not seen.running or seen.containers != wanted.release
+    if seen.ailing:
+        # Whatever of it is up was reached before the update, too.
+        steps += _open(installation, seen)
+    # What cannot be started may be what the new version mends.
+    if down and not _waits_for_app(wanted, seen) and not (seen.ailing and now is Course.PROVIDE):
         steps.append(StartApp(installation, wanted.release, epoch))
-    return [*steps, *_prove(installation, wanted, seen, epoch)]
+    if not seen.ailing:
+        steps += _open(installation, seen)
+    steps += _prove(installation, wanted, seen, epoch)
+    if wanted.update is not None and now is Course.PROVIDE:
+        steps += _provide_update(installation, wanted.update, seen)
+        if not _waits_for_app(wanted, seen):
+            steps += [SaveAhead(installation, epoch), CloseEntrance(installation)]
+    return steps
+
+
+def _try(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch, update: Update) -> list[Step]:
+    steps: list[Step] = [] if seen.update.closed else [CloseEntrance(installation)]
+    hold = _hold(installation, wanted, seen, epoch)
+    if hold:
+        # It may bring somebody else's data, which ends a trial: that is looked at before anything starts.
+        return [*steps, *hold]
+    if not _all_in_trial(wanted, seen):
+        steps += [SaveForTrial(installation, epoch), BeginTrial(installation, epoch)]
+    return [*steps, TryUpdate(installation, update.release, epoch)]
+
+
+def _open(installation: InstallationId, seen: Observed) -> list[Step]:
+    return [OpenEntrance(installation)] if seen.update.closed else []
+
+
+def _provide_update(installation: InstallationId, update: Update, seen: Observed) -> list[Step]:
+    here = seen.update if seen.update.id == update.id else SeenUpdate()
+    steps: list[Step] = []
+    fresh = here.bundle != update.release.app_digest
+    if fresh:
+        steps.append(FetchUpdate(installation, update.release.app_digest))
+    if here.checked != update.release:
+        steps.append(CheckUpdate(installation, update.release))
+    if fresh or not here.images:
+        steps.append(PullUpdate(installation, update.release.app_digest))
+    return steps
 
 
 def _hold_stopped(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
     if not wanted.volumes:
         return []
-    held = [*_hold(installation, wanted, seen, epoch), *_go_back(installation, wanted, seen, epoch)]
-    return [*held, *_prove(installation, wanted, seen, epoch)]
+    steps = [*_hold(installation, wanted, seen, epoch), *_go_back(installation, wanted, seen, epoch)]
+    steps += [*_open(installation, seen), *_prove(installation, wanted, seen, epoch)]
+    if wanted.update is not None and _course(wanted, seen) is Course.PROVIDE:
+        steps += _provide_update(installation, wanted.update, seen)
+    return steps
 
 
 def _go_back(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
@@ -295,14 +407,23 @@ def _waits_for_app(wanted: Desired, seen: Observed) -> bool:
 
 
 def _hold(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:
-    local = [seen.volumes.get(volume) for volume in wanted.volumes]
-    ready = [VolumePhase.READY, *([VolumePhase.GOING_BACK] if _must_go_back(wanted, seen) else [])]
-    if all(volume is not None and volume.epoch == epoch and volume.phase in ready for volume in local):
+    # Only the one that is to go back may be amid that: another was left so by a wish before this one.
+    amid = wanted.going_back.volume if wanted.going_back is not None and _must_go_back(wanted, seen) else None
+    if all(_is_held(seen, volume, epoch, amid=amid) for volume in wanted.volumes):
         return []
-    usable = (*ready, VolumePhase.RESTORING)
-    held = all(volume is not None and volume.epoch == epoch and volume.phase in usable for volume in local)
+    held = all(_is_held(seen, volume, epoch, amid=amid, also=VolumePhase.RESTORING) for volume in wanted.volumes)
     wait = WaitForVolumes(installation, epoch)
     return [wait] if held else [HoldVolumes(installation, epoch), wait]
+
+
+def _is_held(
+    seen: Observed, volume: VolumeId, epoch: Epoch, *, amid: VolumeId | None, also: VolumePhase = VolumePhase.READY
+) -> bool:
+    """Whether a volume is ready under this epoch, `also` is as good, or it is `amid` going back."""
+    local = seen.volumes.get(volume)
+    if local is None or local.epoch != epoch:
+        return False
+    return local.phase in (VolumePhase.READY, also) or (volume == amid and local.phase is VolumePhase.GOING_BACK)
 
 
 def _prove(installation: InstallationId, wanted: Desired, seen: Observed, epoch: Epoch) -> list[Step]:

@@ -15,6 +15,7 @@ from mosaic.core.compose_keys import is_link_image
 from mosaic.core.compose_mounts import AnonymousMount, BindMount, Mount, NamedMount, OtherMount, TmpfsMount, read_mounts
 from mosaic.core.folders import Folder
 from mosaic.core.ids import InstallationId, ServiceName
+from mosaic.core.link_service import LINK_DATA
 from mosaic.core.policy_mounts import is_outside
 
 GUARD_TARGET = "/run/mosaic/guard"
@@ -64,11 +65,20 @@ def render_mounts(
 def _uncovered(
     name: ServiceName, service: Mapping[str, Json], image_volumes: Mapping[ServiceName, Sequence[str]]
 ) -> list[Mount]:
-    """Return the image's `VOLUME`s that nothing is mounted on: the engine would make nameless volumes for them."""
+    """Return the image's `VOLUME`s that nothing is mounted on: the engine would make nameless volumes for them.
+
+    So is a link's folder of certificates: without a volume each start would order new ones.
+    """
     covered = {mount.target for mount in read_mounts(name, service.get("volumes"))}
     covered |= {normpath(word.partition(":")[0]) for word in as_words(service.get("tmpfs"), f"tmpfs of service {name}")}
-    paths = sorted({normpath(path) for path in image_volumes.get(name, ())})
-    return [AnonymousMount(path) for path in paths if path not in covered]
+    paths = {normpath(path) for path in image_volumes.get(name, ())}
+    if is_link_image(str(service["image"])) and not any(_is_within(LINK_DATA, target) for target in covered):
+        paths.add(LINK_DATA)
+    return [AnonymousMount(path) for path in sorted(paths) if path not in covered]
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return (path + "/").startswith(folder.rstrip("/") + "/")
 
 
 def _require_free_target(service: ServiceName, target: str) -> None:

@@ -7,7 +7,10 @@ What differs from the file as published, and why:
 - every volume is a folder of a Mosaic volume, so that it is snapshotted;
 - images are the ids that were checked; nothing is pulled at start;
 - ports are bound to loopback unless opened, at the host ports that were chosen;
-- names that two Devices on one engine would fight over are gone.
+- names that two Devices on one engine would fight over are gone;
+- a link is Mosaic's own (`render_link`).
+
+No container is made for one epoch: an app runs on when its Device gets another.
 
 The result is a function of its arguments alone. Reading, filling in and
 checking the file is `app.open_app`'s.
@@ -17,13 +20,14 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from mosaic.core.compose_document import Compose, Json
+from mosaic.core.compose_keys import is_link_image
 from mosaic.core.compose_ports import MOST_PORTS, read_ports
 from mosaic.core.compose_variables import escape
-from mosaic.core.epoch import Epoch
 from mosaic.core.errors import Refused
 from mosaic.core.folders import GUARD, Folder, docker_volume
 from mosaic.core.ids import AppDigest, DeviceId, ImageId, InstallationId, ServiceName
 from mosaic.core.ports import Assigned, Wanted
+from mosaic.core.render_link import PublicWay, render_link, without_waiting
 from mosaic.core.render_mounts import GUARD_TARGET, Mounts, render_mounts
 from mosaic.core.render_service import awaited_services, render_service
 from mosaic.core.render_top import render_files, render_networks
@@ -36,14 +40,14 @@ class Facts:
     `bundle` is the path of the extracted package, `package` every path in it
     (files and folders, relative). `image_volumes` are the `VOLUME`s of each
     service's image. `ports` is what `ports.allocate` gave for `wanted_ports`.
-    `open` binds ports beyond loopback.
+    `open` binds ports beyond loopback. `way` is the app's public way, None for
+    LAN mode, and `has_tun` says that the machine has the device of tunnels.
     """
 
     device: DeviceId
     installation: InstallationId
     app_digest: AppDigest
     config_revision: int
-    epoch: Epoch
     project: str
     driver: str
     bundle: str
@@ -52,6 +56,8 @@ class Facts:
     image_volumes: Mapping[ServiceName, Sequence[str]] = field(default_factory=dict)
     ports: Sequence[Assigned] = ()
     open: bool = False
+    way: PublicWay | None = None
+    has_tun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ def render(compose: Compose, facts: Facts) -> Rendered:
     mounts = render_mounts(compose, facts.driver, facts.installation, facts.package, facts.bundle, facts.image_volumes)
     awaited = awaited_services(compose.services)
     services: dict[str, Json] = {
-        name: _render_service(name, service, facts, mounts, awaited) for name, service in compose.services.items()
+        name: _render_service(name, compose.services, facts, mounts, awaited) for name in compose.services
     }
     guard = docker_volume(facts.driver, facts.installation, GUARD)
     volumes = {folder.folder: _external(folder.docker_volume) for folder in mounts.folders} | {GUARD: _external(guard)}
@@ -118,8 +124,13 @@ def _external(name: str) -> Json:
 
 
 def _render_service(
-    name: ServiceName, service: Mapping[str, Json], facts: Facts, mounts: Mounts, awaited: Set[ServiceName]
+    name: ServiceName,
+    services: Mapping[ServiceName, Mapping[str, Json]],
+    facts: Facts,
+    mounts: Mounts,
+    awaited: Set[ServiceName],
 ) -> Json:
+    service = services[name]
     image = facts.images.get(name)
     if image is None:
         raise ImageNotPinned(name, str(service["image"]))
@@ -128,11 +139,14 @@ def _render_service(
         "mosaic.installation": facts.installation,
         "mosaic.app-digest": facts.app_digest,
         "mosaic.config-revision": str(facts.config_revision),
-        "mosaic.epoch": str(facts.epoch),
     }
     rendered = render_service(
         name, service, image=image, labels=labels, bundle=facts.bundle, package=facts.package, awaited=awaited
     )
+    links = frozenset(other for other, entry in services.items() if is_link_image(str(entry["image"])))
+    rendered = without_waiting(rendered, links)
+    if name in links:
+        rendered = render_link(name, rendered, way=facts.way, has_tun=facts.has_tun)
     guard: Json = {"type": "volume", "source": GUARD, "target": GUARD_TARGET, "read_only": True}
     rendered["volumes"] = [*mounts.entries[name], guard]
     ports = [_port(assigned, facts) for assigned in facts.ports if assigned.key.service == name]

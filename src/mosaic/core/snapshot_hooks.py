@@ -14,18 +14,16 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from mosaic.core.compose_document import Compose, ComposeInvalid, Json, as_list, as_mapping, as_text
+from mosaic.core.compose_document import Compose, ComposeInvalid, Json, as_mapping, as_text
+from mosaic.core.extension_reading import KEYS, command_words, only_known, whole_number
 from mosaic.core.ids import ServiceName
+from mosaic.core.link_service import require_no_link
 
 DEFAULT_TIMEOUT_SECONDS = 60
 MAX_TIMEOUT_SECONDS = 1800
 DEFAULT_EVERY_SECONDS = 3600
 MIN_EVERY_SECONDS = 60
 MAX_EVERY_SECONDS = 7 * 24 * 3600
-MAX_WORDS = 64
-MAX_COMMAND_BYTES = 8192
-
-_KNOWN = ("title", "summary", "snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +51,11 @@ def snapshot_hooks(compose: Compose) -> SnapshotHooks | None:
         ComposeInvalid: what is under `x-mosaic` cannot be meant so.
     """
     about = as_mapping(compose.rest.get("x-mosaic"), "x-mosaic")
-    _only_known(about, _KNOWN, "x-mosaic")
+    only_known(about, KEYS, "x-mosaic")
     if "snapshot" not in about:
         return None
     wish = as_mapping(about["snapshot"], "x-mosaic.snapshot")
-    _only_known(wish, ("before", "after", "every_seconds"), "x-mosaic.snapshot")
+    only_known(wish, ("before", "after", "every_seconds"), "x-mosaic.snapshot")
     if wish.get("before") is None:
         raise ComposeInvalid(
             "x-mosaic.snapshot names no command to run before a snapshot",
@@ -67,63 +65,31 @@ def snapshot_hooks(compose: Compose) -> SnapshotHooks | None:
     return SnapshotHooks(
         before=_hook(wish["before"], "x-mosaic.snapshot.before", compose),
         after=None if after is None else _hook(after, "x-mosaic.snapshot.after", compose),
-        every_seconds=_seconds(
-            wish, "every_seconds", "x-mosaic.snapshot", DEFAULT_EVERY_SECONDS, MIN_EVERY_SECONDS, MAX_EVERY_SECONDS
+        every_seconds=whole_number(
+            wish,
+            "every_seconds",
+            "x-mosaic.snapshot",
+            default=DEFAULT_EVERY_SECONDS,
+            least=MIN_EVERY_SECONDS,
+            most=MAX_EVERY_SECONDS,
         ),
     )
 
 
 def _hook(told: Json, where: str, compose: Compose) -> Hook:
     wish = as_mapping(told, where)
-    _only_known(wish, ("service", "command", "timeout_seconds"), where)
+    only_known(wish, ("service", "command", "timeout_seconds"), where)
     service = ServiceName(as_text(wish.get("service"), f"{where}.service"))
     if service not in compose.services:
         raise ComposeInvalid(
             f"{where} names the service {service}, which the app does not have",
             hint=f"name one of {', '.join(sorted(compose.services))}",
         )
-    timeout = _seconds(wish, "timeout_seconds", where, DEFAULT_TIMEOUT_SECONDS, 1, MAX_TIMEOUT_SECONDS)
-    return Hook(service, _command(wish.get("command"), f"{where}.command"), timeout)
-
-
-def _command(told: Json, where: str) -> tuple[str, ...]:
-    if isinstance(told, str):
-        raise ComposeInvalid(
-            f"{where} is one text, and no shell takes it apart",
-            hint='write it as a list, for instance ["pg_dump", "-f", "/dump/app.sql"], or ["sh", "-c", "…"]',
-        )
-    words = tuple(as_text(word, where) for word in as_list(told, where))
-    if not words or not words[0]:
-        raise ComposeInvalid(f"{where} is empty", hint="name the program to run: `command: [PROGRAM, ARGUMENT]`")
-    size = sum(len(word.encode(errors="surrogatepass")) + 1 for word in words)
-    if len(words) > MAX_WORDS or size > MAX_COMMAND_BYTES or any("\0" in word for word in words):
-        raise ComposeInvalid(
-            f"{where} is longer than {MAX_WORDS} words or {MAX_COMMAND_BYTES} bytes, or has a zero byte",
-            hint="put it into a script in the image, and name that",
-        )
-    return words
-
-
-def _seconds(wish: Mapping[str, Json], key: str, where: str, default: int, least: int, most: int) -> int:
-    told = wish.get(key, default)
-    # Variables that were filled in are text.
-    if isinstance(told, str) and told.isascii() and told.isdigit():
-        told = int(told)
-    if isinstance(told, bool) or not isinstance(told, int) or not least <= told <= most:
-        raise ComposeInvalid(
-            f"{where}.{key} is not a whole number of seconds from {least} to {most}",
-            hint=f"write for instance `{key}: {default}`",
-        )
-    return told
-
-
-def _only_known(wish: Mapping[str, Json], known: Collection[str], where: str) -> None:
-    for key in wish:
-        if key not in known:
-            raise ComposeInvalid(
-                f"{where} has the key {key}, which means nothing here",
-                hint=f"its keys are {', '.join(known)}; correct the spelling, or remove it",
-            )
+    require_no_link(compose, service, where)
+    timeout = whole_number(
+        wish, "timeout_seconds", where, default=DEFAULT_TIMEOUT_SECONDS, least=1, most=MAX_TIMEOUT_SECONDS
+    )
+    return Hook(service, command_words(wish.get("command"), f"{where}.command"), timeout)
 
 
 _SECRET_WORDS = ("PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "DSN", "URL", "URI", "AUTH")

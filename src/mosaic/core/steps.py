@@ -153,6 +153,97 @@ class DiscardData:
     installation: InstallationId
 
 
+@dataclass(frozen=True, slots=True)
+class FetchUpdate:
+    """Fetch and verify the bundle of the version that is to be tried, beside the one that runs."""
+
+    installation: InstallationId
+    app_digest: AppDigest
+
+
+@dataclass(frozen=True, slots=True)
+class CheckUpdate:
+    """Check the version that is to be tried, as `CheckApp` does. Nothing of the one that runs is changed."""
+
+    installation: InstallationId
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class PullUpdate:
+    """Get every image of the version that is to be tried."""
+
+    installation: InstallationId
+    app_digest: AppDigest
+
+
+@dataclass(frozen=True, slots=True)
+class SaveAhead:
+    """Have what there is now replicated while the app runs, so that little is left when it stands still."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class CloseEntrance:
+    """Note that the entrance is closed. Who comes by the app's name is told to come back."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEntrance:
+    """Note that the entrance is open."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class SaveForTrial:
+    """Of a stopped app: have all of its data in an accepted head. When that cannot be, the entrance opens again."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTrial:
+    """Begin the trial in every volume: no head follows the one that has everything."""
+
+    installation: InstallationId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class TryUpdate:
+    """Start the new version behind the closed entrance, and see whether it is well for as long as it must be.
+
+    Then one write of the ledger makes it the version that runs here. If it is not, that is noted, with the reason.
+    """
+
+    installation: InstallationId
+    release: Release
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class KeepTrial:
+    """End the trial of a version that counts: heads follow, and name it."""
+
+    installation: InstallationId
+
+
+@dataclass(frozen=True, slots=True)
+class UndoTrial:
+    """End the trial and put the data before in the place of what was written, which is kept. Needs no Hive."""
+
+    installation: InstallationId
+
+
+UpdateStep: TypeAlias = FetchUpdate | CheckUpdate | PullUpdate | SaveAhead | SaveForTrial | BeginTrial | TryUpdate
+"""What leads to a new version. What is definitely wrong there ends the update, and the version before runs on."""
+
 Step: TypeAlias = (
     FetchBundle
     | CheckApp
@@ -170,4 +261,9 @@ Step: TypeAlias = (
     | ReleaseVolumes
     | SetAside
     | DiscardData
+    | UpdateStep
+    | CloseEntrance
+    | OpenEntrance
+    | KeepTrial
+    | UndoTrial
 )

@@ -21,6 +21,8 @@ Hive may import only this one. docs/keys.md has every byte.
 | 34 | 32 | the wrapped key |
 | 66 | 16 | AES-256-GCM tag |
 | 82 | 64 | the owner's Ed25519 signature |
+
+Kind 7, which holds no key, is `mosaic.crypto.action_secrets`.
 """
 
 import secrets
@@ -55,6 +57,7 @@ class Kind(IntEnum):
     SEED_UNDER_ROOT = 4
     ROOT_FOR_DEVICE = 5
     SIGNER_UNDER_KEK = 6
+    ACTION_SECRETS = 7
 
 
 def label(kind: Kind) -> bytes:

@@ -12,7 +12,6 @@ import re
 import secrets
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mosaic.core.errors import Refused
 from mosaic.crypto.secret import Secret
+from mosaic.crypto.word_list import word_list
 from mosaic.wire.account import KDF_SALT_BYTES, MOST_LANES, MOST_MEMORY_KIB, MOST_PASSES, KdfParameters
 
 MEMORY_KIB = 64 * 1024
@@ -69,7 +69,7 @@ class Derived:
 
 def generate() -> str:
     """Return six words of the 2048-word English list: 66 bits, at Argon2id's price for each guess."""
-    words = _words()
+    words = word_list()
     return " ".join(secrets.choice(words) for _ in range(WORDS))
 
 
@@ -129,10 +129,3 @@ def _accepted_salt(parameters: KdfParameters) -> bytes:
     if len(salt) != KDF_SALT_BYTES:
         raise KdfRefused(f"its salt is not {KDF_SALT_BYTES} bytes")
     return salt
-
-
-@cache
-def _words() -> list[str]:
-    from mnemonic import Mnemonic
-
-    return list(Mnemonic("english").wordlist)

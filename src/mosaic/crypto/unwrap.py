@@ -10,16 +10,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from mosaic.core import strict_json
 from mosaic.core.errors import Corrupt, Refused
 from mosaic.core.ids import VolumeId
+from mosaic.core.strict_json import NotStrict
 from mosaic.crypto import recovery
 from mosaic.crypto.account import Opened, owner_key_of
+from mosaic.crypto.action_secrets import MOST_BYTES, authenticated, sealing_key
 from mosaic.crypto.envelope import (
     DEVICE_ROOT_CONTEXT,
     FOR_DEVICE_BYTES,
     NONCE_BYTES,
     SEALED_FOR_DEVICE_BYTES,
     SYMMETRIC_BYTES,
+    TAG_BYTES,
     VERSION,
     Kind,
     additional_data,
@@ -76,6 +80,18 @@ class SigningPassphraseWrong(Refused):
         super().__init__(
             "this is not the passphrase of this signing key",
             hint="check the words and their order; each key file opens with the passphrase it was made with",
+        )
+
+
+class ActionSecretsUnopened(Refused):
+    """The secrets that came with an app's action are not for this Device, or not for this action."""
+
+    code = "action-secrets-unopened"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the secrets that came with this action do not open here",
+            hint="give them again: `mosaic actions NAME ACTION`; was the app moved meanwhile?",
         )
 
 
@@ -155,6 +171,17 @@ def open_root_for_device(envelope: str, device_private: Secret, *, owner_key: st
         raise EnvelopeDamaged("the root key for this Device") from None
 
 
+def open_action_secrets(sealed: str, device_private: Secret, *, subject: bytes) -> dict[str, str]:
+    """Open the secret inputs of an app's action, sealed to this Device for `subject`. Raises ActionSecretsUnopened."""
+    try:
+        opened = _open_action_secrets(bytes.fromhex(sealed), device_private, subject)
+        told = strict_json.mapping(strict_json.read(opened, most_bytes=MOST_BYTES), "the secrets")
+        return {name: strict_json.text(value, "a secret") for name, value in told.items()}
+    except (_Unopened, InvalidTag, NotStrict, ValueError):
+        # The cause is dropped: its text could repeat a secret.
+        raise ActionSecretsUnopened from None
+
+
 def is_for_device(envelope: str, *, wrapping_key: str, owner_key: str) -> bool:
     """Say whether the owner once wrapped a root key to this X25519 key (hex): then it is a Device of his."""
     try:
@@ -203,3 +230,14 @@ def _open_for_device(raw: bytes, device_private: Secret, owner_key: bytes) -> Se
     shared = private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
     key = device_envelope_key(shared, ephemeral, device)
     return Secret(AESGCM(key).decrypt(bytes(NONCE_BYTES), sealed, additional_data(Kind.ROOT_FOR_DEVICE, device)))
+
+
+def _open_action_secrets(raw: bytes, device_private: Secret, subject: bytes) -> bytes:
+    if len(raw) < 2 + 32 + TAG_BYTES or raw[:2] != bytes([VERSION, Kind.ACTION_SECRETS]):
+        raise _Unopened
+    private = X25519PrivateKey.from_private_bytes(device_private.reveal())
+    device = private.public_key().public_bytes_raw()
+    ephemeral, sealed = raw[2:34], raw[34:]
+    shared = private.exchange(X25519PublicKey.from_public_bytes(ephemeral))
+    key = sealing_key(shared, ephemeral, device)
+    return AESGCM(key).decrypt(bytes(NONCE_BYTES), sealed, authenticated(device, subject))

@@ -1,4 +1,4 @@
-"""A Device's X25519 key pair, to which the owner wraps the root key."""
+"""X25519 key pairs: a Device's, to which the owner wraps the root key; of a tunnel see tunnel_key."""
 
 from dataclasses import dataclass
 

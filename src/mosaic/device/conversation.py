@@ -1,7 +1,7 @@
 """Conversing with the Hive: connect, report and listen, connect again.
 
 What the Hive says is handed to the fleet and to the commands; what is true
-here is reported on every change and on the beat that the Hive asks for.
+here is told on every change and on the beat that the Hive asks for.
 """
 
 from collections.abc import Callable, Coroutine
@@ -13,15 +13,28 @@ from anyio.abc import TaskGroup
 
 from mosaic.adapters import log
 from mosaic.adapters.channel import Channel, open_channel
+from mosaic.adapters.ledger import LedgerNotWritten
 from mosaic.core.errors import MosaicError
 from mosaic.core.session import SessionSuperseded
 from mosaic.device.backoff import before_connecting
 from mosaic.device.commands import Commands
 from mosaic.device.fleet import Fleet
+from mosaic.device.hive_clock import HiveClock
 from mosaic.device.hive_link import HiveLink
-from mosaic.device.reporting import reads_alike
+from mosaic.device.outside import ask
 from mosaic.device.session import OutOfTurn, TurnedAway, farewell, shake_hands
-from mosaic.wire.channel import Answered, Assignments, Challenge, Goodbye, Ordered, Reported, Welcome
+from mosaic.device.telling import Telling
+from mosaic.wire.channel import (
+    Answered,
+    Assignments,
+    Challenge,
+    Goodbye,
+    Ordered,
+    ReportAgain,
+    Reported,
+    ReportHeard,
+    Welcome,
+)
 from mosaic.wire.command import Command
 from mosaic.wire.report import Report
 
@@ -29,7 +42,9 @@ GATHER_SECONDS = 0.1
 """Changes come in handfuls; they are told together."""
 
 STEADY_SECONDS = 10.0
-_FINAL = ("device-removed", "device-unknown")
+_MOST_PATIENCE_SECONDS = 10.0
+REMOVED = "device-removed"
+_FINAL = (REMOVED, "device-unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +54,13 @@ class Speakers:
     link: HiveLink
     fleet: Fleet
     commands: Commands
+    hive_clock: HiveClock
     recollect: Callable[[], Coroutine[None, None, None]]
     report: Callable[[], Report]
+    keep: Callable[[Reported], None]
     draw: Callable[[], float]
+    is_on_trial: Callable[[], bool] = lambda: False
+    heard: Callable[[], None] = lambda: None
 
 
 async def stay_in_touch(speakers: Speakers) -> None:
@@ -78,8 +97,9 @@ class _Conversation:
         self._speakers = speakers
         self._channel = channel
         self._welcome = welcome
-        self._offset_ns = 0
+        self._telling = Telling(beat_seconds=max(1.0, welcome.report_seconds), heartbeats=welcome.heartbeats)
         self._error: MosaicError | None = None
+        self._newest: Assignments | None = None
         self._tasks: TaskGroup | None = None
 
     async def hold(self) -> None:
@@ -89,7 +109,7 @@ class _Conversation:
             await self._take_welcome(self._welcome)
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
-                for part in (self._listen, self._speak, link.tell_storage):
+                for part in (self._listen, self._speak, link.tell_storage, link.tell_keys):
                     self._start(part())
                 if self._welcome.recovering:
                     self._start(self._speakers.recollect())
@@ -114,10 +134,17 @@ class _Conversation:
     async def _take_welcome(self, welcome: Welcome) -> None:
         link = self._speakers.link
         self._welcome = welcome
-        self._offset_ns = self._speakers.commands.clock_offset_ns(welcome.now_ns)
+        self._take_clock(welcome.now_ns)
         await link.attach(welcome)
         log.info("hive_connected", url=link.identity.hive_url, admitted=welcome.admitted)
         self._speakers.fleet.hurry()
+
+    def _take_clock(self, hive_now_ns: int) -> None:
+        hive_clock = self._speakers.hive_clock
+        hive_clock.hear(hive_now_ns)
+        skew = hive_clock.skew()
+        if skew is not None:
+            log.warning("clock_skewed", reason=skew.message, hint=skew.hint)
 
     async def _listen(self) -> None:
         while True:
@@ -125,15 +152,24 @@ class _Conversation:
                 case Assignments():
                     # First, for the seeds in the message are wrapped under it.
                     taken = await self._speakers.link.take_root(message.root_id)
-                    self._speakers.fleet.assign(message)
+                    self._newest = message
+                    self._start(self._assign(message))
                     if not taken:
                         self._start(self._go_on_asking_for_root(message.root_id))
+                    self._start(self._speakers.link.tell_keys())
                     self._start(self._speakers.link.pass_envelopes(message))
                 case Ordered(command):
                     self._start(self._obey(command))
+                case ReportAgain():
+                    self._telling.say_all()
+                    self._speakers.link.changed()
+                case ReportHeard():
+                    self._speakers.heard()
                 case Welcome():
                     await self._take_welcome(message)
-                    await self._speakers.link.tell_storage()
+                    # It goes on until the storage daemon answers; the Hive is heard meanwhile.
+                    self._start(self._speakers.link.tell_storage())
+                    self._start(self._speakers.link.tell_keys())
                 case Goodbye():
                     raise farewell(message)
                 case Challenge():
@@ -141,28 +177,46 @@ class _Conversation:
                 case _ as unreachable:
                     assert_never(unreachable)
 
+    async def _assign(self, message: Assignments) -> None:
+        """Hand on what is assigned. Where it cannot be noted apps stay as they are; the Hive is told why, meanwhile."""
+        fleet, attempt = self._speakers.fleet, 0
+        while self._newest is message:
+            try:
+                fleet.assign(message)
+            except LedgerNotWritten as error:
+                attempt += 1
+                log.warning("assignments_not_noted", code=error.code, reason=error.message)
+                fleet.problem = error
+                self._speakers.link.changed()
+                await anyio.sleep(min(_MOST_PATIENCE_SECONDS, float(attempt)))
+            else:
+                fleet.problem = None
+                return
+
     async def _go_on_asking_for_root(self, wanted: str) -> None:
         """Take the root key as soon as it can be had; a later message that names another one asks for that itself."""
         attempt = 1
         while True:
             await anyio.sleep(before_connecting(attempt, self._speakers.draw, same_machine=False))
             if await self._speakers.link.take_root(wanted):
-                return self._speakers.fleet.hurry()
+                self._speakers.fleet.hurry()
+                # Tokens of links follow from it.
+                self._speakers.link.changed()
+                return await self._speakers.link.tell_keys()
             attempt += 1
 
     async def _obey(self, command: Command) -> None:
-        result = await self._speakers.commands.carry_out(command, offset_ns=self._offset_ns)
+        result = await self._speakers.commands.carry_out(command, offset_ns=self._speakers.hive_clock.offset_ns())
         await self._channel.send(Answered(result))
 
     async def _speak(self) -> None:
-        said: Report | None = None
-        beat_seconds = max(1.0, self._welcome.report_seconds)
-        due = 0.0
         while True:
-            now = anyio.current_time()
-            report = self._speakers.report()
-            if now >= due or not reads_alike(said, report):
-                await self._channel.send(Reported(report))
-                said, due = report, anyio.current_time() + beat_seconds
-            await self._speakers.link.wait_for_change(max(0.0, due - anyio.current_time()))
+            on_trial = self._speakers.is_on_trial()
+            message = self._telling.next(self._speakers.report(), anyio.current_time(), wants_answer=on_trial)
+            if isinstance(message, Reported):
+                # Before it is sent: nothing shall be told that the owner of the machine cannot read here.
+                await ask(self._speakers.keep, message)
+            if message is not None:
+                await self._channel.send(message)
+            await self._speakers.link.wait_for_change(self._telling.wait_seconds(anyio.current_time()))
             await anyio.sleep(GATHER_SECONDS)

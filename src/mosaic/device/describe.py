@@ -1,16 +1,18 @@
 """Saying how an installation is here, as a report carries it. Looks at nothing itself."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mosaic.adapters.docker.sights import Container
 from mosaic.core import steps as core
 from mosaic.core.errors import MosaicError
 from mosaic.core.reconcile import has_left
+from mosaic.device.describe_update import is_amid, update_state
 from mosaic.device.failure import failure_of
 from mosaic.device.lookout import Sight
 from mosaic.device.observe import containers_of, desired, is_running, is_well, observed, service_sights, volumes_of
 from mosaic.device.records import Notes
+from mosaic.device.update_notes import UpdateNote
 from mosaic.wire.assignment import Assignment
 from mosaic.wire.report import InstallationPhase, InstallationReport, PortBinding, ServiceState, Step, VolumeReport
 from mosaic.wire.storage import ReplicaState, VolumeState
@@ -30,6 +32,14 @@ _AT_WORK: dict[type[core.Step], InstallationPhase] = {
     core.FinalSnapshot: "replicating",
     core.ReleaseVolumes: "replicating",
     core.SetAside: "stopping",
+    core.FetchUpdate: "fetching",
+    core.CheckUpdate: "fetching",
+    core.PullUpdate: "fetching",
+    core.SaveAhead: "replicating",
+    core.SaveForTrial: "replicating",
+    core.BeginTrial: "replicating",
+    core.TryUpdate: "starting",
+    core.UndoTrial: "restoring",
 }
 
 
@@ -46,28 +56,52 @@ class Work:
     steps: Sequence[Step]
 
 
-def installation_report(work: Work, sight: Sight, notes: Notes, *, front_port: int | None) -> InstallationReport:
-    """Return the installation's part of a report."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where apps are reached: the ports of the LAN front, the machine's addresses, and apps' names on its network."""
+
+    front_port: int | None
+    https_port: int | None = None
+    addresses: Sequence[str] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def installation_report(
+    work: Work,
+    sight: Sight,
+    notes: Notes,
+    *,
+    reach: Reach,
+    update: UpdateNote | None = None,
+    unheard: str = "",
+) -> InstallationReport:
+    """Return the installation's part of a report. `update` is what is noted of the newest one; see `update_state`."""
     item = work.item
     containers = containers_of(sight, work.installation)
     services = service_sights(containers, notes.services)
-    phase = _phase(work, sight, notes, up=is_running(services))
-    served = front_port is not None and notes.web_port is not None and phase == "running"
+    tried = is_amid(update, volumes_of(sight, work.installation))
+    # What is only tried has not arrived, and is not the app that people are told of.
+    phase = _phase(work, sight, notes, up=is_running(services) and not tried)
+    ports = _ports(containers)
+    name = item.name if item and notes.web_port is not None and phase == "running" else None
     return InstallationReport(
         installation=work.installation,
         goal=item.goal if item else "",
         epoch=_epoch(item, volumes_of(sight, work.installation), phase),
         phase=phase,
-        healthy=is_well(services),
+        healthy=is_well(services) and not tried,
         app_digest=item.app_digest if item else None,
         config_revision=item.config_revision if item else 0,
-        services=[ServiceState(seen.name, seen.state, seen.health, seen.exit_code) for seen in services],
-        ports=_ports(containers),
-        url=f"http://{item.name}.localhost:{front_port}" if served and item else None,
+        services=[ServiceState(seen.name, seen.state, seen.health, seen.exit_code, seen.is_link) for seen in services],
+        ports=ports,
+        url=f"http://{name}.localhost:{reach.front_port}" if name and reach.front_port else None,
+        secure_url=f"https://{name}.localhost:{reach.https_port}" if name and reach.https_port else None,
+        network_urls=_network_urls(reach, name, notes.web_port, ports) if name and notes.web_port else [],
         images=notes.images,
         steps=list(work.steps),
         problem=failure_of(work.problem) if work.problem else None,
         unconfirmed=notes.unconfirmed and bool(containers),
+        update=update_state(update, item, volumes_of(sight, work.installation), unheard=unheard),
     )
 
 
@@ -90,6 +124,16 @@ def volume_reports(sight: Sight, installations: set[str]) -> list[VolumeReport]:
         for seen in sight.state.volumes
         if seen.installation in installations and (seen.phase != "absent" or seen.prefetched or seen.conflicts)
     ]
+
+
+def _network_urls(reach: Reach, name: str, web_port: int, ports: Sequence[PortBinding]) -> list[str]:
+    """Return where other machines of the network find its web page: by number, and by name where it has one."""
+    bound = [port.host_ip for port in ports if port.host_port == web_port and port.protocol == "tcp"]
+    if all(host == "::1" or host.startswith("127.") for host in bound):
+        return []
+    named = reach.names.get(name)
+    plain = [f"http://{host}:{web_port}" for host in [*reach.addresses, *([named] if named else [])]]
+    return [*plain, f"https://{named}:{reach.https_port}"] if named and reach.https_port else plain
 
 
 def _ports(containers: Sequence[Container]) -> list[PortBinding]:

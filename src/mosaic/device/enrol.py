@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from mosaic import __version__
 from mosaic.adapters.api_client import fingerprint, read_untrusted_identity
 from mosaic.adapters.hive_client import DeviceClient
 from mosaic.adapters.private_file import write_private
-from mosaic.core.errors import MosaicError, Refused, Unavailable
-from mosaic.crypto import envelope, hashing, signing, unwrap, x25519
+from mosaic.core.errors import Conflict, MosaicError, Refused, Unavailable
+from mosaic.crypto import device_keys, envelope, tokens, unwrap, x25519
 from mosaic.crypto.account import root_id_of
+from mosaic.crypto.device_keys import DeviceKeys
 from mosaic.crypto.passphrase import derive
 from mosaic.crypto.secret import Secret
 from mosaic.device import identity as identities
@@ -30,6 +30,19 @@ class AlreadyEnrolled(Refused):
         super().__init__(
             f"this state folder is already the Device {found.name!r} of {found.hive_url}",
             hint="run `mosaic device run` without a join token, or name another folder with `--state`",
+        )
+
+
+class PassphraseDiffers(Refused):
+    """The passphrase is not the one that the account's other Devices have."""
+
+    code = "passphrase-differs"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is not the passphrase of this account",
+            hint="every device of an account has the same one: check the words and their order, and run the same "
+            "line again; nothing was started, and the join token is still good",
         )
 
 
@@ -89,7 +102,7 @@ def enrol(
 
     Raises:
         AlreadyEnrolled, HiveNotPinned, OwnerDiffers: see above.
-        PassphraseWrong: it is not this account's.
+        PassphraseDiffers: it is not this account's.
         Refused, Conflict: the Hive's own refusal, word for word.
         Unavailable: no answer. Calling again goes on where this ended.
     """
@@ -102,7 +115,9 @@ def enrol(
         state.mkdir(parents=True, exist_ok=True)
         draft = _draft(state, token)
         try:
-            request = _request(draft, token, name, auth_key=auth_key, admission=admission)
+            request = _request(
+                draft, token, name, auth_key=auth_key, admission=admission, root=root, owner_key=owner_key
+            )
             joined = client.enrol(request)
             if owner_key is not None and joined.owner_key != owner_key:
                 raise OwnerDiffers
@@ -150,12 +165,23 @@ def _pinned(token: JoinToken) -> HiveIdentity:
 def _unlocked(
     client: DeviceClient, token: JoinToken, passphrase: str | None
 ) -> tuple[str | None, Secret | None, str | None]:
-    """Return the proof of the passphrase, the root key and the owner key that both hang on; all None without one."""
+    """Return the proof of the passphrase, the root key, and the owner key that both hang on.
+
+    Without a passphrase the owner key is what the Hive says, for his client to
+    check; None when the token was used, perhaps by this Device itself.
+    """
     if passphrase is None:
-        return None, None, None
+        try:
+            return None, None, client.account_keys(JoinSecret(token.secret)).owner_key
+        except Conflict:
+            return None, None, None
     keys = client.account_keys(JoinSecret(token.secret))
     derived = derive(passphrase, keys.kdf)
-    return derived.auth_key.reveal().hex(), unwrap.unlock_root(keys, derived.kek), keys.owner_key
+    try:
+        root = unwrap.unlock_root(keys, derived.kek)
+    except unwrap.PassphraseWrong:
+        raise PassphraseDiffers from None
+    return derived.auth_key.reveal().hex(), root, keys.owner_key
 
 
 def _draft_path(state: Path) -> Path:
@@ -176,24 +202,45 @@ def _draft(state: Path, token: JoinToken) -> _Draft:
 
 
 def _request(
-    draft: _Draft, token: JoinToken, name: str, *, auth_key: str | None, admission: OwnerAdmission | None
+    draft: _Draft,
+    token: JoinToken,
+    name: str,
+    *,
+    auth_key: str | None,
+    admission: OwnerAdmission | None,
+    root: Secret | None,
+    owner_key: str | None,
 ) -> Enrol:
+    keys = identities.keys_of(draft.signing_seed, draft.wrapping_private, owner_key or "")
+    proof = device_keys.prove(
+        keys,
+        Secret(bytes.fromhex(draft.signing_seed)),
+        token=tokens.hash_token(token.secret),
+        by_token=_by_token(keys, token),
+        root=root,
+    )
     return Enrol(
         secret=token.secret,
         name=name,
-        signing_key=signing.public_key(bytes.fromhex(draft.signing_seed)),
-        wrapping_key=x25519.of(Secret(bytes.fromhex(draft.wrapping_private))).public,
+        signing_key=keys.signing_key,
+        wrapping_key=keys.wrapping_key,
         architecture=platform.machine(),
-        version=__version__,
+        version="",
         auth_key=auth_key,
         admission=admission,
+        # Where it is not known yet whose Device this will be, that is told with the first connection.
+        proof=proof if owner_key is not None else None,
     )
 
 
+def _by_token(keys: DeviceKeys, token: JoinToken) -> str:
+    return device_keys.by_token(keys, Secret(token.binding.encode())) if token.binding else ""
+
+
 def _identity(draft: _Draft, token: JoinToken, hive: HiveIdentity, joined: Enrolled, root: Secret | None) -> Identity:
-    public = bytes.fromhex(signing.public_key(bytes.fromhex(draft.signing_seed)))
+    keys = identities.keys_of(draft.signing_seed, draft.wrapping_private, joined.owner_key)
     found = Identity(
-        device=hashing.device_id(public),
+        device=keys.device,
         name=joined.name,
         account=joined.account,
         hive_url=token.url,
@@ -203,5 +250,7 @@ def _identity(draft: _Draft, token: JoinToken, hive: HiveIdentity, joined: Enrol
         signing_seed=draft.signing_seed,
         wrapping_private=draft.wrapping_private,
         root_key=root.reveal().hex() if root else None,
+        joined_by=tokens.hash_token(token.secret),
+        by_token=_by_token(keys, token),
     )
     return with_root(found, joined) or found

@@ -13,6 +13,8 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from mosaic.adapters import log
+from mosaic.adapters.ledger import LedgerNotWritten
+from mosaic.core.errors import MosaicError
 from mosaic.core.ids import InstallationId
 from mosaic.device.app_snapshots import AppSnapshots
 from mosaic.device.describe import Work
@@ -26,7 +28,10 @@ ABANDON_SECONDS = 180.0
 
 
 class Fleet:
-    """The workers. `on_change` is called whenever a report would read differently."""
+    """The workers. `on_change` is called whenever a report would read differently.
+
+    `problem` is why an assignment that has come was not taken yet.
+    """
 
     def __init__(self, means: Means, tasks: TaskGroup, on_change: Callable[[], None]) -> None:
         self._means = means
@@ -36,6 +41,7 @@ class Fleet:
         self._snapshots: dict[str, AppSnapshots] = {}
         self.confirmed = False
         self.revision = 0
+        self.problem: MosaicError | None = None
 
     @property
     def works(self) -> list[Work]:
@@ -60,11 +66,17 @@ class Fleet:
                 self._worker(InstallationId(item.installation)).assign(item)
 
     def assign(self, message: Assignments) -> None:
-        """Take the whole set of assignments. An older revision than the last one is ignored."""
+        """Take the whole set of assignments. An older revision than the last one is ignored.
+
+        Raises LedgerNotWritten: nothing was taken, or not all; to be called again with the same message.
+        """
         if self.confirmed and message.revision < self.revision:
             return
+        records = self._means.records
+        records.replace_assignments(message.items, now_ns=self._means.clock.wall_ns())
+        if records.device.upgrades != message.upgrades:
+            records.device = msgspec.structs.replace(records.device, upgrades=message.upgrades)
         self.revision = message.revision
-        self._means.records.replace_assignments(message.items)
         self.confirmed = True
         assigned = {InstallationId(item.installation): item for item in message.items}
         for installation, item in assigned.items():
@@ -100,9 +112,28 @@ class Fleet:
         self.confirmed = True
         for worker, _ in self._workers.values():
             worker.assign(None)
+        await self._until_idle()
+
+    async def let_go(self) -> bool:
+        """This Device was removed: as if nothing belonged here, for good; say whether all apps here have stopped.
+
+        What it was assigned is forgotten first, so that a start without the Hive starts nothing of it again.
+        """
+        try:
+            self.assign(Assignments(self.revision, []))
+        except LedgerNotWritten as error:
+            # They stop all the same; the next start is told once more.
+            log.warning("assignments_not_forgotten", code=error.code, reason=error.message)
+            await self.abandon()
+            return False
+        return await self._until_idle()
+
+    async def _until_idle(self) -> bool:
         with anyio.move_on_after(ABANDON_SECONDS):
             while not all(worker.idle for worker, _ in self._workers.values()):
                 await anyio.sleep(0.1)
+            return True
+        return False
 
     def _worker(self, installation: InstallationId) -> Worker:
         known = self._workers.get(installation)

@@ -6,12 +6,14 @@ One session lasts as long as the process; its connections come and go.
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from mosaic.adapters import log
 from mosaic.adapters.hive_client import DeviceClient
 from mosaic.adapters.machine import machine_name
-from mosaic.core.errors import MosaicError
+from mosaic.core.errors import MosaicError, Unavailable
 from mosaic.core.ids import SessionId
+from mosaic.crypto import device_keys, unwrap
 from mosaic.crypto.account import root_id_of
 from mosaic.crypto.secret import Secret
 from mosaic.device import identity as identities
@@ -22,7 +24,10 @@ from mosaic.device.means import HiveAway, RootKeyMissing
 from mosaic.device.outside import Hive, Storage, ask
 from mosaic.wire.assignment import VolumeAssignment
 from mosaic.wire.channel import Assignments, Welcome
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.storage import Envelope, Upstream
+
+_TRIES = 5
 
 
 class HiveLink:
@@ -39,6 +44,7 @@ class HiveLink:
         self._upstream: Upstream | None = None
         self._envelopes: dict[str, str] = {}
         self._enveloped: dict[str, str] = {}
+        self._told: KeyProof | None = None
 
     def hive(self) -> Hive:
         """Return the connected Hive. Raises HiveAway."""
@@ -56,6 +62,16 @@ class HiveLink:
     def formers(self) -> list[Secret]:
         """Return the root keys that were renewed since, the newest first."""
         return self.identity.formers
+
+    def open_sealed(self, sealed: str, subject: bytes) -> dict[str, str]:
+        """Open the secret inputs of an app's action. Raises ActionSecretsUnopened."""
+        private = Secret(bytes.fromhex(self.identity.wrapping_private))
+        return unwrap.open_action_secrets(sealed, private, subject=subject)
+
+    def sign_audit_head(self, head: str, nonce: str) -> str:
+        """Sign the end of the audit log, for whoever asked with this nonce. Returns hex."""
+        seed = Secret(bytes.fromhex(self.identity.signing_seed))
+        return device_keys.sign_audit_head(head, nonce, seed, self.identity.device)
 
     def changed(self) -> None:
         """Something should be reported."""
@@ -75,7 +91,13 @@ class HiveLink:
         )
         if welcome.admitted and self.identity.root_key is None:
             await self._fetch_root(self._hive)
-        if not welcome.recovering:
+        if self.identity.root_key is None:
+            # Its owner compares it before he wraps the root key to these keys.
+            log.info("waits_for_its_owner", fingerprint=device_keys.fingerprint(self.identity.keys))
+        if welcome.recovering:
+            # It came back from an older copy, and may not know them.
+            self._told = None
+        else:
             # One that recovers says nothing yet: as far as apps go, it is away.
             self.connected.set()
 
@@ -109,6 +131,25 @@ class HiveLink:
             else:
                 return
 
+    async def tell_keys(self) -> None:
+        """Tell the Hive what this Device says of its keys, for the owner's clients; again when the root key changed.
+
+        One that does not take it is told with the next connection.
+        """
+        for attempt in range(1, _TRIES + 1):
+            hive, proof = self._hive, self.identity.proof
+            if hive is None or proof == self._told:
+                return
+            try:
+                await ask(hive.tell_keys, proof)
+            except Unavailable:
+                await anyio.sleep(float(attempt))
+            except MosaicError as error:
+                log.info("keys_not_told", code=error.code, reason=error.message)
+                return
+            else:
+                self._told = proof
+
     async def pass_envelopes(self, message: Assignments) -> None:
         """Tell the storage daemon which envelopes stores should have, where it was not told yet.
 
@@ -136,14 +177,22 @@ class HiveLink:
         """Return as soon as something should be reported, at the latest after `seconds`."""
         return await self._changed.wait(seconds)
 
+    async def forget_root(self) -> None:
+        """Forget the account's root keys: this Device was removed, and whoever has the machine next needs none."""
+        bare = msgspec.structs.replace(self.identity, root_key=None, former_roots=[])
+        await ask(identities.store, self._path, bare)
+        self.identity = bare
+        log.info("root_key_forgotten")
+
     async def _fetch_root(self, hive: Hive) -> None:
         try:
             found = with_root(self.identity, await ask(hive.this_device))
+            if found is not None and found != self.identity:
+                # Stored first: what is wrapped under it from now on must open after a kill.
+                await ask(identities.store, self._path, found)
         except MosaicError as error:
             log.warning("root_key_not_fetched", code=error.code, reason=error.message)
             return
         if found is not None and found != self.identity:
-            # Stored first: what is wrapped under it from now on must open after a kill.
-            await ask(identities.store, self._path, found)
             self.identity = found
             log.info("root_key_received")

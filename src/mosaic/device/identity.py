@@ -10,7 +10,11 @@ import msgspec
 
 from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Corrupt, Refused
+from mosaic.crypto import device_keys, signing, x25519
+from mosaic.crypto.device_keys import DeviceKeys
+from mosaic.crypto.hashing import device_id
 from mosaic.crypto.secret import Secret
+from mosaic.wire.device_keys import KeyProof
 
 
 class NotEnrolled(Refused):
@@ -42,7 +46,8 @@ class Identity(msgspec.Struct, frozen=True):
 
     `former_roots` were the account's root key before it was renewed. They open
     what a Hive that came back from an older copy still has; nothing is ever
-    wrapped under them again, whatever the Hive says.
+    wrapped under them again, whatever the Hive says. `joined_by` is the SHA-256
+    of the join token's secret, and `by_token` what its binding said of the keys.
     """
 
     device: str
@@ -56,6 +61,8 @@ class Identity(msgspec.Struct, frozen=True):
     wrapping_private: str
     root_key: str | None = None
     former_roots: list[str] = []
+    joined_by: str = ""
+    by_token: str = ""
 
     def __repr__(self) -> str:
         return f"Identity({self.name!r}, …)"
@@ -66,9 +73,27 @@ class Identity(msgspec.Struct, frozen=True):
         return Secret(bytes.fromhex(self.root_key)) if self.root_key else None
 
     @property
+    def keys(self) -> DeviceKeys:
+        """The public keys, and the owner's that was pinned."""
+        return keys_of(self.signing_seed, self.wrapping_private, self.owner_key)
+
+    @property
+    def proof(self) -> KeyProof:
+        """What this Device can say of its keys now."""
+        seed = Secret(bytes.fromhex(self.signing_seed))
+        return device_keys.prove(self.keys, seed, token=self.joined_by, by_token=self.by_token, root=self.root)
+
+    @property
     def formers(self) -> list[Secret]:
         """The root keys that were renewed since, the newest first."""
         return [Secret(bytes.fromhex(each)) for each in self.former_roots]
+
+
+def keys_of(signing_seed: str, wrapping_private: str, owner_key: str) -> DeviceKeys:
+    """Return the public keys of the two private ones, beside the owner's (all hex)."""
+    signing_key = signing.public_key(bytes.fromhex(signing_seed))
+    wrapping_key = x25519.of(Secret(bytes.fromhex(wrapping_private))).public
+    return DeviceKeys(device_id(bytes.fromhex(signing_key)), signing_key, wrapping_key, owner_key)
 
 
 def load(path: Path) -> Identity:

@@ -1,18 +1,22 @@
 """From a sight of the engine and the storage daemon to what `core.reconcile` plans with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mosaic.adapters.docker.sights import Container
 from mosaic.core import epoch as epochs
-from mosaic.core.condition import ServiceSight, is_healthy, is_up
+from mosaic.core.condition import ServiceSight, app_services, is_healthy, is_up
 from mosaic.core.goal import Goal
 from mosaic.core.ids import AppDigest, HeadHash, InstallationId, VolumeId
 from mosaic.core.reconcile import Desired, GoingBack, Observed, SeenVolume, VolumePhase
+from mosaic.core.render_link import LINK_LABEL
 from mosaic.core.render_service import RESTART_LABEL
 from mosaic.core.steps import Release
+from mosaic.core.updating import SeenUpdate, Update
 from mosaic.device.lookout import Sight
 from mosaic.device.records import Notes, release_of, release_text
+from mosaic.device.update_notes import Taken, UpdateNote, coming
 from mosaic.wire.assignment import Assignment, VolumeAssignment
+from mosaic.wire.enrol import NewVolume
 from mosaic.wire.storage import VolumeState
 
 INSTALLATION_LABEL = "mosaic.installation"
@@ -47,17 +51,30 @@ def installations_in(sight: Sight) -> set[InstallationId]:
     return {InstallationId(found) for found in running | stored if found}
 
 
-def desired(item: Assignment) -> Desired:
-    """Return the assignment as `core.reconcile` wants it."""
+def desired(item: Assignment, noted: Mapping[str, NewVolume] | None = None) -> Desired:
+    """Return the assignment as `core.reconcile` wants it. `noted` are the keys that this Device made for the app."""
     ahead = item.goal in ("prepare", "drop")
-    heads = {volume.volume: volume.newest if ahead else volume.base for volume in item.volumes}
+    volumes = [] if item.goal == "run" and _is_half_registered(item, noted or {}) else item.volumes
+    heads = {volume.volume: volume.newest if ahead else volume.base for volume in volumes}
     return Desired(
         goal=Goal(item.goal),
         epoch=epochs.parse(item.epoch) if item.epoch else None,
         release=release_of(item),
         volumes={VolumeId(volume): HeadHash(head) if head else None for volume, head in heads.items()},
         going_back=_going_back(item),
+        update=Update(item.update.id, release_of(coming(item))) if item.update is not None else None,
     )
+
+
+def _is_half_registered(item: Assignment, noted: Mapping[str, NewVolume]) -> bool:
+    """Whether the Hive has a part of the volumes that were made here. They are registered one after the other.
+
+    An app that was started then would have its link's certificates in its data, and look for them
+    in the link's volume when it runs elsewhere.
+    """
+    told: dict[str, str] = {volume.kind: volume.volume for volume in item.volumes}
+    is_ours = any(told.get(kind) == made.volume for kind, made in noted.items())
+    return is_ours and not noted.keys() <= told.keys()
 
 
 def _going_back(item: Assignment) -> GoingBack | None:
@@ -83,6 +100,20 @@ def observed(sight: Sight, installation: str, notes: Notes, item: Assignment | N
     )
 
 
+def seen_update(note: UpdateNote, taken: Taken | None, item: Assignment | None) -> SeenUpdate:
+    """Return what is known of the update that was begun last. `item` as it is effective."""
+    wished = release_of(coming(item)) if item is not None and item.update is not None else None
+    return SeenUpdate(
+        id=note.id,
+        bundle=AppDigest(note.bundle) if note.bundle else None,
+        checked=wished if wished is not None and note.checked == release_text(wished) else None,
+        images=bool(note.images),
+        over=note.outcome is not None,
+        closed=note.closed,
+        taken=taken.id if taken is not None else "",
+    )
+
+
 def service_sights(containers: Sequence[Container], expected: Sequence[str]) -> list[ServiceSight]:
     """Return each service as the engine sees it; one that should have a container and has none is missing."""
     found = [
@@ -92,6 +123,7 @@ def service_sights(containers: Sequence[Container], expected: Sequence[str]) -> 
             health=seen.health if seen.state == "running" else None,
             exit_code=seen.exit_code,
             restarts=seen.labels.get(RESTART_LABEL) == "yes",
+            is_link=seen.labels.get(LINK_LABEL) == "yes",
         )
         for seen in containers
     ]
@@ -102,7 +134,7 @@ def service_sights(containers: Sequence[Container], expected: Sequence[str]) -> 
 
 def is_running(services: Sequence[ServiceSight]) -> bool:
     """Whether the app is up. One that was stopped as a whole has only services that ended: that is not done work."""
-    return is_up(services) and any(service.state == "running" for service in services)
+    return is_up(services) and any(service.state == "running" for service in app_services(services))
 
 
 def is_well(services: Sequence[ServiceSight]) -> bool:
@@ -146,6 +178,7 @@ def _volume(seen: VolumeState, item: VolumeAssignment | None) -> SeenVolume:
         prefetched=seen.prefetched is not None or (newest is not None and seen.local_head == newest),
         went_back=seen.went_back.id if seen.went_back else None,
         failed_back=seen.went_back is not None and seen.went_back.failure is not None,
+        trial=seen.trial,
     )
 
 

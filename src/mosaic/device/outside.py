@@ -12,9 +12,13 @@ from anyio import to_thread
 
 from mosaic.adapters.docker.execution import Executed
 from mosaic.adapters.docker.sights import Container, EngineVersion, Image
+from mosaic.adapters.process import Finished
+from mosaic.core.oci_types import Descriptor
 from mosaic.wire import storage
 from mosaic.wire.assignment import VolumeAssignment
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.enrol import Enrolled, NewVolume
+from mosaic.wire.packages import CatalogServed
 from mosaic.wire.recollection import Recollection
 
 P = ParamSpec("P")
@@ -26,6 +30,10 @@ class Engine(Protocol):
 
     async def version(self) -> EngineVersion:
         """Return what the engine is."""
+        ...
+
+    async def root_folder(self) -> Path:
+        """Return where the engine keeps images and containers."""
         ...
 
     async def compose_version(self) -> str:
@@ -78,6 +86,12 @@ class Engine(Protocol):
         """Run a command in a running container, at most until the deadline."""
         ...
 
+    async def act(
+        self, project: str, file: Path, *, service: str, command: Sequence[str], stdin: bytes, deadline_seconds: float
+    ) -> Finished:
+        """Run a command of an app in one of its services, with something on its standard input."""
+        ...
+
     async def watch(self, label: str, on_event: Callable[[], None]) -> None:
         """Call `on_event` for every change of a container with the label, until the stream ends."""
         ...
@@ -114,6 +128,14 @@ class Storage(Protocol):
         """Begin to put an earlier state in the place of the present."""
         ...
 
+    def begin_trial(self, request: storage.BeginTrial) -> storage.VolumeState:
+        """Have no head follow the newest one until the trial ends."""
+        ...
+
+    def end_trial(self, request: storage.EndTrial) -> storage.VolumeState:
+        """Keep what was written in a trial, or begin to undo it."""
+        ...
+
     def discard(self, request: storage.Discard) -> storage.Done:
         """Remove the local copy of a released volume."""
         ...
@@ -138,12 +160,24 @@ class Hive(Protocol):
         """Return how the Hive sees this Device."""
         ...
 
+    def tell_keys(self, proof: KeyProof) -> None:
+        """Tell what this Device says of its keys, in place of what it said before."""
+        ...
+
     def register_volume(self, installation: str, kind: str, volume: NewVolume) -> VolumeAssignment:
         """Register a key pair and return the one that counts."""
         ...
 
     def bundle(self, digest: str) -> bytes:
-        """Fetch an app's bundle."""
+        """Fetch an app's manifest, or its plain bundle."""
+        ...
+
+    def package_blob(self, package: str, blob: Descriptor, into: Path, *, told: Callable[[int], None]) -> None:
+        """Put a blob of a package into a file, whole and verified; what came before goes on."""
+        ...
+
+    def catalog(self, name: str) -> CatalogServed:
+        """Fetch a catalog's metadata, and what the owner signed of it."""
         ...
 
     def recollect(self, told: Recollection) -> None:

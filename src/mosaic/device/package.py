@@ -10,16 +10,24 @@ from mosaic.core.app import open_app, seed_variables
 from mosaic.core.compose_document import Compose
 from mosaic.core.errors import Refused
 from mosaic.core.ids import InstallationId
+from mosaic.core.link_service import NO_TOKEN
 from mosaic.core.policy import PolicyRefused
 from mosaic.crypto.grants import is_signed
 from mosaic.device.config import DeviceConfig
 from mosaic.device.means import Means, Owner
+from mosaic.device.public_way import public_way
 from mosaic.wire.assignment import Assignment
 
 _APP = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_UPDATE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INSTALLATION = re.compile(r"[a-z0-9]{1,32}")
+_LINK = re.compile(r"[a-z2-7]{12}")
+_TOKEN_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
+_EPOCH = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}")
+_DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){1,32}")
+_GATEWAY = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,260}(/[A-Za-z0-9._~/-]{0,200})?")
 
 
 class AssignmentRefused(Refused):
@@ -48,12 +56,19 @@ class ComposeUnreadable(Refused):
 
 def check_words(item: Assignment) -> None:
     """Refuse an assignment whose words would become paths, names or host names that they must not (G8)."""
-    checks = (
+    checks = [
         ("an installation", item.installation, _INSTALLATION),
         ("a name", item.name, _NAME),
         ("an app", item.app, _APP),
         ("a bundle", item.app_digest, _DIGEST),
-    )
+    ]
+    if item.update is not None:
+        checks += [("an update", item.update.id, _UPDATE), ("a bundle", item.update.app_digest, _DIGEST)]
+    if item.link is not None:
+        checks += [("a link", item.link.id, _LINK), ("a link's gateway", item.link.gateway, _GATEWAY)]
+        checks += [("a token's number", str(item.link.token), _TOKEN_NUMBER)]
+        checks += [("a link's epoch", item.link.epoch or "0.0", _EPOCH)]
+        checks += [("a link's name", name, _DOMAIN) for name in item.link.names]
     for what, value, pattern in checks:
         if not pattern.fullmatch(value):
             raise AssignmentRefused(what, value)
@@ -85,14 +100,16 @@ def read_app(means: Means, item: Assignment) -> Compose:
 
     Raises:
         ComposeUnreadable, ComposeInvalid, VariablesUnknown, VariableRequired, PolicyRefused.
+        RootKeyMissing: the app has a link, whose token cannot be derived yet.
     """
     config = means.config
     parsed = _parsed(folder_of(config, item) / COMPOSE_FILE)
+    way = public_way(means, item)
     seeds = seed_variables(
         driver=config.driver,
         installation=InstallationId(item.installation),
-        domain=item.domain or f"{item.name}.localhost",
-        link_token=item.link_token,
+        domain=way.names[0] if way is not None else f"{item.name}.localhost",
+        link_token=way.token if way is not None else NO_TOKEN,
     )
     granted = frozenset(item.grants) if _is_granted(means.owner, item) else frozenset[str]()
     try:

@@ -29,6 +29,17 @@ NAMES: dict[type[core.Step], str] = {
     core.ReleaseVolumes: "Give its data back",
     core.SetAside: "Keep what was not replicated",
     core.DiscardData: "Remove the copy kept here",
+    core.FetchUpdate: "Fetch the new version",
+    core.CheckUpdate: "Check what the new version asks for",
+    core.PullUpdate: "Get the new version's images",
+    core.SaveAhead: "Save it while it runs",
+    core.CloseEntrance: "Close its entrance",
+    core.OpenEntrance: "Open its entrance",
+    core.SaveForTrial: "Save what is left before the new version",
+    core.BeginTrial: "Keep a way back",
+    core.TryUpdate: "Try the new version",
+    core.KeepTrial: "Let the new version's data count",
+    core.UndoTrial: "Put its data back as it was",
 }
 
 

@@ -1,18 +1,14 @@
 """Running a Device until it is told to stop."""
 
-import fcntl
-import os
 import random
 import secrets
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import anyio
 from anyio import to_thread
 
-from mosaic.adapters import log, memory
+from mosaic.adapters import lock_file, log, memory
 from mosaic.adapters.clock import SystemClock
 from mosaic.adapters.docker.engine import DockerEngine
 from mosaic.adapters.storage_client import StorageClient
@@ -22,6 +18,7 @@ from mosaic.core.session import SessionSuperseded
 from mosaic.device import checks, identity
 from mosaic.device.config import DeviceConfig
 from mosaic.device.device import Device
+from mosaic.device.upgrading.form import Preparer
 
 _THREADS = 12
 
@@ -38,8 +35,10 @@ class AlreadyRunning(Refused):
         )
 
 
-def serve(config: DeviceConfig) -> None:
+def serve(config: DeviceConfig, *, preparer: Preparer | None = None) -> None:
     """Run the Device until SIGTERM or SIGINT, then return. Apps keep running.
+
+    `preparer` brings other versions of the Device here; without one it is not upgraded by itself.
 
     Raises:
         NotEnrolled: the state folder has no identity; `mosaic.device.enrol.enrol` makes one.
@@ -50,19 +49,20 @@ def serve(config: DeviceConfig) -> None:
     """
     memory.prefer_small()
     found = identity.load(config.identity)
-    with _locked(config):
+    with lock_file.held(config.state / "device.lock", lambda: AlreadyRunning(config)):
         # Errors leave the event loop as a value: out of its task groups they would come wrapped.
-        ended = anyio.run(partial(_serve, config, found))
+        ended = anyio.run(partial(_serve, config, found, preparer))
     if ended is not None:
         raise ended
 
 
-async def _serve(config: DeviceConfig, found: identity.Identity) -> MosaicError | None:
+async def _serve(config: DeviceConfig, found: identity.Identity, preparer: Preparer | None) -> MosaicError | None:
     to_thread.current_default_thread_limiter().total_tokens = _THREADS
     engine, storage = DockerEngine(config.engine), StorageClient(config.storage_socket)
     ending: list[MosaicError] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        tasks.start_soon(_stay_small)
         try:
             checked = await checks.require(config, engine, storage)
             device = Device(
@@ -74,6 +74,7 @@ async def _serve(config: DeviceConfig, found: identity.Identity) -> MosaicError 
                 clock=SystemClock(),
                 draw=random.random,
                 engine_version=checked.engine_version,
+                preparer=preparer,
             )
             log.info("device_started", device=found.device, name=found.name, engine=checked.engine_version)
             await device.run()
@@ -94,15 +95,9 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
             return
 
 
-@contextmanager
-def _locked(config: DeviceConfig) -> Iterator[None]:
-    """Hold the state folder for ourselves; the kernel lets it go when we die."""
-    descriptor = os.open(config.state / "device.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(config) from None
-        yield
-    finally:
-        os.close(descriptor)
+async def _stay_small() -> None:
+    """Let go of what the start or a task ran through, once it is over."""
+    thrift = memory.Thrift()
+    while True:
+        await anyio.sleep(memory.LOOK_SECONDS)
+        thrift.look()

@@ -7,7 +7,6 @@ what arrives, is `mosaic.device.conversation`'s.
 
 import secrets
 
-from mosaic import __version__
 from mosaic.adapters.channel import Channel
 from mosaic.core.errors import MosaicError, Refused, Unavailable
 from mosaic.core.ids import SessionId
@@ -26,6 +25,7 @@ from mosaic.wire.channel import (
     Proof,
     Welcome,
 )
+from mosaic.wire.command import spoken_here
 
 ANSWER_SECONDS = 20.0
 
@@ -43,13 +43,19 @@ class HiveNotProved(Refused):
 
 
 class TurnedAway(Refused):
-    """The Hive ended the conversation, and trying again does not mend it."""
+    """The Hive ended the conversation, and trying again does not mend it.
+
+    `proved` says that the Hive had proved its key before: anybody else's word stops no app.
+    `is_over`: this Device was removed, and nothing of it is left to end here.
+    """
 
     code = "turned-away"
 
-    def __init__(self, goodbye: Goodbye) -> None:
+    def __init__(self, goodbye: Goodbye, *, proved: bool) -> None:
         super().__init__(goodbye.message, hint=goodbye.hint)
         self.reason = goodbye.code
+        self.proved = proved
+        self.is_over = False
 
 
 class HiveBusy(Unavailable):
@@ -83,10 +89,11 @@ async def shake_hands(channel: Channel, identity: Identity, session: SessionId) 
         Unavailable: no connection, or come again later.
     """
     nonce = secrets.token_hex(32)
-    await channel.send(Hello(identity.device, session, nonce, PROTOCOL_MIN, PROTOCOL_MAX, __version__))
+    hello = Hello(identity.device, session, nonce, PROTOCOL_MIN, PROTOCOL_MAX, commands=spoken_here())
+    await channel.send(hello)
     challenge = await channel.receive(seconds=ANSWER_SECONDS)
     if isinstance(challenge, Goodbye):
-        raise farewell(challenge)
+        raise farewell(challenge, proved=False)
     if not isinstance(challenge, Challenge):
         raise OutOfTurn(challenge)
     _check_hive(challenge, identity, nonce, session)
@@ -99,11 +106,11 @@ async def shake_hands(channel: Channel, identity: Identity, session: SessionId) 
     return welcome
 
 
-def farewell(goodbye: Goodbye) -> MosaicError:
-    """Return the error that a goodbye stands for."""
+def farewell(goodbye: Goodbye, *, proved: bool = True) -> MosaicError:
+    """Return the error that a goodbye stands for. `proved`: the Hive has proved its key."""
     if goodbye.code == SessionSuperseded.code:
         return SessionSuperseded()
-    return HiveBusy(goodbye) if goodbye.retry else TurnedAway(goodbye)
+    return HiveBusy(goodbye) if goodbye.retry else TurnedAway(goodbye, proved=proved)
 
 
 def _check_hive(challenge: Challenge, identity: Identity, nonce: str, session: SessionId) -> None:

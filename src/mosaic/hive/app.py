@@ -20,15 +20,22 @@ from mosaic.core.errors import MosaicError
 from mosaic.hive import problems
 from mosaic.hive.api import (
     care,
+    carrying,
+    catalogs,
+    commands,
     device_side,
     devices,
     events,
     heads,
     installations,
+    links,
     objects,
+    own_apps,
+    packages,
     people,
     rekeying,
     retained,
+    updating,
     volumes,
 )
 from mosaic.hive.channel.socket import device_channel
@@ -60,10 +67,16 @@ def build() -> Litestar:
         route_handlers=[
             *devices.handlers,
             *installations.handlers,
+            *updating.handlers,
+            *catalogs.handlers,
             *rekeying.handlers,
+            *own_apps.handlers,
+            *carrying.handlers,
             *volumes.handlers,
             *events.handlers,
             *care.handlers,
+            *commands.handlers,
+            *links.handlers,
         ],
         dependencies={"who": Provide(signed_in)},
     )
@@ -73,7 +86,15 @@ def build() -> Litestar:
         dependencies={"session": Provide(device_session), "reader": Provide(reader)},
     )
     return Litestar(
-        route_handlers=[*people.handlers, *device_side.handlers, owned, stored, device_channel, console_router],
+        route_handlers=[
+            *people.handlers,
+            *device_side.handlers,
+            *packages.handlers,
+            owned,
+            stored,
+            device_channel,
+            console_router,
+        ],
         dependencies={"hive": Provide(_the_hive, sync_to_thread=False)},
         exception_handlers={
             MosaicError: problems.answer_mosaic,

@@ -4,19 +4,22 @@ The Device checks the same again, with its own words for the variables: what
 counts there is what it reads itself and what the owner signed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from mosaic.adapters import compose_yaml
-from mosaic.adapters.bundle import COMPOSE_FILE, read
+from mosaic.adapters.sql.installations import Installation
 from mosaic.core.app import SEED_VARIABLES, asks_for, fill_in, seed_variables
+from mosaic.core.app_difference import ports_of
 from mosaic.core.compose_document import Compose
 from mosaic.core.compose_variables import VariablesUnknown
 from mosaic.core.errors import MosaicError
 from mosaic.core.grants import in_order, require_asked
 from mosaic.core.ids import InstallationId
+from mosaic.core.link_service import require_one_link
 from mosaic.core.policy import PolicyRefused, require_allowed
 from mosaic.core.rendering import wanted_ports
+from mosaic.hive.compose_files import ComposeFile
 from mosaic.wire.api import Install
 
 _PLACEHOLDER = "1"
@@ -32,8 +35,8 @@ class Plan:
     volumes: list[str] = field(default_factory=list)
 
 
-def compose_of(bundle: bytes, *, installation: InstallationId, name: str, config: Mapping[str, str]) -> Compose:
-    """Return the bundle's compose file with its variables filled in, as a Device would.
+def compose_of(file: ComposeFile, *, installation: InstallationId, name: str, config: Mapping[str, str]) -> Compose:
+    """Return the compose file with its variables filled in, as a Device would.
 
     Raises:
         ComposeInvalid, VariablesUnknown, VariableRequired: it cannot be run with this config.
@@ -41,26 +44,58 @@ def compose_of(bundle: bytes, *, installation: InstallationId, name: str, config
     seeds = seed_variables(
         driver="mosaic", installation=installation, domain=f"{name}.localhost", link_token=_PLACEHOLDER
     )
-    parsed = compose_yaml.parse(read(bundle, COMPOSE_FILE))
+    parsed = compose_yaml.parse(file)
     return fill_in(parsed, variables={**config, **seeds})
 
 
-def require_installable(bundle: bytes, wish: Install, *, installation: InstallationId, name: str) -> None:
+def require_installable(file: ComposeFile, wish: Install, *, installation: InstallationId, name: str) -> None:
     """Return when the app may be installed with this config and these grants, whose signature is the caller's to check.
 
     Raises:
         PolicyRefused, ComposeInvalid, VariablesUnknown, VariableRequired, GrantUnusable: each with its own sentence.
     """
-    compose = compose_of(bundle, installation=installation, name=name, config=wish.config)
+    compose = compose_of(file, installation=installation, name=name, config=wish.config)
     # Only read: an entry that is no port, or too many of them, is better said now than by the Device later.
     wanted_ports(compose)
     granted = set(in_order(wish.grant.keys)) if wish.grant else set[str]()
     require_asked(granted, set(asks_for(compose)))
+    renamed = "" if name == wish.app else f" --name {name}"
+    _require_allowed(compose, granted, command=f"mosaic install {wish.app}{renamed}")
+
+
+def require_new(file: ComposeFile, wish: Install, *, installation: InstallationId, name: str) -> None:
+    """Return when the app may be installed and has no two links with one token.
+
+    Some that are installed have, from before that was asked; they run on, at home and on another Device.
+
+    Raises:
+        As `require_installable`.
+    """
+    require_installable(file, wish, installation=installation, name=name)
+    compose = compose_of(file, installation=installation, name=name, config=wish.config)
+    require_one_link(compose, token=_PLACEHOLDER)
+
+
+def require_runnable(file: ComposeFile, found: Installation) -> None:
+    """Return when an installation may run another version with the config and the grants that it has.
+
+    It may have been granted more than that version asks for.
+
+    Raises:
+        PolicyRefused, ComposeInvalid, VariablesUnknown, VariableRequired.
+    """
+    compose = compose_of(file, installation=found.id, name=found.name, config=found.config)
+    require_one_link(compose, token=_PLACEHOLDER)
+    wanted_ports(compose)
+    granted = set(found.grant.keys) if found.grant else set[str]()
+    _require_allowed(compose, granted, command=f"mosaic policy {found.name}")
+
+
+def _require_allowed(compose: Compose, granted: Set[str], *, command: str) -> None:
     try:
         require_allowed(compose, grants=granted)
     except PolicyRefused as refused:
-        renamed = "" if name == wish.app else f" --name {name}"
-        raise PolicyRefused(refused.findings, command=f"mosaic install {wish.app}{renamed}") from None
+        raise PolicyRefused(refused.findings, command=command) from None
 
 
 def plan(parsed: object) -> Plan:
@@ -68,12 +103,11 @@ def plan(parsed: object) -> Plan:
     variables = dict.fromkeys(SEED_VARIABLES, _PLACEHOLDER)
     try:
         compose = _guessed(parsed, variables)
-        wanted = [port.key for port in wanted_ports(compose)]
+        ports = ports_of(compose)
         asks = asks_for(compose)
     except MosaicError:
         # Its config decides; the check at its install says what is wrong.
         return Plan()
-    ports = [f"{key.service} {key.container_port}/{key.protocol}" for key in wanted]
     return Plan(asks, ports, sorted(compose.volumes))
 
 

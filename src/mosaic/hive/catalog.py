@@ -9,29 +9,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mosaic.adapters import compose_yaml
 from mosaic.adapters.bundle import COMPOSE_FILE, digest, pack
-from mosaic.core.compose_document import as_mapping, read_compose, to_json
+from mosaic.core.app_repository import DISABLED, kind_of
 from mosaic.core.errors import MosaicError, NotFound, Refused
-from mosaic.hive import app_check, names
+from mosaic.hive import names
+from mosaic.hive.catalog_entry import describe
 from mosaic.wire.api import CatalogApp
 
-DISABLED = ".disabled"
 _README = ("README.md", "README.txt", "README")
-_LONGEST_TITLE = 80
-_LONGEST_SUMMARY = 300
 
 _Look = tuple[tuple[str, int, int, int], ...]
 
 
 class AppUnknown(NotFound):
-    """No catalog folder has the app."""
+    """No catalog has an app of this name."""
 
     code = "app-unknown"
 
-    def __init__(self, app: str, known: Sequence[str]) -> None:
-        listed = f"it has {', '.join(known[:8])}" if known else "it has none"
-        super().__init__(f"the catalog has no app {app[:80]!r}", hint=f"`mosaic catalog list` shows its apps; {listed}")
+    def __init__(self, app: str, known: Sequence[str] | None) -> None:
+        # None: which ones there are was not looked at.
+        listed = "" if known is None else f"; it has {', '.join(known[:8]) or 'none'}"
+        super().__init__(f"the catalog has no app {app[:80]!r}", hint=f"`mosaic catalog list` shows its apps{listed}")
 
 
 class AppUnusable(Refused):
@@ -67,6 +65,10 @@ class Catalog:
             found.setdefault(folder.name, self._entry(folder).app)
         return [found[name] for name in sorted(found)]
 
+    def has(self, app: str) -> bool:
+        """Whether a folder has an app of that name, installable or not."""
+        return any(folder.name == app for folder in self._app_folders())
+
     def take(self, app: str) -> Entry:
         """Return an app to install. Raises AppUnknown, AppUnusable."""
         folder = next((folder for folder in self._app_folders() if folder.name == app), None)
@@ -83,7 +85,10 @@ class Catalog:
                 folders = sorted(path for path in catalog.iterdir() if path.is_dir())
             except OSError:
                 continue
-            yield from (path for path in folders if (path / COMPOSE_FILE).is_file() and not (path / DISABLED).exists())
+            for path in folders:
+                told = {name for name in (COMPOSE_FILE, DISABLED) if (path / name).is_file()}
+                if kind_of(path.name, told).is_app:
+                    yield path
 
     def _entry(self, folder: Path) -> Entry:
         look = _look(folder)
@@ -112,7 +117,7 @@ def _read(folder: Path) -> Entry:
         bundle = pack(folder)
         app = _described(folder, digest(bundle))
     except MosaicError as error:
-        return _unusable(folder, f"{error.message} ({error.hint})")
+        return _unusable(folder, error.with_hint)
     except OSError as error:
         return _unusable(folder, f"its folder cannot be read: {error.strerror}")
     except (ValueError, RecursionError) as error:
@@ -128,22 +133,9 @@ def _unusable(folder: Path, problem: str) -> Entry:
 
 
 def _described(folder: Path, app_digest: str) -> CatalogApp:
-    parsed = compose_yaml.parse((folder / COMPOSE_FILE).read_bytes())
-    compose = read_compose(to_json(parsed))
-    plan = app_check.plan(parsed)
-    told = compose.rest.get("x-mosaic")
-    about = as_mapping(told, "x-mosaic") if told is not None else {}
     title, summary = _from_readme(folder)
-    return CatalogApp(
-        app=folder.name,
-        title=str(about.get("title") or title or folder.name)[:_LONGEST_TITLE],
-        summary=str(about.get("summary") or summary)[:_LONGEST_SUMMARY],
-        digest=app_digest,
-        services=sorted(compose.services),
-        asks=plan.asks,
-        ports=plan.ports,
-        volumes=plan.volumes,
-    )
+    compose = (folder / COMPOSE_FILE).read_bytes()
+    return describe(compose, app=folder.name, digest=app_digest, title=title, summary=summary)
 
 
 def _from_readme(folder: Path) -> tuple[str, str]:

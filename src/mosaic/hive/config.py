@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mosaic import __version__
+from mosaic.core.device_container import image_of
+
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 
@@ -19,6 +22,14 @@ class Acme:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnGateway:
+    """A gateway that runs beside the Hive: its `url`, and the PEM file by which it is trusted, None for as others."""
+
+    url: str
+    root: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HiveConfig:
     """Everything under `state` belongs to this Hive alone.
 
@@ -31,7 +42,10 @@ class HiveConfig:
     same machine name it. `database_url` None is an SQLite file in `state`.
     `setup_code` None makes a random one; either way it is in `setup_code_file`
     while the Hive has no account. `backup_argv` is the command that copies the
-    database to a store once; none is made while it is empty.
+    database to a store once; none is made while it is empty. `logins` is the file of `docker login` with the
+    passwords of registries; without it the Hive asks them as nobody. `device_image` is the name of the image that
+    Devices in containers are started from. `resolvers` are the DNS servers (`address:port`) that are asked whose a
+    domain is; none named means those of the machine. `own_gateway` is used from the first start on.
     """
 
     state: Path
@@ -46,6 +60,10 @@ class HiveConfig:
     database_url: str | None = field(default=None, repr=False)
     setup_code: str | None = field(default=None, repr=False)
     backup_argv: tuple[str, ...] = ()
+    logins: Path | None = None
+    device_image: str = field(default_factory=lambda: image_of(__version__))
+    resolvers: tuple[str, ...] = ()
+    own_gateway: OwnGateway | None = None
 
     @property
     def own_listen(self) -> str:

@@ -13,6 +13,7 @@ from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import AccountId
 from mosaic.crypto import admission
 from mosaic.crypto.admission import AdmissionWrong
+from mosaic.crypto.device_keys import DeviceKeys, are_signed
 from mosaic.crypto.hashing import device_id
 from mosaic.crypto.password import check_password
 from mosaic.crypto.tokens import hash_token
@@ -21,6 +22,7 @@ from mosaic.hive.keys_check import PassphraseDiffers, PassphraseMissing
 from mosaic.hive.names import NameUnusable
 from mosaic.hive.runtime import Hive
 from mosaic.wire.account import AccountKeys, OwnerAdmission
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.enrol import Enrol, Enrolled
 
 _KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -121,6 +123,12 @@ async def enrol(hive: Hive, wish: Enrol) -> Enrolled:
         if proved and found.account.auth_verifier != proved:
             # What it derived opened keys that were changed a moment ago.
             raise PassphraseDiffers
+        require_proof(
+            wish.proof,
+            signing_key=wish.signing_key,
+            wrapping_key=wish.wrapping_key,
+            owner_key=found.keys.owner_key,
+        )
         new_id = device_id(bytes.fromhex(wish.signing_key))
         existing = devices.get(tx, new_id)
         if found.token.used_by is not None:
@@ -142,6 +150,7 @@ async def enrol(hive: Hive, wish: Enrol) -> Enrolled:
             root_for_device=None,
             proved_passphrase=bool(proved),
             created_ns=now_ns,
+            key_proof=wish.proof,
         )
         devices.add(tx, device)
         join_tokens.use(tx, found.token.secret_hash, new_id)
@@ -149,6 +158,19 @@ async def enrol(hive: Hive, wish: Enrol) -> Enrolled:
         return enrolled(device, found.keys)
 
     return await hive.write(change)
+
+
+def require_proof(proof: KeyProof | None, *, signing_key: str, wrapping_key: str, owner_key: str) -> None:
+    """Return when a Device said nothing of its keys, or signed for them. Whether it is the owner's, his client checks.
+
+    Raises EnrolmentMalformed.
+    """
+    if proof is None:
+        return
+    keys = DeviceKeys(device_id(bytes.fromhex(signing_key)), signing_key, wrapping_key, owner_key)
+    is_hex = all(_KEY.fullmatch(each) for each in (proof.token, proof.by_token, proof.by_root) if each)
+    if not is_hex or not are_signed(keys, proof):
+        raise EnrolmentMalformed("what it says of its keys")
 
 
 def enrolled(device: Device, keys: AccountKeys) -> Enrolled:

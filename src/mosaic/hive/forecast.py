@@ -32,6 +32,11 @@ class LossNotAccepted(Refused):
         )
 
 
+def is_ready(device: Device, sight: Sight) -> bool:
+    """Whether the Device can take an installation now."""
+    return not _against(device, sight)
+
+
 def require_ready(device: Device, sight: Sight) -> None:
     """Return when the Device can take an installation. Raises DeviceNotReady."""
     for problem, hint in _against(device, sight):
@@ -43,6 +48,8 @@ def _against(device: Device, sight: Sight) -> list[tuple[str, str]]:
     if device.admission is None:
         return [(f"{name} has not been admitted", f"admit it first: `mosaic device admit {name}`")]
     against = []
+    if device.leaving:
+        against.append((f"{name} is being removed", "name another one: `mosaic device list` shows them"))
     if not device.has_root_key:
         against.append((
             f"{name} has no root key, so it cannot open the app's data",
@@ -51,6 +58,10 @@ def _against(device: Device, sight: Sight) -> list[tuple[str, str]]:
     if device.id not in sight.connected:
         against.append((f"{name} is not connected", "start it, or name another one: `mosaic device list` shows them"))
     return against
+
+
+LOSS_SLACK_SECONDS = 60.0
+"""Time goes on between the forecast and the owner's answer."""
 
 
 def forecast(tx: Tx, who: AccountId, installation: str, to: str | None, sight: Sight) -> MoveForecast:
@@ -66,9 +77,11 @@ def forecast(tx: Tx, who: AccountId, installation: str, to: str | None, sight: S
         problems += [problem for problem, _ in _against(target, sight)]
     home = devices.get(tx, placement.home) if placement else None
     released = placement is not None and placement.lease.released
+    # Of a Device that was removed nothing is waited for, and what is lost with it was accepted then.
+    is_gone = home is None or home.removed
     return MoveForecast(
-        holder_connected=home is not None and home.id in sight.connected,
+        holder_connected=is_gone or (home is not None and home.id in sight.connected),
         newest_replicated_ns=newest_ns,
-        lose_seconds=0.0 if released else lose_seconds(newest_ns, sight.now_ns),
+        lose_seconds=0.0 if released or is_gone else lose_seconds(newest_ns, sight.now_ns),
         problems=problems,
     )

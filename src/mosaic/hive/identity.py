@@ -12,14 +12,16 @@ from pathlib import Path
 
 from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Corrupt
-from mosaic.core.ids import DeviceId, InstallationId, SessionId
-from mosaic.crypto import signing
+from mosaic.core.ids import DeviceId, SessionId
+from mosaic.crypto import hive_requests, link_exports, signing
+from mosaic.crypto.hive_requests import HiveRequest
 from mosaic.crypto.secret import Secret
 from mosaic.wire.channel import DEVICE_CONTEXT, HIVE_CONTEXT
 from mosaic.wire.enrol import IDENTITY_CONTEXT
+from mosaic.wire.link_export import LinkExport, SignedLinkExport
 
-_LINK_LABEL = b"mosaic link token v1\0"
 _CSRF_LABEL = b"mosaic csrf v2\0"
+_CHALLENGE_LABEL = b"mosaic link challenge key v1\0"
 
 
 class HiveKeyUnreadable(Corrupt):
@@ -55,13 +57,22 @@ class HiveKey:
         """Prove to a Device that this is the Hive that it pinned."""
         return self._sign(HIVE_CONTEXT, f"{nonce}\n{device}\n{session}")
 
-    def link_token(self, installation: InstallationId) -> str:
-        """Return the installation's link token. Derived, so that the database does not hold it."""
-        return hmac.new(self._seed.reveal(), _LINK_LABEL + installation.encode(), hashlib.sha256).hexdigest()
-
     def csrf(self, token: str) -> str:
         """Return the CSRF value of a browser's session. Whoever was sent the cookie, as an app is, can't derive it."""
         return hmac.new(self._seed.reveal(), _CSRF_LABEL + token.encode(), hashlib.sha256).hexdigest()
+
+    @property
+    def challenge_key(self) -> bytes:
+        """The key under which owners' domains are proved (`mosaic.core.name_proof`)."""
+        return hmac.new(self._seed.reveal(), _CHALLENGE_LABEL, hashlib.sha256).digest()
+
+    def sign_request(self, request: HiveRequest, *, now_ns: int) -> dict[str, str]:
+        """Return the headers by which a gateway knows that this Hive asks."""
+        return hive_requests.sign(self._seed.reveal(), request, now_seconds=now_ns // 10**9)
+
+    def sign_links(self, export: LinkExport) -> SignedLinkExport:
+        """Return links as a file, by which a gateway knows that this Hive wants them."""
+        return link_exports.sign(self._seed.reveal(), export)
 
     def _sign(self, context: bytes, message: str) -> str:
         return signing.sign(self._seed.reveal(), context, message.encode()).hex()

@@ -1,16 +1,15 @@
 """Names that people give: to Devices, installations and accounts.
 
 Names of Devices and installations become part of host names, container and
-driver names, so they are lower-case letters, digits and hyphens.
+driver names, as those of apps do: `core.app_name` has the rule for all of them.
 """
 
 import re
 from collections.abc import Container
 
+from mosaic.core.app_name import LONGEST, RULE, is_app_name, nearest
 from mosaic.core.errors import Refused
 
-LONGEST = 40
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", re.ASCII)
 _ACCOUNT = re.compile(r"[^\W_](?:[\w.@+ -]{0,62}[\w])?")
 
 
@@ -22,7 +21,7 @@ class NameUnusable(Refused):
     def __init__(self, name: str) -> None:
         suggestion = fold(name)
         super().__init__(
-            f"{name[:80]!r} cannot be a name: use 1–{LONGEST} lower-case letters, digits and hyphens",
+            f"{name[:80]!r} cannot be a name: use {RULE}",
             hint=f"try {suggestion!r}" if suggestion else "try a name such as 'attic'",
         )
 
@@ -41,7 +40,7 @@ class AccountNameUnusable(Refused):
 
 def check(name: str) -> str:
     """Return the name. Raises NameUnusable."""
-    if not _NAME.fullmatch(name):
+    if not is_app_name(name):
         raise NameUnusable(name)
     return name
 
@@ -55,8 +54,7 @@ def check_account(name: str) -> str:
 
 def fold(text: str) -> str:
     """Return the nearest usable name, for instance of a machine's host name; empty when nothing of it is usable."""
-    kept = re.sub(r"[^a-z0-9]+", "-", text.lower(), flags=re.ASCII)
-    return kept.strip("-")[:LONGEST].strip("-")
+    return nearest(text)
 
 
 def free(name: str, taken: Container[str]) -> str:

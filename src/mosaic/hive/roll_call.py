@@ -24,6 +24,7 @@ from mosaic.core.placement import Phase, Placement, Wish, enter
 from mosaic.core.rewind import Recollection
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
+from mosaic.hive import updates
 from mosaic.hive.channel.sights import MOST, is_sensible, read_epoch
 from mosaic.hive.finding import find_device
 from mosaic.hive.runtime import Hive
@@ -163,7 +164,7 @@ def _concluded(tx: Tx, hive: Hive) -> bool:
     roll_calls.end(tx)
     for account in {each.account for each in devices.every(tx)}:
         text = "The Hive has heard its Devices, and goes on with what they know."
-        events.add(tx, Happened(account, "hive-recovered", account, text), now_ns=now_ns)
+        events.add(tx, Happened(account, "hive-recovered", account, text), now_ns=now_ns, by="hive")
     return True
 
 
@@ -181,13 +182,17 @@ def _adopt(tx: Tx, installation: InstallationId, told: Mapping[DeviceId, Told], 
     for volume, newest in adopted.lease.newest.items():
         ours = before.lease.newest.get(volume)
         if newest is not None and newest != ours:
-            _add_heads(tx, volume, newest.hash, signed, known=ours.hash if ours else None, now_ns=now_ns)
+            added = _add_heads(tx, volume, newest.hash, signed, known=ours.hash if ours else None, now_ns=now_ns)
+            for head in added:
+                # It may have been updated, or gone back, after the copy was made.
+                updates.adopt_head(tx, installation, head, now_ns=now_ns)
     after = replace(before, lease=adopted.lease)
     if adopted.claimant is not None and adopted.claimant != before.home:
         # It was moved after the copy was made: it is where the latest epoch was granted.
         wish = Wish.RUN if before.phase is Phase.TRASHED else before.wish
         moved = enter(after, Phase.ARRIVING, now_ns)
         after = replace(moved, home=adopted.claimant, other=None, returning=False, arrival=None, wish=wish)
+        updates.left_its_device(tx, installation, now_ns=now_ns)
     placements.save(tx, installation, before, after)
 
 
@@ -213,17 +218,18 @@ def _signed_heads(said: Iterable[RememberedInstallation], before: Placement) -> 
 
 def _add_heads(
     tx: Tx, volume: VolumeId, newest: HeadHash, signed: Mapping[HeadHash, bytes], *, known: HeadHash | None, now_ns: int
-) -> None:
-    """Write the chain that ends in `newest`, from the first head that is not known here."""
+) -> list[Head]:
+    """Write the chain that ends in `newest`, from the first head that is not known here, and return what was new."""
     chain: list[tuple[HeadHash, Head, bytes]] = []
     at: HeadHash | None = newest
     while at is not None and at != known and at in signed:
         head, _ = parse(signed[at])
         chain.append((at, head, signed[at]))
         at = head.previous
-    for name, head, content in reversed(chain):
-        if heads.signed(tx, volume, name) is None:
-            heads.add(tx, name, head, content, now_ns=now_ns)
+    added = [one for one in reversed(chain) if heads.signed(tx, volume, one[0]) is None]
+    for name, head, content in added:
+        heads.add(tx, name, head, content, now_ns=now_ns)
+    return [head for _, head, _ in added]
 
 
 def _believable(tx: Tx, account: AccountId, told: Told) -> Told:

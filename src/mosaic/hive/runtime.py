@@ -13,14 +13,22 @@ import anyio.to_thread
 
 from mosaic.adapters.blobs import FolderBlobs
 from mosaic.adapters.clock import Clock
+from mosaic.adapters.oci.credentials import DockerCredentials, NoCredentials
+from mosaic.adapters.oci.registries import Registries
 from mosaic.adapters.sql.engine import Database, Tx
 from mosaic.core.ids import InstallationId
 from mosaic.hive.bundles import Bundles
 from mosaic.hive.catalog import Catalog
+from mosaic.hive.catalog_apps import CatalogApps
+from mosaic.hive.catalogs import Catalogs
 from mosaic.hive.channel.connections import Connections
 from mosaic.hive.config import HiveConfig
 from mosaic.hive.identity import HiveKey
+from mosaic.hive.importing import Imports
+from mosaic.hive.links.work import LinkWork
 from mosaic.hive.login_limits import LoginLimits
+from mosaic.hive.own_apps import OwnApps
+from mosaic.hive.packages import Packages
 from mosaic.hive.unsaved import Unsaved, Worth
 from mosaic.hive.uploading import Uploads
 from mosaic.hive.waking import Waking
@@ -53,8 +61,15 @@ class Hive:
         self.blobs = FolderBlobs(config.state / "volumes")
         self.bundles = Bundles(config.state / "bundles")
         self.catalog = Catalog(config.catalogs)
+        self.registries = Registries(DockerCredentials(config.logins) if config.logins else NoCredentials())
+        self.packages = Packages(self.bundles, self.registries)
+        self.catalogs = Catalogs(config.state / "catalogs")
+        self.catalog_apps = CatalogApps(self.catalogs, self.bundles, self.packages, self.registries)
+        self.own_apps = OwnApps(self.bundles)
+        self.imports = Imports(config.state / "importing")
         self.connections = Connections()
         self.limits = LoginLimits()
+        self.links = LinkWork()
         self.work = Waking()
         self.news = Waking()
         """Woken after every change, for those who wait for events."""
@@ -109,6 +124,11 @@ class Hive:
     async def costly(self, call: Callable[[], T]) -> T:
         """Run something that burns a processor, such as checking a password; only a few at once."""
         return await anyio.to_thread.run_sync(call, limiter=self._costly)
+
+    def stop_asking(self) -> None:
+        """End what is on its way from registries; what has come stays."""
+        self.packages.stop()
+        self.registries.close()
 
     def close(self) -> None:
         """Close the database. Nothing is lost when this is never called."""

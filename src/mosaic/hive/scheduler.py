@@ -18,8 +18,8 @@ from mosaic.adapters.sql.installations import Installation
 from mosaic.core import failover, rewind
 from mosaic.core.errors import MosaicError
 from mosaic.core.ids import DeviceId, InstallationId
-from mosaic.core.placement import Phase, Placement
-from mosaic.hive import succession, wishes
+from mosaic.core.placement import Phase, Placement, is_parked
+from mosaic.hive import leaving, succession, updates, wishes
 from mosaic.hive.channel.assigning import sights
 from mosaic.hive.channel.sights import Heard, highest
 from mosaic.hive.roll_call import TERM
@@ -37,13 +37,14 @@ _RETRY_SECONDS = 5.0
 class Looked:
     """What came of one look: whom it concerns, when to look again (None: when something changes), and any step.
 
-    `others` are the installations that were changed along with it.
+    `others` are the installations that were changed along with it, `removed` the Devices that nothing needed any more.
     """
 
     concerned: frozenset[DeviceId]
     again_ns: int | None
     changed: bool = False
     others: frozenset[InstallationId] = frozenset()
+    removed: frozenset[DeviceId] = frozenset()
 
 
 def begin_term(tx: Tx, salt: int) -> int:
@@ -94,6 +95,7 @@ async def _carry_on(hive: Hive, installation: InstallationId) -> int | None:
         return now_ns + int(_RETRY_SECONDS * 1e9)
     if looked.changed:
         hive.unsaved.note(now_ns, "soon")
+    await leaving.forget(hive, looked.removed)
     hive.carry_on(looked.others)
     hive.connections.wake(set(looked.concerned))
     return looked.again_ns
@@ -112,18 +114,25 @@ def look(tx: Tx, installation: InstallationId, heard: Mapping[DeviceId, Heard], 
     after = advanced.placement
     if after != before:
         placements.save(tx, installation, before, after)
-    _remember(tx, known, _home_report(after, installation, heard))
+    said_at_home = _home_report(after, installation, heard)
+    # First: `known` is as it was before the version may change.
+    _remember(tx, known, said_at_home)
+    if after.home != before.home:
+        updates.left_its_device(tx, installation, now_ns=now_ns)
+    updates.hear(tx, installation, said_at_home, epoch=after.lease.epoch, now_ns=now_ns)
     said = heard.get(after.home)
     wishes.hear(tx, known, said.report if said else None, now_ns=now_ns)
     reasons = {device: report.problem for device, report in reports.items() if report.problem}
     for kind, text in told_by(known.name, before, after, _device_names(tx, before, after), reasons):
         if kind == "move-failed":
             installations.remember_failure(tx, installation, text)
-        events.add(tx, Happened(known.account, kind, installation, text), now_ns=now_ns)
+        events.add(tx, Happened(known.account, kind, installation, text), now_ns=now_ns, by="scheduler")
     others = succession.carry_on(tx, installation, now_ns=now_ns)
     concerned = {before.home, after.home, before.other, after.other, *advanced.goals, *reports} - {None}
     devices_concerned = frozenset(device for device in concerned if device)
-    return Looked(devices_concerned, _again_ns(after, now_ns), after != before or bool(others), others)
+    gone = leaving.carry_on(tx, heard, now_ns=now_ns)
+    changed = after != before or bool(others or gone.moved or gone.removed)
+    return Looked(devices_concerned, _again_ns(after, now_ns), changed, others | gone.moved, gone.removed)
 
 
 def _is_behind(tx: Tx, known: Installation, placement: Placement, heard: Mapping[DeviceId, Heard]) -> bool:
@@ -149,7 +158,8 @@ def _remember(tx: Tx, known: Installation, report: InstallationReport | None) ->
     """Keep the pins and ports that the holder found, so that the next holder uses the same."""
     if report is None or report.epoch is None:
         return
-    if report.images and not known.images:
+    # What it said of another version, the one before an update, are not this one's.
+    if report.images and not known.images and report.app_digest in (None, known.app_digest):
         installations.remember_images(tx, known.id, report.images)
     ports = [PortWish(each.service, each.container_port, each.protocol, each.host_port) for each in report.ports]
     if ports and ports != known.ports:
@@ -172,5 +182,7 @@ def _again_ns(placement: Placement, now_ns: int) -> int | None:
         case Phase.TRASHED:
             ends_ns = placement.since_ns + failover.TRASH_NS
             return ends_ns if ends_ns > now_ns else None
+        case Phase.DRAINING if is_parked(placement) and placement.lease.released:
+            return None
         case Phase.PREPARING | Phase.DRAINING | Phase.ARRIVING:
             return now_ns + _LOOK_AGAIN_NS

@@ -1,31 +1,42 @@
 """Running a Hive: open, serve until told to stop, close. Safe to kill at any moment."""
 
 import asyncio
-import fcntl
 import os
 import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import IO
 
 import anyio
 import uvicorn
 from litestar import Litestar
 
-from mosaic.adapters import log, memory
+from mosaic.adapters import lock_file, log, memory
 from mosaic.adapters.clock import Clock, SystemClock
 from mosaic.adapters.private_file import write_private
 from mosaic.adapters.sql import accounts, migrations
 from mosaic.adapters.sql.engine import Database, open_sqlite, open_url
 from mosaic.core.errors import MosaicError, Refused
 from mosaic.core.rewind import SALT_BITS
-from mosaic.hive import backing_up, identity, public_front, roll_call, scheduler, setup_code, tls
+from mosaic.hive import (
+    backing_up,
+    device_upgrading,
+    following,
+    identity,
+    public_front,
+    refreshing,
+    roll_call,
+    scheduler,
+    setup_code,
+    tls,
+)
 from mosaic.hive.app import attach, build
 from mosaic.hive.channel.socket import MAX_FRAME_BYTES
 from mosaic.hive.config import HiveConfig
+from mosaic.hive.links import own_gateway, proving, pushing
 from mosaic.hive.runtime import Address, Hive
 from mosaic.hive.tls import Certificate
 
@@ -63,7 +74,10 @@ def serve(config: HiveConfig) -> None:
     """Serve until SIGTERM or SIGINT. Raises what stands in the way of starting, before anything is listened on."""
     memory.prefer_small()
     config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one(config), listening(config) as listener:
+    with (
+        lock_file.held(config.state / "lock", lambda: AlreadyRunning(os.fspath(config.state))),
+        listening(config) as listener,
+    ):
         # One that was killed left its own.
         config.address_file.unlink(missing_ok=True)
         public_front.check(config)
@@ -105,18 +119,29 @@ def _end_while_starting() -> None:
 async def running(config: HiveConfig, address: Address, *, clock: Clock | None = None) -> AsyncIterator[Hive]:
     """A Hive whose database is open and whose scheduler runs."""
     database = await anyio.to_thread.run_sync(open_database, config)
+    hive: Hive | None = None
     try:
         key = identity.load_or_make(config.state / "hive.key")
         term = await anyio.to_thread.run_sync(_begin, config, database)
         hive = Hive(config, database, clock or SystemClock(), key, term=term, address=address)
         async with anyio.create_task_group() as tasks:
+            await hive.in_thread(hive.imports.clear)
+            await hive.in_thread(lambda: hive.bundles.clear_abandoned(now=time.time()))
             await roll_call.look(hive)
+            await own_gateway.have(hive)
             tasks.start_soon(_keep_scheduling, hive)
+            tasks.start_soon(following.keep, hive)
+            tasks.start_soon(device_upgrading.keep, hive)
+            tasks.start_soon(refreshing.keep, hive)
+            tasks.start_soon(pushing.keep, hive)
+            tasks.start_soon(proving.keep, hive)
             if config.backup_argv:
                 tasks.start_soon(backing_up.keep, hive)
             yield hive
             tasks.cancel_scope.cancel()
     finally:
+        if hive is not None:
+            hive.stop_asking()
         database.close()
 
 
@@ -261,14 +286,3 @@ def listening(config: HiveConfig) -> socket.socket:
     except OSError as error:
         raise PortTaken(config.own_listen, config.port, error.strerror or str(error)) from error
     return listener
-
-
-def _only_one(config: HiveConfig) -> IO[str]:
-    """Hold the state folder's lock for as long as the returned file is open."""
-    lock = (config.state / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise AlreadyRunning(os.fspath(config.state)) from error
-    return lock

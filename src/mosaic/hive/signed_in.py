@@ -15,7 +15,8 @@ from urllib.parse import quote
 from litestar import Response
 from litestar.di import NamedDependency
 
-from mosaic.adapters.sql import sessions, tokens
+from mosaic.adapters.sql import devices, sessions, tokens
+from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.sessions import SpeaksFor
 from mosaic.core.errors import Refused
 from mosaic.core.ids import AccountId
@@ -141,6 +142,13 @@ def require_admitted(who: SpeaksFor) -> SpeaksFor:
     if not who.admitted:
         raise DeviceNotAdmitted
     return who
+
+
+def require_not_removed(tx: Tx, who: SpeaksFor) -> None:
+    """Return when the Device is still one of its account's. Raises SessionTokenUnknown."""
+    device = devices.get(tx, who.holder.device)
+    if device is None or device.removed:
+        raise SessionTokenUnknown
 
 
 def browser_token(token: str, scheme: str) -> str:

@@ -22,6 +22,7 @@ from mosaic.core import lease, placement
 from mosaic.core.errors import Conflict
 from mosaic.core.ids import InstallationId
 from mosaic.core.placement import Phase, Placement
+from mosaic.hive.links import succession as link_succession
 
 
 class BeingRekeyed(Conflict):
@@ -38,8 +39,13 @@ class BeingRekeyed(Conflict):
 
 def require_none(tx: Tx, found: Installation) -> None:
     """Return when the installation is in no succession. Raises BeingRekeyed."""
-    if successions.open_of(tx, found.id) is not None:
+    if is_open(tx, found.id):
         raise BeingRekeyed(found.name)
+
+
+def is_open(tx: Tx, installation: InstallationId) -> bool:
+    """Whether the installation is in a succession."""
+    return successions.open_of(tx, installation) is not None
 
 
 def carry_on(tx: Tx, installation: InstallationId, *, now_ns: int) -> frozenset[InstallationId]:
@@ -86,13 +92,14 @@ def come_back_at_once(tx: Tx, found: Succession, *, now_ns: int) -> None:
 def _begin(tx: Tx, found: Succession, older: Installation, before: Placement, now_ns: int) -> frozenset[InstallationId]:
     if not before.lease.released:
         return frozenset()
-    last = next((each for each in volumes.of_installation(tx, older.id) if each.kind == "data"), None)
+    last = volumes.data_of(tx, older.id)
     if last is None or last.newest is None:
         return turn_back(tx, found, "it has no data that was ever stored", now_ns=now_ns)
     new = replace(older, id=found.successor, created_ns=now_ns, failure=None)
     where = placement.install(lease.new_lease({}, policy=before.lease.policy), before.home, now_ns)
     placements.add(tx, new, replace(where, wish=before.wish))
     origins.add(tx, Origin(new.id, last.id, last.newest))
+    link_succession.follow(tx, older.id, new.id, now_ns=now_ns)
     text = f"{new.name} comes up again with the data that it had, under new keys."
     events.add(tx, Happened(new.account, "rekeying", new.id, text), now_ns=now_ns)
     return frozenset({new.id})
@@ -104,6 +111,7 @@ def _come_back(
     if before.phase is Phase.TRASHED:
         back = placement.restore_from_trash(before, before.home, now_ns)
         placements.save(tx, found.installation, before, replace(back, wish=before.wish))
+    link_succession.follow(tx, found.successor, older.id, now_ns=now_ns)
     _end_failed(tx, found, older, now_ns)
     return frozenset({older.id})
 

@@ -7,15 +7,21 @@ account does not exist for it. Things are named by id or by name.
 
 from collections.abc import Collection
 
-from mosaic.adapters.sql import accounts, drills, events, heads, volumes
+from msgspec.structs import replace
+
+from mosaic.adapters.sql import accounts, catalogs, drills, events, heads, volumes
 from mosaic.adapters.sql.engine import Tx
+from mosaic.adapters.sql.installations import Installation as Known
 from mosaic.core.ids import AccountId, AppDigest, HeadHash
-from mosaic.hive import past
+from mosaic.hive import offers, past, sources
 from mosaic.hive.finding import find_device, find_installation, find_volume
 from mosaic.hive.forecast import forecast
 from mosaic.hive.present import devices, installations, sight
+from mosaic.hive.present.catalogs import catalog as presented
 from mosaic.hive.present.snapshots import VolumePast, volume_past
+from mosaic.hive.present.updates import generations_of
 from mosaic.hive.runtime import Hive
+from mosaic.hive.updates import version_words
 from mosaic.wire.api import (
     Account,
     CatalogApp,
@@ -30,6 +36,8 @@ from mosaic.wire.api import (
     VolumeEnvelope,
 )
 from mosaic.wire.head import parse
+from mosaic.wire.report import Report
+from mosaic.wire.versions import Catalog, Generation
 
 
 async def setup_state(hive: Hive) -> SetupState:
@@ -61,9 +69,25 @@ async def get_device(hive: Hive, who: AccountId, device: str) -> Device:
     return await hive.read(lambda tx: devices.device(tx, find_device(tx, who, device), seen))
 
 
-async def list_catalog(hive: Hive) -> list[CatalogApp]:
-    """Return the apps that the catalog folders hold now, those with a problem too."""
-    return await hive.in_thread(hive.catalog.apps)
+async def last_report(hive: Hive, who: AccountId, device: str) -> Report:
+    """Return what a Device told last, as far as it is kept here. Raises DeviceUnknown, NothingReported."""
+    seen = sight.take(hive)
+    known = await hive.read(lambda tx: find_device(tx, who, device))
+    found = devices.newest_report(known, seen)
+    if found is None:
+        raise devices.NothingReported(known.name)
+    return found
+
+
+async def list_catalog(hive: Hive, who: AccountId) -> list[CatalogApp]:
+    """Return the apps that can be installed now, from wherever they come, and those with a problem too."""
+    return await sources.list_apps(hive, who)
+
+
+async def list_catalogs(hive: Hive, who: AccountId) -> list[Catalog]:
+    """Return the catalogs that the owner believes, by name, as their last refresh left them."""
+    kept, now_ns = await hive.read(lambda tx: catalogs.of_account(tx, who)), hive.clock.wall_ns()
+    return await hive.in_thread(lambda: [presented(hive.catalogs, one, now_ns=now_ns) for one in kept])
 
 
 async def list_installations(hive: Hive, who: AccountId) -> list[Installation]:
@@ -76,10 +100,19 @@ async def get_installation(hive: Hive, who: AccountId, installation: str) -> Ins
     """Return one installation. Raises InstallationUnknown."""
     seen = sight.take(hive)
 
-    def look(tx: Tx) -> Installation:
-        return installations.one_installation(tx, find_installation(tx, who, installation), seen)
+    def look(tx: Tx) -> tuple[Known, Installation]:
+        known = find_installation(tx, who, installation)
+        return known, installations.one_installation(tx, known, seen)
 
-    return await hive.read(look)
+    known, shown = await hive.read(look)
+    offer = await offers.newer(hive, known)
+    # What has no name is called by the beginning of its digest.
+    return replace(shown, newest=version_words(offer.label, offer.digest) if offer is not None else None)
+
+
+async def list_generations(hive: Hive, who: AccountId, installation: str) -> list[Generation]:
+    """Return which versions of its app an installation ran, the newest first. Raises InstallationUnknown."""
+    return await hive.read(lambda tx: generations_of(tx, find_installation(tx, who, installation)))
 
 
 async def move_forecast(hive: Hive, who: AccountId, installation: str, to: str | None) -> MoveForecast:
@@ -105,7 +138,7 @@ async def snapshot(hive: Hive, who: AccountId, installation: str, wanted: str) -
 
     def look(tx: Tx) -> tuple[int | None, AppDigest | None]:
         found = find_installation(tx, who, installation)
-        volume = next((each for each in volumes.of_installation(tx, found.id) if each.kind == "data"), None)
+        volume = volumes.data_of(tx, found.id)
         head_hash = HeadHash(wanted.replace("\0", ""))
         signed = heads.signed(tx, volume.id, head_hash) if volume is not None else None
         if volume is None or signed is None or not heads.is_kept(tx, volume.id, head_hash):

@@ -5,7 +5,7 @@ no crash and no lost message can end a wish twice, or leave it open when it
 was fulfilled.
 """
 
-from mosaic.adapters.sql import events, installations, placements, restores
+from mosaic.adapters.sql import events, heads, installations, placements, restores
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.installations import Installation
@@ -13,6 +13,7 @@ from mosaic.adapters.sql.restores import Restore
 from mosaic.core.errors import Conflict
 from mosaic.core.ids import HeadHash, InstallationId
 from mosaic.core.placement import Placement
+from mosaic.hive import updates
 from mosaic.wire.assignment import GoingBack
 from mosaic.wire.head import Head
 from mosaic.wire.report import Report
@@ -34,8 +35,13 @@ class GoesBack(Conflict):
 
 def require_none(tx: Tx, found: Installation) -> None:
     """Return when no wish is open. Raises GoesBack."""
-    if restores.open_one(tx, found.id) is not None:
+    if is_open(tx, found.id):
         raise GoesBack(found.name)
+
+
+def is_open(tx: Tx, installation: InstallationId) -> bool:
+    """Whether a wish is open."""
+    return restores.open_one(tx, installation) is not None
 
 
 def placement_of(tx: Tx, installation: InstallationId) -> Placement:
@@ -68,8 +74,19 @@ def hear(tx: Tx, known: Installation, report: Report | None, *, now_ns: int) -> 
     if said.failure is not None:
         why = said.failure.message.replace("\0", "")[:_LONGEST_FAILURE] or "the device did not say why"
         end_failed(tx, known, wish, why, now_ns=now_ns)
-    elif wish.head is None:
+    elif wish.head is None or _is_followed(tx, wish, said.saved):
         _succeed(tx, wish, HeadHash(said.saved) if said.saved else None, now_ns)
+
+
+def _is_followed(tx: Tx, wish: Restore, saved: str | None) -> bool:
+    """Whether a head follows the present that was saved: it has the state that was wanted.
+
+    That head ends its wish by itself, but where this database is an older copy that learnt of it in a roll call.
+    """
+    newest = heads.newest(tx, wish.volume)
+    if saved is None or newest is None or newest[0] == saved:
+        return False
+    return heads.signed(tx, wish.volume, HeadHash(saved)) is not None
 
 
 def end_failed(tx: Tx, known: Installation, wish: Restore, why: str, *, now_ns: int) -> None:
@@ -85,7 +102,8 @@ def _succeed(tx: Tx, wish: Restore, saved: HeadHash | None, now_ns: int) -> None
         return
     restores.end(tx, wish, now_ns=now_ns, saved=saved)
     if wish.app_digest != known.app_digest:
-        installations.set_app(tx, known.id, wish.app_digest)
+        after = updates.version_of(tx, known, wish.app_digest)
+        updates.run_version(tx, known, after, last_head=saved, now_ns=now_ns)
     kept = f"; what was there before is snapshot {saved[:12]}" if saved else ""
     text = f"{known.name} went back to an earlier snapshot{kept}."
     events.add(tx, Happened(known.account, "went-back", known.id, text), now_ns=now_ns)

@@ -15,8 +15,9 @@ import msgspec
 from mosaic.adapters import oci_layout
 from mosaic.adapters.bundle import AppUnpackable, stays_inside
 from mosaic.adapters.private_file import write_private
+from mosaic.core.app_name import RULE, is_app_name, nearest
 from mosaic.core.image_platforms import Resolved
-from mosaic.core.image_ref import ImageRef, is_component
+from mosaic.core.image_ref import ImageRef
 from mosaic.core.oci_types import OCI_MANIFEST, Descriptor, Digest
 from mosaic.core.package import About
 from mosaic.core.pin_lock import LockUnusable, from_lock, to_lock
@@ -91,10 +92,11 @@ def require_outside(file: Path, folder: Path) -> None:
 
 def _name_of(folder: Path) -> str:
     name = app_name(folder)
-    if not is_component(name):
+    if not is_app_name(name):
+        better = nearest(name)
         raise AppUnpackable(
             f"{shown(name)[:80]!r} cannot be an app's name",
-            hint="rename the folder: lower-case letters and digits, with single . _ or - between them",
+            hint=f"rename the folder: {RULE}" + (f", for instance {better}" if better else ""),
         )
     return name
 

@@ -14,10 +14,12 @@ from mosaic.adapters.bundle_archive import require_packable
 from mosaic.adapters.compose_nodes import Node
 from mosaic.core.app import SEED_VARIABLES, fill_in
 from mosaic.core.app_repository import COMPOSE_FILE, DISABLED, AppRepositoryRefused, sort_out
-from mosaic.core.compose_document import Compose, ComposeInvalid, Json, to_json
-from mosaic.core.compose_variables import VariableRequired, VariablesUnknown
+from mosaic.core.compose_document import Compose, ComposeInvalid, Json, as_pairs, read_compose, to_json
+from mosaic.core.compose_keys import is_link_image
+from mosaic.core.compose_variables import VariableRequired, VariablesUnknown, interpolate
 from mosaic.core.errors import MosaicError
 from mosaic.core.ignore_rules import IGNORE_FILE, IgnoreRulesBad
+from mosaic.core.link_service import left_out, require_one_link
 from mosaic.core.pin_problems import PinningRefused
 from mosaic.core.pinning import pin_offline
 from mosaic.core.policy import check as check_policy
@@ -43,7 +45,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`variables` are those that the owner gives when installing; publishing passes over what `is_disabled`."""
+    """`variables` are those that the owner gives when installing; publishing passes over what `is_disabled`.
+
+    `notes` are sentences about what does nothing.
+    """
 
     problems: tuple[AppProblem, ...]
     asks: tuple[Ask, ...] = ()
@@ -51,6 +56,7 @@ class Checked:
     services: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     is_disabled: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def check_app(folder: Path) -> Checked:
@@ -71,8 +77,10 @@ def check_app(folder: Path) -> Checked:
         return Checked((*problems, _told(None, error)))
     problems += _images(text, written)
     try:
-        compose, variables = _filled_in(_with_images(to_json(parsed)))
+        document = _with_images(to_json(parsed))
+        compose, variables = _filled_in(document)
         wanted_ports(compose)
+        _require_one_link(document, variables)
     except (ComposeInvalid, VariableRequired) as error:
         problem = _told(written, error)
         # What keeps the images from being found is told by them already, in other words.
@@ -92,12 +100,13 @@ def check_app(folder: Path) -> Checked:
         tuple(sorted(compose.services)),
         tuple(sorted(compose.volumes)),
         app_name(folder).endswith(DISABLED) or (folder / DISABLED).is_file(),
+        tuple(_notes(compose)),
     )
 
 
 def _folder(folder: Path) -> Iterable[AppProblem]:
     name = app_name(folder)
-    files = {path.name for path in folder.iterdir()}
+    files = {path.name for path in folder.iterdir() if path.is_file()}
     if name.startswith("."):
         return [AppProblem(".", None, "its name begins with a dot, so publishing passes over it", "rename the folder")]
     try:
@@ -154,6 +163,23 @@ def _filled_in(parsed: Json) -> tuple[Compose, tuple[str, ...]]:
     except VariablesUnknown as unknown:
         names = unknown.names
         return fill_in(parsed, variables={**given, **dict.fromkeys(names, _PLACEHOLDER)}), tuple(names)
+
+
+def _require_one_link(document: Json, variables: tuple[str, ...]) -> None:
+    """Look by which names tokens are called: the values stand for others, and are all the same."""
+    named = {name: f"${name}" for name in (*SEED_VARIABLES, *names_for_own_images(), *variables)}
+    require_one_link(read_compose(interpolate(document, named)), token=named["LINK_TOKEN_DEFAULT"])
+
+
+def _notes(compose: Compose) -> Iterable[str]:
+    for name, service in compose.services.items():
+        unknown = (
+            left_out(as_pairs(service.get("environment"), "environment"))
+            if is_link_image(str(service["image"]))
+            else []
+        )
+        if unknown:
+            yield f"service {name} is a link, which does not know {', '.join(unknown)}: left out when it runs"
 
 
 def _told(written: "Node | None", error: MosaicError) -> AppProblem:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mosaic.adapters.git import descends
 from mosaic.adapters.oci.registries import Registries
 from mosaic.adapters.oci.registry import Registry
 from mosaic.adapters.trust import publishing as targets
 from mosaic.adapters.trust.public_files import CHANNEL_ROLE
-from mosaic.adapters.trust.publishing import Published, Release
+from mosaic.adapters.trust.publishing import Published, PublishedMeanwhile, Release
 from mosaic.adapters.trust.refusals import ChannelMissing
 from mosaic.adapters.trust.repository import Repository
 from mosaic.core import image_ref, package_reading
@@ -27,7 +28,8 @@ from mosaic.core.pin_lock import to_lock
 from mosaic.core.pin_problems import ImageUse, PinningRefused, Problem, RegistriesSilent, require_none
 from mosaic.core.pinning import Own, Pinned, pin, references
 from mosaic.core.roll_out import EVERYONE, RollOut
-from mosaic.packager.own_images import Build, BuiltImage, Tell, build_own, require_usable
+from mosaic.packager.attaching import Attachments, attach, require_apps
+from mosaic.packager.own_images import Build, BuiltImage, OwnImages, Tell, machines_for, require_usable
 from mosaic.packager.packing import Packed, pack, uses_of
 from mosaic.packager.resolving import Resolver
 from mosaic.packager.source import Source, read_source
@@ -45,6 +47,7 @@ class Order:
     roll_out: RollOut = EVERYONE
     forced: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    attachments: Attachments = field(default=Attachments())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +77,73 @@ def publish(
     """Publish every app of the folder as one new Target, unless nothing changed since the channel's newest one.
 
     Raises:
-        BuildUnusable, AppRepositoryRefused, NothingToPublish, SubmoduleInside, NoCommit, NotCommitted, BuildFailed,
-        AppUnpackable, IgnoreRulesBad, ComposeInvalid, ImageShared: what is published has to be mended.
+        BuildUnusable, SbomUnusable, AppRepositoryRefused, NothingToPublish, SubmoduleInside, NoCommit, NotCommitted,
+        BuildFailed, BuildxMissing, AppUnpackable, IgnoreRulesBad, ComposeInvalid, ImageShared: what is published has to
+        be mended.
         PinningRefused, RegistriesSilent: with every problem of every app.
+        PublishedMeanwhile: a newer commit was published while this one was being built, or one that is not known here.
         MosaicError: what a registry says, or `trust.publishing.publish`.
     """
     require_usable(order.build)
-    before = _uris_before(repository, order.channel)
+    _require_channel(repository, order.channel)
+    before = _Before.read(repository, order.channel)
     with tempfile.TemporaryDirectory(prefix="mosaic-publish-") as scratch:
         files, bundles = Path(scratch) / "source", Path(scratch) / "bundles"
         files.mkdir()
         bundles.mkdir()
         source = read_source(order.folder, files)
+        require_apps(order.attachments, [folder.name for folder in source.apps])
         short = source.commit.short
-        images = tuple(
-            build_own(folder, source.tree(folder.name), short, order.build, registries, tell)
-            for folder in source.images
-        )
+        images = _build_all(source, order.build, registries, tell)
         resolver = Resolver(registries, cache)
         tell("asking registries what images are")
         pinned, answers = _pin_all(source, order, images, resolver)
         known: dict[str, Image] = dict(resolver.images)
         known.update({built.image.digest: built.image for built in images})
-        releases: dict[str, Release] = {}
-        for folder in source.apps:
-            packed = pack(folder, pinned[folder.name], about=About(folder.name), images=known, into=bundles)
-            releases[folder.name] = _keep(packed, order.build.registry, short, before, registries, tell)
-    published = targets.publish(
+        packed = [
+            pack(folder, pinned[folder.name], about=About(folder.name), images=known, into=bundles)
+            for folder in source.apps
+        ]
+        while True:
+            releases = {
+                one.name: _keep(one, order.build.registry, short, before.uris, registries, tell) for one in packed
+            }
+            for app, release in releases.items():
+                attach(order.attachments, app, release.uri, release.manifest, registries)
+            try:
+                published = _sign(order, repository, source, releases, before, now_ns)
+                break
+            except PublishedMeanwhile as meanwhile:
+                before = _after(meanwhile, source, _Before.read(repository, order.channel))
+                tell("somebody else has published meanwhile; comparing again")
+    uris = {app: release.uri for app, release in releases.items()}
+    kept = tuple(app for app, uri in uris.items() if uri == before.uris.get(app))
+    return Report(published, source.commit.hash, uris, kept, images, to_lock(answers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The channel's newest Target: its number, 0 for none; its commit; where its apps are."""
+
+    version: int = 0
+    commit: str | None = None
+    uris: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def read(repository: Repository, channel: str) -> "_Before":
+        newest = next((one for one in repository.targets() if one.channel == channel), None)
+        return _Before() if newest is None else _Before(newest.version, newest.commit, newest.apps)
+
+
+def _sign(
+    order: Order,
+    repository: Repository,
+    source: Source,
+    releases: Mapping[str, Release],
+    before: _Before,
+    now_ns: int,
+) -> Published:
+    return targets.publish(
         repository,
         channel=order.channel,
         hardware=order.hardware,
@@ -109,10 +152,25 @@ def publish(
         commit=source.commit.hash,
         roll_out=order.roll_out,
         forced=order.forced,
+        known=before.version,
     )
-    uris = {app: release.uri for app, release in releases.items()}
-    kept = tuple(app for app, uri in uris.items() if uri == before.get(app))
-    return Report(published, source.commit.hash, uris, kept, images, to_lock(answers))
+
+
+def _after(meanwhile: PublishedMeanwhile, source: Source, found: _Before) -> _Before:
+    """Return what is newest now, when the commit that is being published follows that.
+
+    Who began first may end last: then the older commit would become the newer version. Raises PublishedMeanwhile.
+    """
+    if found.version and not (found.commit and descends(source.origin, source.commit.hash, found.commit)):
+        raise meanwhile
+    return found
+
+
+def _build_all(source: Source, build: Build, registries: Registries, tell: Tell) -> tuple[BuiltImage, ...]:
+    if not source.images:
+        return ()
+    own = OwnImages(build, machines_for(build), source.commit.short, registries, tell)
+    return tuple(own.keep(folder, source.tree(folder.name)) for folder in source.images)
 
 
 def _pin_all(
@@ -134,13 +192,11 @@ def _pin_all(
     return pinned, answers
 
 
-def _uris_before(repository: Repository, channel: str) -> Mapping[str, str]:
-    """Return the apps of the channel's newest Target. Raises ChannelMissing, before anything is built for it."""
+def _require_channel(repository: Repository, channel: str) -> None:
+    """Raise ChannelMissing before anything is built for it."""
     edition = repository.edition()
     if CHANNEL_ROLE + channel not in edition.channels:
         raise ChannelMissing(channel, [role.removeprefix(CHANNEL_ROLE) for role in edition.channels])
-    newest = next((one for one in repository.targets() if one.channel == channel), None)
-    return newest.apps if newest is not None else {}
 
 
 def _keep(

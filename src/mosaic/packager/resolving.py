@@ -50,7 +50,7 @@ class Resolver:
         except ImageMissing as error:
             return NoSuchImage(error.message)
         except MosaicError as error:
-            return NoAnswer(f"{error.message} ({error.hint})")
+            return NoAnswer(error.with_hint)
         self.images[image.digest] = image
         return resolved(image)
 

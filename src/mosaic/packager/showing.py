@@ -16,6 +16,7 @@ from mosaic.core.app_repository import COMPOSE_FILE
 from mosaic.core.oci_types import Descriptor, digest_of
 from mosaic.core.package import PackageUnreadable
 from mosaic.core.strict_json import NotStrict
+from mosaic.packager.attaching import Attached
 from mosaic.packager.checking import Checked, check_app
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ class ShownFile:
 class Shown:
     """A package. `images` are by service, `download_bytes` by platform: of all layers, each once.
 
-    None: the package says nothing of it, as older formats do.
+    None: the package says nothing of it, as older formats do. `attached` is what its registry lists beside it, None
+    where no registry was asked.
     """
 
     name: str | None
@@ -50,9 +52,12 @@ class Shown:
     asks: tuple[str, ...]
     variables: tuple[str, ...]
     problems: tuple[str, ...]
+    attached: tuple[Attached, ...] | None = None
 
 
-def show(manifest: bytes, read: Callable[[Descriptor], bytes]) -> Shown:
+def show(
+    manifest: bytes, read: Callable[[Descriptor], bytes], *, attached: tuple[Attached, ...] | None = None
+) -> Shown:
     """Return what there is to say of the package of a manifest; `read` gives a blob that it names.
 
     Raises:
@@ -80,6 +85,7 @@ def show(manifest: bytes, read: Callable[[Descriptor], bytes]) -> Shown:
         asks=tuple(dict.fromkeys(ask.grant for ask in checked.asks)),
         variables=checked.variables,
         problems=tuple(map(str, checked.problems)),
+        attached=attached,
     )
 
 

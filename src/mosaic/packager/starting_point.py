@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.adapters.private_file import sync_folder
+from mosaic.core.app_name import RULE, is_app_name, nearest
 from mosaic.core.app_repository import COMPOSE_FILE
 from mosaic.core.errors import Refused
 from mosaic.core.ignore_rules import IGNORE_FILE
-from mosaic.core.image_ref import is_component, parse
+from mosaic.core.image_ref import parse
 
 _PATH = re.compile(r"/[A-Za-z0-9._/-]{1,200}", re.ASCII)
 _README = "README.md"
@@ -42,9 +43,10 @@ class StartingPoint:
 
 def require_usable(point: StartingPoint) -> None:
     """Raise StartingPointUnusable or ImageRefUnreadable unless it can be written."""
-    if not is_component(point.name):
+    if not is_app_name(point.name):
+        better = nearest(point.name)
         raise StartingPointUnusable(
-            f"{point.name[:80]!r} cannot be an app's name", hint="use lower-case letters, digits and single hyphens"
+            f"{point.name[:80]!r} cannot be an app's name", hint=f"use {RULE}" + (f": {better}" if better else "")
         )
     if not point.title.isprintable() or not 0 < len(point.title) <= _LONGEST_TITLE:
         raise StartingPointUnusable(

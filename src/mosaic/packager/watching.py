@@ -1,7 +1,7 @@
 """Publishing by itself: a branch is looked at again and again, and each new commit is published once.
 
 What a commit lacks (an image that does not exist, a broken compose file) waits
-for the next commit; what may pass (a registry that is silent) is tried again
+for the next commit; what may pass (a registry that is silent, another publisher) is tried again
 with the next look. In between the metadata that a machine signs is signed
 again, so that it does not expire while nobody commits.
 """
@@ -9,7 +9,7 @@ again, so that it does not expire while nobody commits.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mosaic.core.errors import MosaicError, Unavailable
+from mosaic.core.errors import Conflict, MosaicError, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Watch:
                 self._refresh()
                 return Turn(commit, published=False, problem=None)
             self._publish()
-        except Unavailable as error:
+        except (Unavailable, Conflict) as error:
             return Turn(commit, published=False, problem=error)
         except MosaicError as error:
             # The same commit would be refused again; a look that was refused says nothing of the one before.

@@ -14,6 +14,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import restoring
 from mosaic.storage.backing import Backing
+from mosaic.storage.belonging import digest_in
 from mosaic.storage.caches import Caches
 from mosaic.storage.decide_step import Adopt, next_step
 from mosaic.storage.engine.heads import HeadForged, open_head, root_of
@@ -39,7 +40,8 @@ def adopt(volume: Volume, origin: Origin, keys: VolumeKeys, newest: Callable[[],
     signed = backing.heads.get(origin.head)
     if head_hash(signed) != origin.head:
         raise HeadForged(origin.volume)
-    root = root_of(open_head(signed, origin.volume))
+    head = open_head(signed, origin.volume)
+    root = root_of(head)
 
     def is_wanted() -> bool:
         return not volume.stopping and next_step(volume.record) == Adopt(origin)
@@ -66,7 +68,8 @@ def adopt(volume: Volume, origin: Origin, keys: VolumeKeys, newest: Callable[[],
         with volume.wakes:
             if next_step(volume.record) != Adopt(origin) or not restoring.lies_here(volume, made):
                 raise LeaseGone(volume.id)
-            volume.update(replace(volume.record, incoming=Incoming(origin.head, "", made)))
+            incoming = Incoming(origin.head, "", made, adopted=digest_in(head))
+            volume.update(replace(volume.record, incoming=incoming))
 
 
 def forget_seed(volume: Volume) -> None:

@@ -7,6 +7,7 @@ disk, so that a kill in the middle never makes a second one, or none.
 
 import secrets
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -15,11 +16,13 @@ from mosaic.core.errors import MosaicError, NotFound
 from mosaic.core.ids import VolumeId
 from mosaic.storage import log
 from mosaic.storage.places import Places
+from mosaic.storage.records import Trial, VolumeRecord
 from mosaic.storage.subvolumes import Subvolumes
 from mosaic.storage.volume import Volume, is_clean
-from mosaic.wire.storage import ConflictSnapshot
+from mosaic.wire.storage import ConflictSnapshot, Trialled
 
 _NO_EPOCH = "0.0"
+_TRIED = "from a version that was tried and not kept"
 
 
 class ConflictUnknown(NotFound):
@@ -54,32 +57,82 @@ def set_aside(volume: Volume, why: str, *, pending_refused: bool) -> None:
                 going_back=None,
             )
         )
-        keep_conflict(volume)
+        if record.trial is not None:
+            lose_trial(volume)
+        else:
+            keep_conflict(volume)
 
 
-def keep_conflict(volume: Volume) -> None:
-    """Make a conflict snapshot of the live subvolume if it has anything that no acknowledged head has."""
+def lose_trial(volume: Volume) -> None:
+    """End a trial whose data is not the volume's any more: what is here becomes a conflict snapshot, as it is.
+
+    None under way is fine. May be called again after a kill.
+    """
+    with volume.wakes:
+        trial = volume.record.trial
+        if trial is None:
+            return
+        trial = replace(trial, undo=None, aside=trial.aside or new_name(volume))
+        volume.update(replace(volume.record, trial=trial))
+        keep_conflict(volume, trial.aside)
+        kept = kept_of(volume, trial)
+        record = with_tried(volume, kept)
+        if kept is not None:
+            # What lies there goes on from no head: whoever holds the volume again begins with that of the grant.
+            record = replace(record, live_uuid=None, data_lease=None)
+        volume.update(replace(record, trial=None, trialled=Trialled(trial.id, kept=False, conflict=kept)))
+
+
+def kept_of(volume: Volume, trial: Trial) -> str | None:
+    """Return the conflict snapshot that has what was written in the trial, None while there is none."""
+    return trial.aside if trial.aside is not None and _lies_aside(volume, trial.aside) else None
+
+
+def with_tried(volume: Volume, conflict: str | None) -> VolumeRecord:
+    """Return the record that says of this conflict snapshot that it is from a trial. Forgets those that are gone."""
+    record = volume.record
+    names = (*record.tried, conflict) if conflict is not None else record.tried
+    return replace(record, tried=tuple(name for name in dict.fromkeys(names) if _lies_aside(volume, name)))
+
+
+def new_name(volume: Volume) -> str:
+    """Return what a conflict snapshot that is made now is called."""
+    epoch = volume.record.data_lease.epoch if volume.record.data_lease else _NO_EPOCH
+    return f"{epoch}-{time.time_ns()}"
+
+
+def keep_conflict(volume: Volume, name: str | None = None) -> str | None:
+    """Make a conflict snapshot of the live subvolume if it has anything that no acknowledged head has.
+
+    Returns what the one is called that has it, by that `name` if it is made now; None when heads have it all.
+    """
     places, subvolumes = volume.places, volume.subvolumes
     if volume.live is None:
-        return
+        return None
     subvolumes.sync(places.pool)
+    live = places.live(volume.id)
     if _is_saved(volume):
-        return
-    subvolumes.set_apart(places.live(volume.id), _next_conflict(volume))
+        return None
+    if subvolumes.is_set_apart(live, places.conflicts(volume.id)):
+        return conflicts(places, volume.id)[-1].name
+    target = _place_of(volume, _free_name(volume, name))
+    subvolumes.set_apart(live, target)
     subvolumes.sync(places.pool)
-    if volume.live is None:
+    if volume.live is None and not _is_undone(volume.record):
         # It was moved there as it was: nothing local goes on from any head any more.
         volume.update(replace(volume.record, live_uuid=None, data_lease=None, accepted=None, pending=None))
+    return target.name
 
 
 def retire(volume: Volume) -> None:
     """Take the live subvolume away, after keeping what only it has. None there is fine."""
+    name = volume.record.trial.aside if volume.record.trial is not None else None
     if volume.live is not None and volume.subvolumes.holds_others(volume.places.live(volume.id)):
         # No head and no snapshot has what lies in those: all of it is kept as it is.
-        volume.places.live(volume.id).rename(_next_conflict(volume))
+        volume.places.live(volume.id).rename(_place_of(volume, _free_name(volume, name)))
         volume.subvolumes.sync(volume.places.pool)
         return
-    keep_conflict(volume)
+    keep_conflict(volume, name)
     throw_away(volume.subvolumes, volume.places, volume.places.live(volume.id))
 
 
@@ -100,8 +153,8 @@ def empty_trash(subvolumes: Subvolumes, places: Places) -> None:
             log.warning("trash_kept", path=str(grave), reason=str(error))
 
 
-def conflicts(places: Places, volume: VolumeId) -> list[ConflictSnapshot]:
-    """Return the volume's conflict snapshots, oldest first."""
+def conflicts(places: Places, volume: VolumeId, tried: Collection[str] = ()) -> list[ConflictSnapshot]:
+    """Return the volume's conflict snapshots, oldest first; `tried` names those that trials left."""
     folder = places.conflicts(volume)
     if not folder.is_dir():
         return []
@@ -109,7 +162,8 @@ def conflicts(places: Places, volume: VolumeId) -> list[ConflictSnapshot]:
     for path in sorted(folder.iterdir(), key=lambda path: path.name.rpartition("-")[2]):
         epoch, _, instant = path.name.rpartition("-")
         if epoch and instant.isdigit():
-            found.append(ConflictSnapshot(path.name, epoch, int(instant), str(path)))
+            why = _TRIED if path.name in tried else ""
+            found.append(ConflictSnapshot(path.name, epoch, int(instant), str(path), why))
     return found
 
 
@@ -121,11 +175,23 @@ def conflict(places: Places, volume: VolumeId, name: str) -> Path:
     return Path(found.path)
 
 
-def _next_conflict(volume: Volume) -> Path:
+def _free_name(volume: Volume, name: str | None) -> str:
+    return new_name(volume) if name is None or _lies_aside(volume, name) else name
+
+
+def _lies_aside(volume: Volume, name: str) -> bool:
+    return volume.subvolumes.uuid(volume.places.conflicts(volume.id) / name) is not None
+
+
+def _place_of(volume: Volume, name: str) -> Path:
     folder = volume.places.conflicts(volume.id)
     folder.mkdir(mode=0o711, exist_ok=True)
-    epoch = volume.record.data_lease.epoch if volume.record.data_lease else _NO_EPOCH
-    return folder / f"{epoch}-{time.time_ns()}"
+    return folder / name
+
+
+def _is_undone(record: VolumeRecord) -> bool:
+    """Whether what shall take the place of the live subvolume lies here already, and is the accepted head's."""
+    return record.trial is not None and record.trial.undo is not None
 
 
 def _is_saved(volume: Volume) -> bool:
@@ -133,6 +199,4 @@ def _is_saved(volume: Volume) -> bool:
     subvolumes = volume.subvolumes
     if volume.live == record.live_uuid and is_clean(record, subvolumes.generation(live)):
         return True
-    if record.accepted is None and not any(live.iterdir()):
-        return True
-    return subvolumes.is_set_apart(live, volume.places.conflicts(volume.id))
+    return record.accepted is None and not any(live.iterdir())

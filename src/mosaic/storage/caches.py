@@ -37,6 +37,14 @@ class Caches:
         with replaced_if_damaged(path), contextlib.closing(NodeMap(path)) as nodes:
             yield nodes
 
+    def hand_on(self, old: str, new: str) -> None:
+        """Let a subvolume whose files have the same inodes have the memory of another one, unless it has its own."""
+        if (self.folder / f"{new}.nodes").exists():
+            return
+        # What SQLite has beside it first: without that it is not whole.
+        for path in sorted(self.folder.glob(f"{old}.nodes*"), reverse=True):
+            path.rename(path.with_name(path.name.replace(old, new, 1)))
+
     def keep_only(self, volumes: set[VolumeId], uuids: set[str]) -> None:
         """Delete the memories of everything else."""
         if not self.folder.is_dir():

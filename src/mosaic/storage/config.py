@@ -68,10 +68,11 @@ class StorageConfig:
     """One daemon. Everything it keeps lies under `state`, which must exist.
 
     `driver` is the volume driver's name; daemons that share an engine need
-    names of their own. `scan` is a folder on any file system: its volumes are
+    names of their own. `specs` is where engines read of drivers that do not run,
+    None where nothing has to be written there. `scan` is a folder on any file system: its volumes are
     plain folders. `pool` is a folder on btrfs; None means an image under
     `state` of `image_bytes` (None: 8 GiB, or a quarter of the free space if
-    that is less; an image that exists keeps its size). `interval_seconds` is
+    that is less; one that is smaller grows). `interval_seconds` is
     the time between two snapshots of a busy volume. Snapshots stop when less
     than `reserve_bytes` of the pool is free (None: 5 % of it, at most 1 GiB).
     A Hive that says 'fenced' is believed after `fence_confirm_seconds`. `scrub`
@@ -82,6 +83,7 @@ class StorageConfig:
     state: Path
     driver: str = "mosaic"
     plugin_dir: Path = PLUGIN_DIR
+    specs: Path | None = None
     pool: Path | None = None
     scan: Path | None = None
     image_bytes: int | None = None

@@ -7,7 +7,7 @@ import msgspec
 
 from mosaic.core.errors import Conflict, MosaicError, NotFound, Refused, Unavailable
 from mosaic.core.ids import VolumeId
-from mosaic.storage import log, verbs
+from mosaic.storage import log, trial_verbs, verbs
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.discarding import discard
 from mosaic.storage.states import state, volume_state
@@ -16,8 +16,10 @@ from mosaic.storage.volume import Volume
 from mosaic.wire.hiveless import HIVELESS_VERBS
 from mosaic.wire.storage import (
     AuditRequest,
+    BeginTrial,
     Discard,
     Done,
+    EndTrial,
     Envelope,
     Failure,
     GoBack,
@@ -58,6 +60,8 @@ def routes(daemon: Daemon) -> Callable[[str, bytes], Reply]:
         "/v1/release": of_volume(Release, verbs.release),
         "/v1/set-aside": of_volume(SetAside, verbs.set_aside),
         "/v1/go-back": of_volume(GoBack, verbs.go_back),
+        "/v1/begin-trial": of_volume(BeginTrial, trial_verbs.begin_trial),
+        "/v1/end-trial": of_volume(EndTrial, trial_verbs.end_trial),
         "/v1/discard": done(Discard, discard),
         "/v1/envelope": done(Envelope, verbs.envelope),
         "/v1/heads": lambda body: _heads(daemon, msgspec.json.decode(body, type=HeadsRequest)),

@@ -21,7 +21,7 @@ from mosaic.storage.engine.heads import open_head, root_of
 from mosaic.storage.pool import Pool
 from mosaic.storage.records import Cut, Lease
 from mosaic.storage.subvolumes import IsKnown
-from mosaic.storage.volume import LeaseGone, Volume
+from mosaic.storage.volume import LeaseGone, TrialUnderWay, Volume
 
 _PATIENCE_SECONDS = 15.0
 """Half of what the Device waits for an answer."""
@@ -55,14 +55,14 @@ def cut_consistent(volume: Volume, pool: Pool, caches: Caches) -> None:
     """Cut now what an app has made ready, and have it replicated next.
 
     Raises:
-        NotReadyToCut, CutBusy, LeaseGone, PoolNearlyFull: nothing was cut.
+        NotReadyToCut, TrialUnderWay, CutBusy, LeaseGone, PoolNearlyFull: nothing was cut.
     """
-    if not volume.cutting.acquire(timeout=_PATIENCE_SECONDS):
-        raise CutBusy(volume.id)
-    try:
+    with without_cuts(volume):
         record = volume.record
         if record.lease is None or record.phase != "ready":
             raise NotReadyToCut(volume.id)
+        if record.trial is not None:
+            raise TrialUnderWay(volume.id)
         pool.check_room()
         cut = _cut(volume, record.lease, APP_CONSISTENT, caches)
         with volume.still_leased(record.lease) as now:
@@ -70,6 +70,15 @@ def cut_consistent(volume: Volume, pool: Pool, caches: Caches) -> None:
                 raise LeaseGone(volume.id)
             volume.cut_ns = cut.taken_ns
             volume.update(replace(now, cut=cut))
+
+
+@contextlib.contextmanager
+def without_cuts(volume: Volume) -> Iterator[None]:
+    """Keep everybody else from cutting. Raises CutBusy when somebody does for longer than the Device can wait."""
+    if not volume.cutting.acquire(timeout=_PATIENCE_SECONDS):
+        raise CutBusy(volume.id)
+    try:
+        yield
     finally:
         volume.cutting.release()
 
@@ -95,7 +104,11 @@ def drop(volume: Volume, lease: Lease, cut: Cut) -> None:
 
 
 def trim(volume: Volume) -> None:
-    """Delete all local snapshots but the newest acknowledged, those under way and waiting, and the audited one."""
+    """Delete all local snapshots but those that are needed.
+
+    Those are the newest acknowledged one, what is under way and what waits, the
+    audited one, and what a trial began with.
+    """
     if not volume.cutting.acquire(blocking=False):
         # One that is being cut is in no record yet. The next round trims.
         return
@@ -103,6 +116,8 @@ def trim(volume: Volume) -> None:
         record, folder = volume.record, volume.places.snapshots(volume.id)
         needed = (record.accepted, record.pending, record.cut) if volume.subvolumes.keeps_snapshots else (record.cut,)
         kept = {found.snapshot for found in needed if found is not None} | {volume.audited_snapshot}
+        if record.trial is not None:
+            kept.add(record.trial.snapshot)
         if folder.is_dir():
             for path in folder.iterdir():
                 if path.name not in kept:

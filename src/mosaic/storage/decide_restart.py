@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from mosaic.storage.records import VolumeRecord
+from mosaic.wire.storage import Trialled
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,11 @@ def _unheld(record: VolumeRecord) -> VolumeRecord:
 def _goes_back(record: VolumeRecord, disk: OnDisk) -> bool:
     """Whether the present is gone because the complete earlier state is about to take its place, or has.
 
-    Nothing is lost by that: an accepted head has all of the present.
+    Nothing is lost by that: an accepted head has all of the present, or a conflict snapshot does.
     """
-    going, incoming = record.going_back, record.incoming
+    going, incoming, trial = record.going_back, record.incoming, record.trial
+    if trial is not None and trial.undo is not None and incoming is not None:
+        return incoming.head == trial.head and incoming.uuid == (disk.live or disk.incoming)
     if record.phase != "going-back" or going is None or going.saved is None or incoming is None:
         return False
     return incoming.head == going.wanted and incoming.uuid == (disk.live or disk.incoming)
@@ -70,6 +73,7 @@ def _goes_back(record: VolumeRecord, disk: OnDisk) -> bool:
 
 def _without_data(record: VolumeRecord) -> VolumeRecord:
     """The subvolume that the ledger speaks of is gone: never call this ready (G4)."""
+    trial = record.trial
     return replace(
         record,
         phase=record.phase if record.phase in ("restoring", "set-aside") else "failed",
@@ -79,5 +83,8 @@ def _without_data(record: VolumeRecord) -> VolumeRecord:
         pending=None,
         cut=None,
         going_back=None,
+        trial=None,
+        trialled=Trialled(trial.id, kept=False, conflict=trial.aside) if trial else record.trialled,
         lost=record.loss,
+        adopted=None,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mosaic.core.ids import HeadHash
-from mosaic.storage.records import GoingBack, Hiveless, Lost, Origin, VolumeRecord
+from mosaic.storage.records import GoingBack, Hiveless, Lost, Origin, Trial, VolumeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,28 @@ class Attest:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Another version of the app is tried: see what it changes, and have no head follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyBeginning:
+    """Put a copy of what a trial began with beside the live subvolume."""
+
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutBeginning:
+    """What the trial began with is complete: put it in the place of what was written since."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoseTrial:
+    """The volume was set aside in a trial: keep what was written, and end it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """Find out whether the Hive has what should replace the local data."""
 
@@ -99,6 +121,10 @@ Step: TypeAlias = (
     | CopyConflict
     | PutBack
     | Attest
+    | Watch
+    | CopyBeginning
+    | PutBeginning
+    | LoseTrial
     | Trace
     | Rest
     | Regain
@@ -112,6 +138,8 @@ def next_step(record: VolumeRecord) -> Step:
     if record.hiveless is not None and (own := _without_hive(record, record.hiveless)) is not None:
         return own
     complete = record.incoming.head if record.incoming else None
+    if record.trial is not None and (step := _in_trial(record, record.trial, complete)) is not None:
+        return step
     if record.lease is not None and record.phase == "restoring":
         if (lost := record.lost_under_lease) is not None:
             return _make_good(lost, complete)
@@ -129,6 +157,18 @@ def next_step(record: VolumeRecord) -> Step:
     if record.prefetch is not None and complete != record.prefetch:
         return Fetch(record.prefetch)
     return Rest()
+
+
+def _in_trial(record: VolumeRecord, trial: Trial, complete: HeadHash | None) -> Step | None:
+    if record.phase == "set-aside":
+        return LoseTrial()
+    if trial.undo is not None:
+        # That needs no lease: after a reboot it goes on before the Device asks for anything.
+        if complete == trial.head:
+            return PutBeginning()
+        return Fetch(trial.head) if trial.snapshot is None else CopyBeginning(trial.snapshot)
+    is_in_place = record.phase in ("ready", "releasing", "going-back")
+    return Watch() if record.lease is not None and is_in_place else None
 
 
 def _without_hive(record: VolumeRecord, hiveless: Hiveless) -> Step | None:

@@ -21,6 +21,9 @@ from mosaic.wire.storage import Discard
 _PATIENCE_SECONDS = 15.0
 """Half of what the Device waits for an answer, so that it hears 'not yet' and not nothing."""
 
+_NEWS_SECONDS = 300.0
+"""How long an answer that came when nobody waited any more may be acted on."""
+
 
 class StillHeld(Conflict):
     """The volume is held here."""
@@ -70,10 +73,11 @@ def discard(daemon: Daemon, asked: Discard) -> None:
     daemon.backings.of(volume.record)
     with volume.wakes:
         replaced_by = HeadHash(asked.replaced_by)
-        if not _is_replaced(volume, replaced_by):
+        if not _is_replaced(daemon, volume, replaced_by):
             # Another request with the same wish was faster, and both were right.
             return
         _check_free(daemon, volume)
+        aside.lose_trial(volume)
         aside.retire(volume)
         restoring.drop_incoming(volume)
         daemon.books.seeds.delete(volume.id)
@@ -89,6 +93,7 @@ def discard(daemon: Daemon, asked: Discard) -> None:
                 prefetch=None,
                 discarded=True,
                 descent=None,
+                adopted=None,
             )
         )
         cutting.trim(volume)
@@ -104,17 +109,19 @@ def _check_free(daemon: Daemon, volume: Volume) -> None:
         raise StillMounted(mounts)
 
 
-def _is_replaced(volume: Volume, replaced_by: HeadHash) -> bool:
+def _is_replaced(daemon: Daemon, volume: Volume, replaced_by: HeadHash) -> bool:
     """Have the worker find out, and wait for it. Returns False when the volume was discarded in the meantime."""
     accepted = volume.record.accepted
     wanted = tuple(sorted({replaced_by, accepted.head} if accepted else {replaced_by}))
-    _ask(volume, wanted)
+    _ask(volume, wanted, daemon.clock.boot_ns())
     volume.wakes.wait_for(lambda: volume.stopping or _is_over(volume, wanted), _PATIENCE_SECONDS)
     if volume.record.discarded:
         return False
     descent = volume.record.descent
     if volume.stopping or descent is None or descent.wanted != wanted or not descent.answered:
+        volume.gave_up_asking_ns = daemon.clock.boot_ns()
         raise Unproven(volume.id, volume.problem.message if volume.problem else None)
+    volume.gave_up_asking_ns = None
     if descent.newest is None:
         raise NotReplaced(volume.id, "the Hive has no snapshot of it")
     if replaced_by in descent.missing:
@@ -124,14 +131,23 @@ def _is_replaced(volume: Volume, replaced_by: HeadHash) -> bool:
     return True
 
 
-def _ask(volume: Volume, wanted: tuple[HeadHash, ...]) -> None:
+def _ask(volume: Volume, wanted: tuple[HeadHash, ...], now_ns: int) -> None:
     descent = volume.record.descent
     if descent is None or descent.wanted != wanted:
         volume.update(replace(volume.record, descent=Descent(wanted)))
-    elif descent.answered:
+    elif descent.answered and not _is_news(volume, now_ns):
         # The answer may be days old. What was read is not read again, only what is newer.
         volume.update(replace(volume.record, descent=replace(descent, answered=False)))
     volume.wake()
+
+
+def _is_news(volume: Volume, now_ns: int) -> bool:
+    """Whether the answer came since somebody gave up waiting for it, and not long ago.
+
+    Were it asked for again then, a Hive that always takes longer than anybody waits would never be heard.
+    """
+    gave_up_ns = volume.gave_up_asking_ns
+    return gave_up_ns is not None and now_ns - gave_up_ns < _NEWS_SECONDS * 1e9
 
 
 def _is_over(volume: Volume, wanted: tuple[HeadHash, ...]) -> bool:

@@ -19,6 +19,7 @@ from mosaic.crypto.hashing import head_hash
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage import aside, committing, replication, restoring
 from mosaic.storage.backing import Backing
+from mosaic.storage.belonging import digest_in
 from mosaic.storage.caches import Caches
 from mosaic.storage.decide_step import CopyConflict, is_unattested, next_step
 from mosaic.storage.engine.fetch import Fetcher
@@ -89,7 +90,7 @@ def put_back(volume: Volume) -> None:
                 live_uuid=incoming.uuid,
                 data_lease=record.lease,
                 accepted=replace(record.accepted, snapshot=None, generation=NO_GENERATION),
-                app_digest=going.app_digest,
+                app_digest=going.app_digest or _named_by(volume, incoming),
                 config_revision=going.config_revision,
                 incoming=None,
                 cut=None,
@@ -97,6 +98,11 @@ def put_back(volume: Volume) -> None:
                 went_back=went,
             )
         )
+
+
+def _named_by(volume: Volume, incoming: Incoming) -> str | None:
+    """Return the bundle that an earlier state's own head says it belongs to; a conflict snapshot has no head."""
+    return digest_in(open_head(bytes.fromhex(incoming.signed), volume.id)) if incoming.signed else None
 
 
 def attest(volume: Volume, keys: VolumeKeys, backing: Backing, *, pool: Pool, caches: Caches) -> None:
@@ -166,7 +172,7 @@ def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, same
     """Put a head into the ledger that has the content of another one, `same_as` (its bytes in hex)."""
     with volume.still_leased(lease) as record:
         went, accepted = record.went_back, record.accepted
-        if went is None or accepted is None:
+        if went is None or accepted is None or record.trial is not None:
             return
         before = open_head(bytes.fromhex(accepted.signed), volume.id)
         # Root and flags say what the content is, and that is as it was then.

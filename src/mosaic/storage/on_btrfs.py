@@ -49,6 +49,11 @@ class OnBtrfs:
         btrfs.clone(source, target)
         return _there(target).uuid
 
+    def keep(self, live: Path, target: Path) -> int | None:
+        """Make a read-only snapshot."""
+        btrfs.snapshot(live, target)
+        return _there(target).created_at
+
     def set_apart(self, live: Path, target: Path) -> None:
         """Make a read-only snapshot; what is written afterwards stays at `live`."""
         btrfs.snapshot(live, target)

@@ -21,11 +21,16 @@ from mosaic.core.ids import VolumeId
 from mosaic.storage import log
 from mosaic.storage.engine.beneath import open_root, sync_file_system
 from mosaic.storage.engine.fingerprint import fingerprint
+from mosaic.storage.engine.reflink import shares_blocks
 from mosaic.storage.subvolumes import Known, Made
 from mosaic.storage.users import groups_using
 
 _IDENTITY = "security.mosaic"
 _COPY_SECONDS = 24 * 3600.0
+_DRAFT = ".new"
+
+MOST_COPIED_BYTES = 1024**3
+"""So much is copied while an app stands still: some seconds on most disks."""
 
 
 class FoldersImpossible(Refused):
@@ -103,11 +108,11 @@ class OnFolders:
 
         with known() as is_known, Staging(live, target, is_known=is_known, check_room=self.check_room) as staging:
             staging.copy_ahead()
-            groups = groups_using(volume)
+            groups = groups_using(live)
             with freezer.frozen(groups or (), self.notes / volume) as held:
                 staging.copy_rest()
             # A container that was started meanwhile was not held still.
-            is_one_instant = groups is not None and held.in_time and groups_using(volume) == groups
+            is_one_instant = groups is not None and held.in_time and groups_using(live) == groups
             generation = staging.finish()
         if not is_one_instant:
             log.info("snapshot_is_fuzzy", volume=volume[:12], could_be_held=groups is not None)
@@ -119,6 +124,26 @@ class OnFolders:
         words = ["cp", "--archive", "--reflink=auto", "--no-target-directory", str(source), str(draft)]
         process.run(words, deadline_seconds=_COPY_SECONDS)
         return self._named(draft, target)
+
+    def keep(self, live: Path, target: Path) -> int | None:
+        """Copy everything, where blocks can be shared or it is little; what is much lies in the stores."""
+        generation = fingerprint(live)
+        if not shares_blocks(target.parent):
+            size = _allocated_bytes(live)
+            if size > MOST_COPIED_BYTES:
+                return None
+            try:
+                self.check_room(size)
+            except Refused as full:
+                log.info("copy_not_kept", folder=str(target), reason=full.message)
+                return None
+        try:
+            self.clone(live, target)
+        except process.CommandFailed as error:
+            log.info("copy_not_kept", folder=str(target), reason=error.message)
+            self.delete(target.with_name(f"{target.name}{_DRAFT}"))
+            return None
+        return generation
 
     def set_apart(self, live: Path, target: Path) -> None:
         """Move it: a copy of all would take as much room again, and what is still written belongs to it as well."""
@@ -133,7 +158,7 @@ class OnFolders:
         """Return where a folder is made: it appears with its identity, or not at all."""
         if path.exists():
             raise SubvolumeExists(path)
-        draft = path.with_name(f"{path.name}.new")
+        draft = path.with_name(f"{path.name}{_DRAFT}")
         self.delete(draft)
         return draft
 
@@ -142,6 +167,19 @@ class OnFolders:
         os.setxattr(draft, _IDENTITY, uuid.encode())
         draft.rename(path)
         return uuid
+
+
+def _allocated_bytes(folder: Path) -> int:
+    """Return the room that a folder's files take."""
+    found = 0
+    left = [folder]
+    while left:
+        with os.scandir(left.pop()) as entries:
+            for entry in entries:
+                found += entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(Path(entry.path))
+    return found
 
 
 def check_folder(folder: Path) -> None:

@@ -3,9 +3,9 @@
 | folder | holds |
 |---|---|
 | live/<volume> | the subvolume that containers write to |
-| snap/<volume>/<instant> | read-only snapshots: the newest replicated one, and the one under way |
+| snap/<volume>/<instant> | read-only snapshots: the newest replicated one, the one under way, what a trial began with |
 | incoming/<volume> | a restore; renamed to live when it is complete and verified, and never mounted before |
-| conflict/<volume>/<epoch>-<instant> | unreplicated state of a fenced holder; never deleted by the daemon |
+| conflict/<volume>/<epoch>-<instant> | unreplicated state of a fenced holder or a trial; never deleted by the daemon |
 | trash/<name> | what is being deleted |
 | guard/<installation> | empty folders for guard volumes |
 """

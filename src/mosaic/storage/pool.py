@@ -50,7 +50,7 @@ class PoolNearlyFull(Refused):
     def __init__(self, free: int, reserve: int) -> None:
         super().__init__(
             f"snapshots have stopped: {free >> 20} MiB of the pool are free, and {reserve >> 20} MiB are kept for apps",
-            hint="remove data inside the apps, move an app to another Device, or give the pool more space",
+            hint="remove data inside the apps, move an app to another Device, or enlarge the pool (`--pool-gigabytes`)",
         )
 
 
@@ -108,7 +108,9 @@ def open_pool(config: StorageConfig) -> Pool:
     """Open the pool, making or mounting the image when no folder was given. May be called after a crash.
 
     Where this machine can have no btrfs at all, volumes lie in plain folders
-    beside; a pool that once was there is never left for another one.
+    beside; a pool that once was there is never left for another one. An image
+    that is smaller than the configuration says grows; one that cannot is
+    opened as it is.
 
     Raises:
         PoolMissing: the folder given is not on btrfs.
@@ -139,7 +141,17 @@ def open_pool(config: StorageConfig) -> Pool:
         log.warning("no_btrfs_here", reason=error.message, instead="volumes lie in plain folders and are scanned")
         beside.mkdir(mode=0o711)
         return _folders(config, beside)
+    if config.image_bytes is not None:
+        _grow(image, folder, config.image_bytes)
     return Pool(folder, image, config.reserve_bytes, kind="image")
+
+
+def _grow(image: Path, folder: Path, size_bytes: int) -> None:
+    try:
+        loop.grow_image(image, folder, size_bytes=size_bytes)
+    except (MosaicError, OSError) as error:
+        # Apps start with the room that they had.
+        log.warning("pool_not_grown", wanted_mib=size_bytes >> 20, reason=str(error))
 
 
 def _folders(config: StorageConfig, folder: Path) -> Pool:

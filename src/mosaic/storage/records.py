@@ -11,7 +11,7 @@ import msgspec
 
 from mosaic.core.epoch import Epoch, parse
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
-from mosaic.wire.storage import Audited, Failure
+from mosaic.wire.storage import Audited, Failure, Trialled
 
 Phase = Literal["absent", "restoring", "ready", "going-back", "releasing", "released", "failed", "set-aside"]
 
@@ -53,11 +53,15 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """A complete, verified restore of `head` that lies beside the live subvolume."""
+    """A complete, verified restore of `head` that lies beside the live subvolume.
+
+    `adopted` is the app's digest in the head of a fork's origin, which is not ours to go on from.
+    """
 
     head: HeadHash
     signed: str
     uuid: str
+    adopted: str | None = None
 
 
 class Descent(msgspec.Struct, frozen=True):
@@ -127,6 +131,28 @@ class WentBack(msgspec.Struct, frozen=True):
     signed: str | None = None
     generation: int = 0
     taken_ns: int = 0
+
+
+class Undo(msgspec.Struct, frozen=True):
+    """A trial's beginning shall take the place of what was written in it. The two say what will run on it then."""
+
+    app_digest: str | None
+    config_revision: int
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """Another version of the app is tried on what the accepted `head` has: none follows it until the trial is over.
+
+    `snapshot` is a local copy of that state, None where it could not be kept:
+    then it is restored. `undo` is there while it is put back. What was written
+    is kept as the conflict snapshot `aside`, once that is needed.
+    """
+
+    id: str
+    head: HeadHash
+    snapshot: str | None
+    undo: Undo | None = None
+    aside: str | None = None
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -210,7 +236,10 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     begins with its `origin`. `going_back` is under way in the phase
     `going-back`, `went_back` the newest that is over. `lost` stays until there
     is data again. `audits` are None before the first round. `left_out`
-    is what the newest snapshot does not have.
+    is what the newest snapshot does not have. `trial` is under way, in any
+    phase that has data; `tried` names the conflict snapshots that trials left.
+    `adopted` is the app's digest in the head of the origin that the data was
+    restored from.
     """
 
     volume: VolumeId
@@ -244,6 +273,10 @@ class VolumeRecord(msgspec.Struct, frozen=True):
     lost: Lost | None = None
     audits: Audits | None = None
     left_out: tuple[LeftOut, ...] = ()
+    trial: Trial | None = None
+    trialled: Trialled | None = None
+    tried: tuple[str, ...] = ()
+    adopted: str | None = None
 
     @property
     def epoch(self) -> Epoch | None:

@@ -56,12 +56,12 @@ def replicate_volume(
     With something to condemn there is a new head in any case, that says it.
 
     Raises:
-        LeaseGone: the volume is not held (any more) as it was when the round began.
+        LeaseGone: the volume is not held (any more) as it was when the round began, or a trial is under way.
         Unavailable: the Hive did not answer; what was begun is taken up again next time.
         PoolNearlyFull: no snapshot was cut.
     """
     lease = volume.record.lease
-    if lease is None:
+    if lease is None or volume.record.trial is not None:
         raise LeaseGone(volume.id)
     try:
         _round(volume, lease, keys, backing, pool, caches, condemning)
@@ -157,6 +157,13 @@ def _check_room(volume: Volume, pool: Pool) -> None:
         # Only then does the kernel begin to take back what nobody has any more.
         volume.subvolumes.sync(volume.places.pool)
         raise
+
+
+def keep_up(volume: Volume, keys: VolumeKeys, backing: Backing) -> None:
+    """Have every store know of the newest accepted head; nothing new is cut or sent. Raises Unavailable."""
+    trim(volume)
+    mirror(volume, backing.store)
+    _follow(volume, keys, backing)
 
 
 def look_at(volume: Volume) -> int:
@@ -266,6 +273,9 @@ def _condemned(
 def _sign(volume: Volume, lease: Lease, keys: VolumeKeys, backing: Backing, cut: Cut, root: RootRef) -> bool:
     """Put a signed head into the ledger. Returns False when the newest head says all of it already."""
     with volume.still_leased(lease) as record:
+        if record.trial is not None:
+            # It began while this was carried, and no head may follow the one that it began with.
+            raise LeaseGone(volume.id)
         before = open_head(bytes.fromhex(record.accepted.signed), volume.id) if record.accepted else None
         epoch, digest = parse(lease.epoch), app_digest(record)
         left = None if record.cut == cut else record.cut
@@ -368,5 +378,11 @@ def _enveloped(envelope: str, key: str) -> str:
 
 
 def app_digest(record: VolumeRecord) -> bytes | None:
-    """Return the digest of the bundle that the volume's data belongs to, as a head names it."""
-    return bytes.fromhex(record.app_digest.removeprefix("sha256:")) if record.app_digest else None
+    """Return the digest of the bundle that the volume's data belongs to, as a head names it.
+
+    Who holds the volume without saying so leaves it at what the newest head names.
+    """
+    named = record.app_digest or (record.adopted if record.accepted is None else None)
+    if named:
+        return bytes.fromhex(named.removeprefix("sha256:"))
+    return wire.parse(bytes.fromhex(record.accepted.signed))[0].app_digest if record.accepted else None

@@ -141,6 +141,7 @@ def promote(volume: Volume) -> None:
                 prefetch=None,
                 aside_reason=None,
                 lost=None,
+                adopted=None if is_own else restored.adopted,
             )
         )
 

@@ -5,16 +5,16 @@ is ready when the control socket answers.
 """
 
 import contextlib
-import fcntl
-import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from mosaic.adapters import readiness, signals
+from mosaic.adapters import lock_file, readiness, signals
 from mosaic.adapters.clock import Clock, SystemClock
+from mosaic.adapters.memory import LOOK_SECONDS, Thrift
 from mosaic.core.errors import Conflict, MosaicError, Refused
-from mosaic.storage import control, docker_volumes, log, memory, plugin
+from mosaic.storage import control, docker_volumes, driver_spec, log, memory, plugin
 from mosaic.storage.books import Books
 from mosaic.storage.config import StorageConfig
 from mosaic.storage.daemon import Daemon
@@ -57,8 +57,20 @@ def serve(config: StorageConfig) -> None:
     memory.prefer_small()
     with signals.woken_by(signal.SIGTERM, signal.SIGINT) as told, serving(config):
         readiness.tell_ready()
-        told.setblocking(True)
-        told.recv(1)
+        _wait(told)
+
+
+def _wait(told: socket.socket) -> None:
+    """Return at the first signal. What a start or a transfer ran through is let go of meanwhile."""
+    thrift = Thrift()
+    told.settimeout(LOOK_SECONDS)
+    while True:
+        try:
+            told.recv(1)
+        except TimeoutError:
+            thrift.look()
+        else:
+            return
 
 
 @contextlib.contextmanager
@@ -67,7 +79,7 @@ def serving(config: StorageConfig, *, boot: str | None = None, clock: Clock | No
     if not config.state.is_dir():
         raise StateMissing(config.state)
     with contextlib.ExitStack() as opened:
-        opened.enter_context(_alone(config.state))
+        opened.enter_context(lock_file.held(config.state / "storage.lock", lambda: AlreadyRunning(config.state)))
         books = Books(config.state / "storage.db")
         opened.callback(books.close)
         pool = open_pool(config)
@@ -84,6 +96,8 @@ def serving(config: StorageConfig, *, boot: str | None = None, clock: Clock | No
         for server in (engine, device):
             server.start()
             opened.callback(server.stop)
+        if config.specs is not None:
+            driver_spec.tell(config.specs, config.driver)
         if books.shared.items():
             # Loaded only where something is shared.
             from mosaic.storage.stores.sharing import resume
@@ -103,16 +117,3 @@ def _close_unused(daemon: Daemon, pool: Pool) -> None:
     except (MosaicError, OSError) as error:
         # Somebody looks into it, with a shell for instance. The next start adopts the mount.
         log.info("pool_left_mounted", reason=str(error))
-
-
-@contextlib.contextmanager
-def _alone(state: Path) -> Iterator[None]:
-    descriptor = os.open(state / "storage.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(state) from None
-        yield
-    finally:
-        os.close(descriptor)

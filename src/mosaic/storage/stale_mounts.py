@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from mosaic.adapters.mount_tables import Located, located, namespace_of, own_table, table_of
 from mosaic.core.ids import VolumeId
 from mosaic.storage import log
 from mosaic.storage.daemon import Daemon
@@ -26,7 +27,10 @@ _PROC = Path("/proc")
 def mounts_in_use(daemon: Daemon, volume: VolumeId) -> int:
     """Count the engine's mounts of a volume, after forgetting those that no process has."""
     counted = daemon.mounts(volume)
-    if counted == 0 or not sees_all_processes() or _is_mounted_anywhere(f"/live/{volume}/"):
+    if counted == 0 or not sees_all_processes():
+        return counted
+    folder = located(daemon.places.live(volume).resolve(), own_table())
+    if folder is None or _is_mounted_anywhere(folder):
         return counted
     _forget_settled(daemon, volume)
     return daemon.mounts(volume)
@@ -55,23 +59,23 @@ def sees_all_processes() -> bool:
         return False
 
 
-def _is_mounted_anywhere(part: str) -> bool:
-    """Return whether any process has a mount whose source contains `part`; yes when it cannot be told."""
+def _is_mounted_anywhere(folder: Located) -> bool:
+    """Return whether any process has the folder, or a part of it, mounted by itself; yes when it cannot be told."""
     looked_at: set[str] = set()
     for process in _PROC.iterdir():
         if not process.name.isdigit() or _is_no_container(process):
             continue
         try:
-            namespace = str((process / "ns" / "mnt").readlink())
-            if namespace in looked_at:
+            namespace = namespace_of(process)
+            if namespace is None or namespace in looked_at:
                 continue
-            table = (process / "mountinfo").read_text(errors="surrogateescape")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+            table = table_of(process)
         except OSError:
             return True
+        if table is None:
+            continue
         looked_at.add(namespace)
-        if any(part in line.split(" ", 4)[3] + "/" for line in table.splitlines()):
+        if folder.is_mounted_in(table):
             return True
     return False
 

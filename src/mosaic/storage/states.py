@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mosaic.core.ids import VolumeId
 from mosaic.storage import aside, left_out
 from mosaic.storage.backing import Backing
+from mosaic.storage.belonging import belongs_to, is_all_said
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_audit import suspicion
 from mosaic.storage.stores.follower import Follower
@@ -50,20 +51,23 @@ def volume_state(daemon: Daemon, volume: Volume, *, mounts: int | None = None) -
         phase=record.phase,
         epoch=record.lease.epoch if record.lease else None,
         local_head=record.accepted.head if record.accepted else None,
-        clean=is_clean(record, volume.generation),
+        clean=is_all_said(record, volume.generation),
         replicas=[*_replicas(volume, daemon.backings.known(record)), *_following(daemon, volume)],
         waiting_bytes=max(0, waiting),
         mounts=daemon.mounts(volume.id) if mounts is None else mounts,
         moved_bytes=moved.moved_bytes if moved else None,
         total_bytes=moved.total_bytes if moved else None,
         problem=problem or left_out.problem(record),
-        conflicts=aside.conflicts(daemon.places, volume.id),
+        conflicts=aside.conflicts(daemon.places, volume.id, record.tried),
         prefetched=record.incoming.head if record.incoming else None,
         prefetching=record.prefetch,
         cut_ns=volume.cut_ns,
         going_back=GoingBack(going.id, going.saved) if going else None,
         went_back=WentBack(went.id, went.saved, went.failure) if went else None,
         left_out=left_out.shown(record),
+        trial=record.trial.id if record.trial else None,
+        trialled=record.trialled,
+        app_digest=belongs_to(record),
     )
 
 

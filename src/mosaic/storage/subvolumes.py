@@ -74,6 +74,14 @@ class Subvolumes(Protocol):
         """Make a writable subvolume with all that is at `source`, and return its uuid."""
         ...
 
+    def keep(self, live: Path, target: Path) -> int | None:
+        """Keep all that is at `live` as `target`, to be cloned later. Nobody writes meanwhile.
+
+        Returns the generation of `live` then; None when that would take too much room or time here, and nothing was
+        kept.
+        """
+        ...
+
     def set_apart(self, live: Path, target: Path) -> None:
         """Keep what is at `live` as `target`, for good. It may be gone from `live` afterwards."""
         ...

@@ -9,33 +9,34 @@ import os
 from pathlib import Path
 
 from mosaic.adapters.freezer import Group, group_of
-from mosaic.core.ids import VolumeId
+from mosaic.adapters.mount_tables import located, namespace_of, own_table, table_of
 from mosaic.storage.stale_mounts import sees_all_processes
 
 _PROC = Path("/proc")
 
 
-def groups_using(volume: VolumeId) -> frozenset[Group] | None:
-    """Return the control groups with a process that has the volume mounted.
+def groups_using(live: Path) -> frozenset[Group] | None:
+    """Return the control groups with a process that has a volume's folder, or a part of it, mounted.
 
     None: that cannot be told, or one of them cannot be frozen, because it is
     the machine's own, or the one that this process is in.
     """
-    if not sees_all_processes():
+    if not sees_all_processes() or (folder := located(live.resolve(), own_table())) is None:
         return None
-    part = f"/live/{volume}/"
-    ours = str((_PROC / "self" / "ns" / "mnt").readlink())
+    ours = namespace_of(_PROC / "self")
     # Every process of the machine itself can reach every folder; those are nobody's containers.
-    using: dict[str, bool] = {ours: False}
+    using: dict[str | None, bool] = {ours: False, None: False}
     found: set[Group] = set()
     for entry in _PROC.iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            namespace = str((entry / "ns" / "mnt").readlink())
+            namespace = namespace_of(entry)
             if namespace not in using:
-                table = (entry / "mountinfo").read_text(errors="surrogateescape")
-                using[namespace] = any(part in line.split(" ", 4)[3] + "/" for line in table.splitlines())
+                table = table_of(entry)
+                if table is None:
+                    continue
+                using[namespace] = folder.is_mounted_in(table)
             group = group_of(int(entry.name)) if using[namespace] else None
         except (FileNotFoundError, ProcessLookupError):
             continue

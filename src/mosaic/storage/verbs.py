@@ -12,7 +12,8 @@ from mosaic.core.epoch import Epoch, parse
 from mosaic.core.errors import Conflict, Refused
 from mosaic.core.ids import HeadHash, InstallationId, VolumeId
 from mosaic.crypto.volume_keys import volume_id
-from mosaic.storage import aside, log, restoring
+from mosaic.storage import aside, log, restoring, trials
+from mosaic.storage.belonging import is_all_said
 from mosaic.storage.cutting import cut_consistent
 from mosaic.storage.daemon import Daemon
 from mosaic.storage.decide_hold import (
@@ -30,7 +31,7 @@ from mosaic.storage.decide_hold import (
 from mosaic.storage.records import Accepted, GoingBack, Lease, Origin, VolumeRecord
 from mosaic.storage.replication import look_at
 from mosaic.storage.stale_mounts import mounts_in_use
-from mosaic.storage.volume import Volume, is_clean
+from mosaic.storage.volume import TrialUnderWay, Volume
 from mosaic.wire import storage as wire
 from mosaic.wire.storage import Envelope, GoBack, Hold, Prefetch, Release, SetAside, SnapshotNow, Upstream
 
@@ -69,7 +70,7 @@ class NotReplicated(Conflict):
     def __init__(self, volume: VolumeId) -> None:
         super().__init__(
             f"volume {volume[:12]} has changes that the Hive does not have yet",
-            hint="take a final snapshot and wait until it is replicated",
+            hint="take a snapshot and wait until it is replicated",
         )
 
 
@@ -78,10 +79,8 @@ class NotReady(Conflict):
 
     code = "not-ready"
 
-    def __init__(self, volume: VolumeId, phase: str) -> None:
-        super().__init__(
-            f"volume {volume[:12]} is {phase}, so nothing can take its place", hint="wait until the app runs again"
-        )
+    def __init__(self, volume: VolumeId, phase: str, so: str = "nothing can take its place") -> None:
+        super().__init__(f"volume {volume[:12]} is {phase}, so {so}", hint="wait until the app runs again")
 
 
 def upstream(daemon: Daemon, asked: Upstream) -> None:
@@ -99,10 +98,12 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
     origin = _origin(asked.origin) if asked.origin is not None else None
     volume = _known(daemon, asked.volume, asked.installation, asked.kind, asked.seed)
     with volume.wakes:
+        wanted = Asked(epoch, lease.base, asked.expect_data, adopts=origin is not None)
+        trials.put_beginning(volume, daemon.caches)
+        decision, loss = decide_hold(wanted, _facts(daemon, volume, origin)), volume.record.loss
+        if not isinstance(decision, Keep):
+            aside.lose_trial(volume)
         record = volume.record
-        decision = decide_hold(
-            Asked(epoch, lease.base, asked.expect_data, adopts=origin is not None), _facts(daemon, volume, origin)
-        )
         daemon.books.seeds.put(volume.id, asked.seed)
         volume.fenced_since = None
         record = replace(
@@ -133,7 +134,7 @@ def hold(daemon: Daemon, asked: Hold) -> Volume:
                 volume.update(replace(record, phase="restoring"))
             case RestoreNewest():
                 log.warning("data_lost", volume=volume.id[:12], epoch=str(epoch))
-                volume.update(replace(record, phase="restoring", lost=volume.record.loss))
+                volume.update(replace(record, phase="restoring", lost=loss))
             case Begin():
                 with daemon.books.transaction():
                     if asked.origin is not None:
@@ -182,6 +183,7 @@ def snapshot(daemon: Daemon, asked: SnapshotNow) -> Volume:
         cut_consistent(volume, daemon.pool, daemon.caches)
     with volume.wakes:
         check_held(volume, asked.epoch)
+        check_untried(volume)
         if asked.final and volume.record.phase != "releasing":
             check_unmounted(daemon, volume)
             if volume.record.phase not in ("ready", "going-back"):
@@ -202,6 +204,7 @@ def go_back(daemon: Daemon, asked: GoBack) -> Volume:
         if under_way or (record.went_back is not None and record.went_back.id == asked.id):
             return volume
         check_held(volume, asked.epoch)
+        check_untried(volume)
         if record.phase not in ("ready", "going-back"):
             raise NotReady(volume.id, record.phase)
         check_unmounted(daemon, volume)
@@ -222,11 +225,12 @@ def release(daemon: Daemon, asked: Release) -> Volume:
         if record.lease is None and record.phase == "released" and record.highest == asked.epoch:
             return volume
         check_held(volume, asked.epoch)
+        check_untried(volume)
         check_unmounted(daemon, volume)
         if record.phase == "restoring":
             volume.update(replace(record, phase="released" if record.live_uuid else "absent", lease=None))
             return volume
-        if not is_clean(record, look_at(volume)):
+        if not is_all_said(record, look_at(volume)):
             raise NotReplicated(volume.id)
         volume.update(replace(record, phase="released", lease=None, going_back=None))
     log.info("volume_released", volume=volume.id[:12], epoch=asked.epoch)
@@ -288,7 +292,9 @@ def _keep(volume: Volume, record: VolumeRecord, lease: Lease, pending: str) -> N
     if pending != "open":
         record = replace(record, pending=None)
     same = record.data_lease is not None and record.data_lease.epoch == lease.epoch
-    volume.update(replace(record, phase="ready", data_lease=record.data_lease if same else lease, aside_reason=None))
+    is_undone = record.trial is not None and record.trial.undo is not None
+    phase = "going-back" if is_undone else "ready"
+    volume.update(replace(record, phase=phase, data_lease=record.data_lease if same else lease, aside_reason=None))
     restoring.drop_incoming(volume)
 
 
@@ -307,6 +313,7 @@ def _make_empty(volume: Volume, record: VolumeRecord, lease: Lease) -> None:
             pending=None,
             cut=None,
             aside_reason=None,
+            adopted=None,
         )
     )
 
@@ -315,6 +322,12 @@ def check_held(volume: Volume, epoch: str) -> None:
     """Raise NotHeld unless the volume is held in just this epoch."""
     if volume.record.epoch is None or str(volume.record.epoch) != epoch:
         raise NotHeld(volume.id, epoch, volume.record.epoch)
+
+
+def check_untried(volume: Volume) -> None:
+    """Raise TrialUnderWay while another version of the app is tried on the volume."""
+    if volume.record.trial is not None:
+        raise TrialUnderWay(volume.id)
 
 
 def check_unmounted(daemon: Daemon, volume: Volume) -> None:

@@ -28,6 +28,19 @@ class LeaseGone(Conflict):
         super().__init__(f"volume {volume[:12]} is not held as it was", hint="look at its state again")
 
 
+class TrialUnderWay(Conflict):
+    """Another version of the app is tried on the volume: no head is made, and nothing else takes its place."""
+
+    code = "trial-under-way"
+
+    def __init__(self, volume: VolumeId) -> None:
+        super().__init__(
+            f"another version of the app is being tried on volume {volume[:12]}, and no snapshot is made meanwhile",
+            hint="wait until the new version counts or is undone, `mosaic show NAME` tells; the Device ends the trial "
+            "(`end-trial`) before anything else",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """How far the transfer under way is. `kind` says in which direction."""
@@ -40,7 +53,8 @@ class Moved:
 class Volume:
     """See the module. `wakes` is the lock and what the worker waits on. `cutting` is held while a snapshot is cut.
 
-    Whoever wants both takes `cutting` first.
+    Whoever wants both takes `cutting` first. `gave_up_asking_ns` is when (nanoseconds since the machine started)
+    somebody last left without the answer to the question of `record.descent`; None when it was heard.
     """
 
     def __init__(
@@ -77,6 +91,7 @@ class Volume:
         self.doubted: set[bytes] = set()
         self.envelope_put: tuple[str, str] | None = None
         self.cut_ns: int | None = None
+        self.gave_up_asking_ns: int | None = None
         self.copies_all = False
         self.look_seconds = 0.0
         self.audit_asked = False

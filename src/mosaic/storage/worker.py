@@ -20,7 +20,19 @@ from mosaic.core.errors import Corrupt, MosaicError, NotFound, Refused, Unavaila
 from mosaic.core.ids import VolumeId
 from mosaic.core.pace import pause_after_look_seconds, pause_seconds, pause_while_releasing_seconds
 from mosaic.crypto.volume_keys import VolumeKeys, volume_keys
-from mosaic.storage import adopting, collecting, descent, going_back, log, memory, replication, restoring, scrubbing
+from mosaic.storage import (
+    adopting,
+    aside,
+    collecting,
+    descent,
+    going_back,
+    log,
+    memory,
+    replication,
+    restoring,
+    scrubbing,
+    trials,
+)
 from mosaic.storage.auditing import Auditor
 from mosaic.storage.backing import Backings
 from mosaic.storage.caches import Caches
@@ -30,18 +42,22 @@ from mosaic.storage.decide_step import (
     Adopt,
     Attest,
     Confirm,
+    CopyBeginning,
     CopyConflict,
     Fetch,
     FindNewest,
+    LoseTrial,
     Promote,
     Purge,
     PutBack,
+    PutBeginning,
     Regain,
     Replicate,
     Rest,
     Save,
     Step,
     Trace,
+    Watch,
     next_step,
 )
 from mosaic.storage.engine.restore import TargetFailed
@@ -156,7 +172,7 @@ class Worker:
         self._failures = 0
         if not isinstance(step, Rest):
             # What the newest snapshot could not have stays to be said for as long as it can't.
-            self._volume.tell(self._volume.unread if isinstance(step, Replicate) else None)
+            self._volume.tell(self._volume.unread if isinstance(step, Replicate | Watch) else None)
         return pause
 
     def _rest_seconds(self, took: float) -> float:
@@ -186,24 +202,17 @@ class Worker:
                 return 0.0
             case Replicate():
                 began = time.monotonic()
-                before = volume.record.accepted
-                backing = self._backings.of(volume.record)
-                self._auditor.meet(volume)
-                replication.replicate_volume(volume, self._keys(), backing, pool=self._pool, caches=self._caches)
-                after = volume.record.accepted
-                if after is not None and (before is None or before.head != after.head):
-                    memory.give_back()
-                    log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
-                else:
-                    scrubbing.scrub_a_little(volume, self._keys(), backing.store, self._caches, self._scrub)
-                collecting.collect_if_due(
-                    volume, self._keys(), backing, pool=self._pool, caches=self._caches, pace=self._collect
-                )
-                self._auditor.look(volume, self._keys(), backing)
+                self._replicate()
                 return self._rest_seconds(time.monotonic() - began)
-            case Save() | CopyConflict() | PutBack() | Attest():
+            case Save() | CopyConflict() | PutBack() | Attest() | CopyBeginning() | PutBeginning() | LoseTrial():
                 self._go_back(step)
                 return 0.0
+            case Watch():
+                began = time.monotonic()
+                # First: whether anything changed has to be said whoever else is away.
+                replication.look_at(volume)
+                replication.keep_up(volume, self._keys(), self._backings.of(volume.record))
+                return self._rest_seconds(time.monotonic() - began)
             case Trace() | FindNewest():
                 learn = descent.trace if isinstance(step, Trace) else restoring.find_newest
                 learn(volume, self._backings.of(volume.record).heads)
@@ -215,6 +224,23 @@ class Worker:
             case _:
                 assert_never(step)
 
+    def _replicate(self) -> None:
+        volume = self._volume
+        before = volume.record.accepted
+        backing = self._backings.of(volume.record)
+        self._auditor.meet(volume)
+        replication.replicate_volume(volume, self._keys(), backing, pool=self._pool, caches=self._caches)
+        after = volume.record.accepted
+        if after is not None and (before is None or before.head != after.head):
+            memory.give_back()
+            log.info("head_acknowledged", volume=volume.id[:12], head=after.head[:12])
+        else:
+            scrubbing.scrub_a_little(volume, self._keys(), backing.store, self._caches, self._scrub)
+        collecting.collect_if_due(
+            volume, self._keys(), backing, pool=self._pool, caches=self._caches, pace=self._collect
+        )
+        self._auditor.look(volume, self._keys(), backing)
+
     def _adopt(self, origin: Origin) -> None:
         volume = self._volume
         record = VolumeRecord(origin.volume, volume.record.installation, volume.record.kind)
@@ -223,7 +249,7 @@ class Worker:
         memory.give_back()
         log.info("volume_adopted", volume=volume.id[:12], head=origin.head[:12])
 
-    def _go_back(self, step: Save | CopyConflict | PutBack | Attest) -> None:
+    def _go_back(self, step: Save | CopyConflict | PutBack | Attest | CopyBeginning | PutBeginning | LoseTrial) -> None:
         volume = self._volume
         match step:
             case Save():
@@ -236,6 +262,12 @@ class Worker:
             case Attest():
                 backing = self._backings.of(volume.record)
                 going_back.attest(volume, self._keys(), backing, pool=self._pool, caches=self._caches)
+            case CopyBeginning(snapshot):
+                trials.copy_beginning(volume, snapshot)
+            case PutBeginning():
+                trials.put_beginning(volume, self._caches)
+            case LoseTrial():
+                aside.lose_trial(volume)
             case _:
                 assert_never(step)
         log.info("volume_going_back", volume=volume.id[:12], done=type(step).__name__)
@@ -246,7 +278,10 @@ class Worker:
             "step_failed", volume=volume.id[:12], step=type(step).__name__, code=error.code, reason=error.message
         )
         volume.tell(error)
-        if isinstance(step, Save | CopyConflict | PutBack | Fetch) and volume.record.phase == "going-back":
+        if volume.record.trial is not None and volume.record.trial.undo is not None:
+            # The only way is on: what was written is kept, and the state that it began with comes back.
+            pass
+        elif isinstance(step, Save | CopyConflict | PutBack | Fetch) and volume.record.phase == "going-back":
             if going_back.ends(error, self._failures + 1) and going_back.give_up(volume, error):
                 self._failures = 0
                 return 0.0

@@ -16,14 +16,33 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/logout | | 204 |
 | GET /api/account | | Account |
 | PUT /api/account/keys | SetKeys | Account |
-| GET /api/account/root | | RootReach |
-| PUT /api/account/root | RenewRoot | Account; 409 `keys-changed` when any of it has changed since it was read |
+| GET /api/account/root | | root_key.RootReach |
+| PUT /api/account/root | root_key.RenewRoot | Account; 409 `keys-changed` when any of it changed since it was read |
 | GET /api/devices | | list of Device |
-| POST /api/devices/join-tokens | NewJoinToken | 201 |
+| GET /api/device-image | | enrol.DeviceImage |
+| POST /api/devices/join-tokens | enrol.NewJoinToken | 201 |
 | GET /api/devices/{id or name} | | Device |
+| GET /api/devices/{device}/report | | report.Report, the newest that is kept |
+| POST /api/devices/{device}/doctor | | Logs: the Device's checks, a line for each |
 | POST /api/devices/{device}/admit | Admit | Device |
 | DELETE /api/devices/{device} | | 204; refused while apps belong on it, or it alone has something (`?force=true`) |
+| GET /api/devices/{device}/removal?to=&stop=&force= | | removal.RemovalPlan; nothing is changed |
+| POST /api/devices/{device}/removal | removal.Removal | removal.RemovalPlan, as it is now |
+| DELETE /api/devices/{device}/removal | | 204: it stays; moves that are under way go on |
+| GET /api/devices/{device}/upgrade | | upgrading.DeviceUpgrades; nothing is changed |
+| PUT /api/devices/{device}/upgrades | upgrading.SetUpgrades | upgrading.DeviceUpgrades |
+| POST /api/devices/{device}/upgrade | | upgrading.DeviceUpgrades: ordered; what came of it is in `newest` |
+| PUT /api/devices/{device}/lan | lan.SetLan | lan.LanState: what is wished now; what came of it is in the report |
 | GET /api/catalog | | list of CatalogApp |
+| GET /api/catalogs | | list of versions.Catalog |
+| POST /api/catalogs | versions.AddCatalog, which the owner signed | 201 versions.Catalog |
+| POST /api/catalogs/{name}/refresh | | versions.Catalog |
+| DELETE /api/catalogs/{name} | | 204; what was installed from it runs on, and gets no update |
+| PUT /api/own-apps/{app}/blobs/{digest} | the blob's bytes | 204; before the app that names it |
+| PUT /api/own-apps/{app} | versions.OwnApp, which the owner signed | CatalogApp |
+| DELETE /api/own-apps/{app} | | 204 |
+| PUT /api/carried-apps/{app} | versions.CarriedApp, after its blobs (by `own-apps`) | list of CatalogApp |
+| GET /api/app-export?app=&device= | | an app in one file, with what it is signed by (docs/packages.md) |
 | GET /api/installations | | list of Installation |
 | POST /api/installations | Install | Installation |
 | GET /api/installations/{id or name} | | Installation |
@@ -31,6 +50,7 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/installations/{id}/stop | | Installation |
 | POST /api/installations/{id}/restart | | Installation |
 | POST /api/installations/{id}/open | Open | Installation |
+| PUT /api/installations/{id}/approval | approval.Approval, of the version that it runs | Installation |
 | GET /api/installations/{id}/policy | | Policy |
 | PUT /api/installations/{id}/policy | grants.PolicyGrant, which the owner signed | Policy |
 | GET /api/installations/{id}/keeping | | keeping.Keeping |
@@ -40,18 +60,43 @@ since 1970 UTC. A refusal is a `mosaic.wire.problem.Problem`.
 | POST /api/installations/{id}/restore | GoBack | Installation |
 | POST /api/installations/{id}/fork | Fork | Installation |
 | POST /api/installations/{id}/cancel-restore | | Installation |
+| POST /api/installations/{id}/update | versions.UpdateApp | Installation |
+| POST /api/installations/{id}/update-plan | versions.UpdateApp | versions.UpdatePlan; nothing is changed |
+| PUT /api/installations/{id}/follows | versions.Follows | Installation |
+| GET /api/installations/{id}/generations | | list of versions.Generation, the newest first |
+| GET /api/installations/{id}/update-report | | Logs: what the last failed update left on its Device |
+| POST /api/installations/{id}/rollback | versions.RollBack | Installation |
+| POST /api/installations/{id}/cancel-update | | Installation; 409 once the new version counts |
 | POST /api/installations/{id}/rekey | | Rekeying; a new installation of the same name follows |
 | GET /api/rekeyings/{id} | | Rekeying, by the id of the older installation |
 | POST /api/rekeyings/{id or name}/cancel | | Rekeying |
 | GET /api/installations/{id}/move-forecast?to= | | MoveForecast |
 | DELETE /api/installations/{id} | | TrashEntry (uninstall: the data stays in the trash for 30 days) |
 | GET /api/installations/{id}/logs?service=&lines= | | Logs |
+| GET /api/installations/{id}/actions | | actions.Actions: what its app lets its owner do |
+| POST /api/installations/{id}/actions/{action} | actions.RunAction | actions.Acted |
+| GET /api/audit?after= | | audit.Page: rows of the Hive's audit log after a number |
+| GET /api/devices/{device}/audit?after=&nonce= | | audit.Page, of the Device's own; it signs its end for the nonce |
 | GET /api/trash | | list of TrashEntry |
 | POST /api/trash/{id}/restore | RestoreFromTrash | Installation |
 | GET /api/volumes | | list of Volume |
 | GET /api/volumes/{volume}/envelope | | VolumeEnvelope |
 | POST /api/volumes/{volume}/drills | Drill | Drilled |
 | GET /api/volumes/{volume}/drills | | list of Drilled, the newest first |
+| GET /api/links | | list of link_api.Link |
+| GET /api/installations/{id}/link | | link_api.Link |
+| PUT /api/installations/{id}/link | link_api.AddLink | link_api.Link, made or with these domains; again looks at DNS |
+| DELETE /api/installations/{id}/link?domain= | | 204: the link, or one domain of it, is gone |
+| POST /api/installations/{id}/link/rotate | link_api.RotateToken | link_api.Link |
+| PUT /api/installations/{id}/link/ports | link_api.AddPort | link_api.Link; again has the gateway try again |
+| DELETE /api/installations/{id}/link/ports?protocol=&port= | | 204: the raw port is given back |
+| POST /api/installations/{id}/link/doctor | | link_doctor.LinkLook; nothing is changed |
+| GET /api/installations/{id}/link/move?gateway= | | link_api.LinkMove: what a move would change; nothing is changed |
+| POST /api/installations/{id}/link/move | link_api.MoveLink | link_api.Link, which another gateway carries |
+| GET /api/link-export?everyone= | | link_export.SignedLinkExport; all accounts' with `everyone`, for the first one |
+| GET /api/link-gateways | | list of link_api.LinkGateway |
+| POST /api/link-gateways | link_api.AddGateway | link_api.LinkGateway; asking again asks whether it lets this Hive in |
+| DELETE /api/link-gateways/{id or name} | | 204; 409 `link-gateway-in-use` while links are there |
 | GET /api/events | | text/event-stream of Event; `Last-Event-ID` goes on where it was |
 """
 
@@ -60,9 +105,12 @@ from typing import Literal
 import msgspec
 
 from mosaic.wire.account import AccountKeys, NewAccountKeys, OwnerAdmission
+from mosaic.wire.approval import Approval
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.grants import PolicyGrant
 from mosaic.wire.report import InstallationReport, MachineState, VolumeReport
-from mosaic.wire.storage import ConflictSnapshot, PoolState
+from mosaic.wire.storage import ConflictSnapshot, Failure, PoolState
+from mosaic.wire.versions import Updating
 
 
 class SetupState(msgspec.Struct, frozen=True):
@@ -111,51 +159,6 @@ class SetKeys(msgspec.Struct, frozen=True):
     previous_auth_key: str | None = None
 
 
-class WrappedSeed(msgspec.Struct, frozen=True):
-    """A volume's seed, wrapped (hex) under the account's root key. `name` is its app's."""
-
-    volume: str
-    wrapped_seed: str
-    name: str = ""
-
-
-class DeviceRoot(msgspec.Struct, frozen=True):
-    """An admitted Device, and the root key wrapped to it (hex); None when it took it by the passphrase."""
-
-    device: str
-    name: str
-    wrapping_key: str
-    root_for_device: str | None
-
-
-class RootReach(msgspec.Struct, frozen=True):
-    """All that hangs on the account's root key, at one moment. `keys` is None until a passphrase was set."""
-
-    keys: AccountKeys | None
-    seeds: list[WrappedSeed]
-    devices: list[DeviceRoot]
-
-
-class RenewRoot(msgspec.Struct, frozen=True):
-    """Another root key: its wrappings, every volume's seed and every admitted Device, all of them or nothing.
-
-    `seeds` and `devices` (by id, hex) name exactly what `RootReach` did.
-    """
-
-    new: NewAccountKeys
-    previous_auth_key: str
-    seeds: dict[str, str]
-    devices: dict[str, str]
-
-
-class NewJoinToken(msgspec.Struct, frozen=True):
-    """`secret_hash` is SHA-256 (hex) of a secret that the Hive never sees. `admission` by the owner, if given."""
-
-    secret_hash: str
-    name: str = ""
-    admission: OwnerAdmission | None = None
-
-
 class Admit(msgspec.Struct, frozen=True):
     """The owner lets a Device in. `root_for_device` (hex) is the root key `root_id`, wrapped to its X25519 key."""
 
@@ -174,7 +177,12 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """One machine. `last_report_ns` is by the Hive's clock; None before the first."""
+    """One machine. `last_report_ns` is by the Hive's clock; None before the first. `joined_ns` 0 is not known.
+
+    `problem` is the whole machine's. `leaving` says that its owner is removing
+    it: its apps leave first. `proof` is what the Device said of its
+    keys (hex), None for one that said nothing; a client checks it (decision 58).
+    """
 
     device: str
     name: str
@@ -189,13 +197,20 @@ class Device(msgspec.Struct, frozen=True):
     machine: MachineState | None
     pool: PoolState | None
     installations: list[str]
+    joined_ns: int = 0
+    problem: Failure | None = None
+    leaving: bool = False
+    signing_key: str = ""
+    proof: KeyProof | None = None
 
 
 class CatalogApp(msgspec.Struct, frozen=True):
     """An app that can be installed. `problem` says why not, when it can't.
 
     `asks` are the grants that it needs beyond policy; `ports` are what it
-    publishes, as `service port/protocol`.
+    publishes, as `service port/protocol`. `source` is the catalog's name, `own`
+    for one that the owner signed, `folder` for one that nobody did; `label`
+    what people call the version. `approval` is the owner's signature (hex).
     """
 
     app: str
@@ -207,10 +222,17 @@ class CatalogApp(msgspec.Struct, frozen=True):
     asks: list[str] = []
     ports: list[str] = []
     volumes: list[str] = []
+    source: str = "folder"
+    label: str = ""
+    approval: str = ""
 
 
 class Install(msgspec.Struct, frozen=True):
-    """`name` defaults to the app's, `device` (id or name) to the only one. `grant` is signed for that name."""
+    """`name` defaults to the app's, `device` (id or name) to the only one. `grant` is signed for that name.
+
+    `app` is as the catalog lists it: `source/app` where an earlier source has one of that name. `approval` is the
+    owner's, for an app that nobody signed.
+    """
 
     app: str
     name: str | None = None
@@ -218,6 +240,7 @@ class Install(msgspec.Struct, frozen=True):
     config: dict[str, str] = {}
     dry_run: bool = False
     grant: PolicyGrant | None = None
+    approval: Approval | None = None
 
 
 class GoBack(msgspec.Struct, frozen=True):
@@ -293,13 +316,17 @@ class SetAside(msgspec.Struct, frozen=True):
 class Installation(msgspec.Struct, frozen=True):
     """An installed app. `phase` is the Hive's: settled, or where a move or uninstall is.
 
+    It is parked when the Device that it belonged on was removed, until it is moved to another one.
+
     `reports` has each Device's newest report on it, by Device id. `health` is
     the app's, `data_health` says how well its data is kept. `since_ns` is when
     the phase began. `target` is the other Device of a move: where the app goes
     while `preparing` and `draining`, where it would go back to while
     `arriving`. `problem` is also why the last move did not arrive. `going_back`
     is the newest wish to go back to an earlier snapshot, open or over. `volumes`
-    is what the app's own Device has, `set_aside` what any Device has.
+    is what the app's own Device has, `set_aside` what any Device has. `newest`
+    is what a newer version that could be had is called (said of one installation
+    that is asked for, not in lists), `updating` the newest wish for another one, open or over.
     """
 
     installation: str
@@ -322,6 +349,11 @@ class Installation(msgspec.Struct, frozen=True):
     since_ns: int = 0
     going_back: GoingBack | None = None
     set_aside: list[SetAside] = []
+    label: str = ""
+    catalog: str | None = None
+    follows: bool = False
+    newest: str | None = None
+    updating: Updating | None = None
 
 
 class Policy(msgspec.Struct, frozen=True):

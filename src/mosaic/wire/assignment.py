@@ -4,6 +4,9 @@ from typing import Literal
 
 import msgspec
 
+from mosaic.wire.device_links import AssignedLink
+from mosaic.wire.updating import Update
+
 Goal = Literal["run", "stop", "prepare", "leave", "drop"]
 """
 run      hold `epoch`, app running
@@ -73,6 +76,10 @@ class Assignment(msgspec.Struct, frozen=True):
     loopback. `config` are values for the compose file's variables; `grants`
     are what the owner granted beyond the policy, and count only with
     `grant_proof`, the owner's signature over them (hex, see `wire.grants`).
+    The app is run when somebody vouches for it whom the Device believes: its
+    `catalog` (a name; empty: none), or the owner by `approval` (hex, see
+    `wire.approval`). `update` is an open wish for another version,
+    `link` the installation's public way, if it has one.
     """
 
     installation: str
@@ -90,8 +97,10 @@ class Assignment(msgspec.Struct, frozen=True):
     grant_proof: str = ""
     ports: list[PortWish] = []
     open: bool = False
-    domain: str = ""
-    link_token: str = ""
     restart_count: int = 0
     going_back: GoingBack | None = None
     origin: Origin | None = None
+    catalog: str = ""
+    approval: str = ""
+    update: Update | None = None
+    link: AssignedLink | None = None

@@ -6,9 +6,13 @@ Frames are JSON text. The order at the start:
     Hive    Challenge    its key, a nonce, and a signature over ours
     Device  Proof        a signature over the Hive's nonce
     Hive    Welcome      the session's bearer token      (or Goodbye, and the connection ends)
-    Hive    Welcome      once more, as soon as the owner has admitted a Device that was not yet
+    Hive    Welcome      once more, as soon as the owner has admitted a Device that was not yet, and when the
+                         Hive's clock was set
     Hive    Assignments  everything that this Device should hold, now and on every change
-    Device  Report       on every change and every `report_seconds`
+    Device  Report       on every change
+    Device  Heartbeat    every `report_seconds` without one (a Report, where the Hive does not know heartbeats)
+    Hive    ReportAgain  when it does not have the Report that a heartbeat names
+    Hive    ReportHeard  when it has a Report that wants an answer
 
 What is signed (contexts of `mosaic.crypto.signing`): the Hive signs
 `nonce + device + session` under HIVE_CONTEXT, the Device signs
@@ -23,6 +27,7 @@ import msgspec
 
 from mosaic.wire.assignment import Assignment
 from mosaic.wire.command import Command, CommandResult
+from mosaic.wire.heartbeat import Heartbeat
 from mosaic.wire.report import Report
 
 PATH = "/api/device/channel"
@@ -35,14 +40,20 @@ DEVICE_CONTEXT = b"mosaic channel device v1\0"
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The first frame. `device` and `session` are ids; `nonce` is 32 random bytes as hex."""
+    """The first frame. `device` and `session` are ids; `nonce` is 32 random bytes as hex.
+
+    Both sides go by the protocol's numbers; `version` is empty since the program's is told in reports, if at all.
+    `commands` are the tags of the commands that the Device knows, beyond those
+    that every Device ever knew (`wire.command.SPOKEN_SINCE_EVER`).
+    """
 
     device: str
     session: str
     nonce: str
     protocol_min: int
     protocol_max: int
-    version: str
+    version: str = ""
+    commands: list[str] = []
 
 
 class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
@@ -66,11 +77,13 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     `admitted` is False until the owner has admitted the Device; it gets no
     work before. A second Welcome with `admitted` True and the same token
     follows the owner's admission, before the first Assignments: what needs
-    the root key, or the blob endpoint, can be tried then. `hive_machine` names
-    the machine that the Hive's blobs lie on. `now_ns` is the Hive's clock, by
-    which commands expire; 0 when it does not say. `recovering` says that the
-    Hive lost some of its past and wants to hear everything that the Device
-    knows (`mosaic.wire.recollection`); until it has, it sends no Assignments.
+    the root key, or the blob endpoint, can be tried then. Another follows when
+    the Hive's clock was set. `hive_machine` names the machine that the Hive's
+    blobs lie on. `now_ns` is the Hive's clock, by which commands expire; 0 when
+    it does not say. `recovering` says that the Hive lost some of its past and
+    wants to hear everything that the Device knows (`mosaic.wire.recollection`);
+    until it has, it sends no Assignments. `heartbeats` says that it understands
+    them.
     """
 
     token: str
@@ -80,6 +93,7 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     term: int
     now_ns: int = 0
     recovering: bool = False
+    heartbeats: bool = False
 
 
 class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
@@ -100,17 +114,32 @@ class Assignments(msgspec.Struct, frozen=True, tag="assignments"):
 
     `root_id` names the account's present root key, which the wrapped seeds are
     under: a Device that has another one fetches it first. "" when none is noted.
+    `upgrades` says that the owner opted in to automatic upgrades of the Device.
     """
 
     revision: int
     items: list[Assignment]
     root_id: str = ""
+    upgrades: bool = False
 
 
 class Reported(msgspec.Struct, frozen=True, tag="report"):
-    """A Report, framed."""
+    """A Report, framed. `digest` names its lasting part for the heartbeats that follow; "" when none will.
+
+    `answer`: the Hive shall say that it has it. A Device asks so while it is a version that is on trial.
+    """
 
     report: Report
+    digest: str = ""
+    answer: bool = False
+
+
+class ReportAgain(msgspec.Struct, frozen=True, tag="report-again"):
+    """The Hive does not have the Report that a heartbeat named. Only sent in answer to one."""
+
+
+class ReportHeard(msgspec.Struct, frozen=True, tag="report-heard"):
+    """The Hive has a Report. Only sent in answer to one that wants it."""
 
 
 class Ordered(msgspec.Struct, frozen=True, tag="command"):
@@ -125,5 +154,5 @@ class Answered(msgspec.Struct, frozen=True, tag="command-result"):
     result: CommandResult
 
 
-FromHive = Challenge | Welcome | Goodbye | Assignments | Ordered
-FromDevice = Hello | Proof | Reported | Answered
+FromHive = Challenge | Welcome | Goodbye | Assignments | Ordered | ReportAgain | ReportHeard
+FromDevice = Hello | Proof | Reported | Answered | Heartbeat

@@ -2,7 +2,7 @@
 
 The join token is one line: `mosaic-join-1.` and base64url (no padding) of the
 JSON of JoinToken. It works once and for 15 minutes. The Hive keeps only the
-SHA-256 of `secret`. `hive_fingerprint` is SHA-256 (hex) of the Hive's Ed25519
+SHA-256 of `secret`, and never sees `binding`. `hive_fingerprint` is SHA-256 (hex) of the Hive's Ed25519
 public key; the Device pins it.
 
 | request | answer |
@@ -16,6 +16,7 @@ With the bearer token of its session a Device also uses:
 | request | answer |
 |---|---|
 | GET /api/device | Enrolled, as it is now: `root_for_device` is there once the owner has admitted the Device |
+| PUT /api/device/keys: device_keys.KeyProof | 204; what the owner's clients are shown. A Hive of an earlier version answers 404 |
 | PUT /api/device/installations/{id}/volumes/{kind}: NewVolume | VolumeAssignment that counts (the first one registered wins); 409 `root-key-renewed` |
 | GET /api/device/bundles/{digest} | the app's bundle, an uncompressed reproducible tar |
 | POST /api/device/recollection: recollection.Recollection | 204; asked for by `Welcome.recovering` |
@@ -28,6 +29,7 @@ import msgspec
 
 from mosaic.core.errors import Refused
 from mosaic.wire.account import AccountKeys, OwnerAdmission
+from mosaic.wire.device_keys import KeyProof
 
 PREFIX = "mosaic-join-1."
 ADMISSION_CONTEXT = b"mosaic admission v1\0"
@@ -50,12 +52,20 @@ class JoinTokenUnreadable(Refused):
 
 
 class JoinToken(msgspec.Struct, frozen=True):
-    """Where the Hive is, which key it has, and the secret that lets one Device in."""
+    """Where the Hive is, which key it has, and the secret that lets one Device in.
+
+    `binding` is known to whoever made the token and to the Device alone, which
+    authenticates its keys by it; "" in tokens of earlier versions.
+    """
 
     url: str
     hive_fingerprint: str
     secret: str
     name: str = ""
+    binding: str = ""
+
+    def __repr__(self) -> str:
+        return f"JoinToken({self.url!r}, …)"
 
 
 def write(token: JoinToken) -> str:
@@ -80,7 +90,7 @@ class HiveIdentity(msgspec.Struct, frozen=True):
     """`key` is the Hive's Ed25519 public key (hex); `ca_pem` what to trust for https; `signature` by `key`.
 
     `public_url` is where other machines reach it, None when it was not told. It is not signed: whoever uses it
-    compares the key again.
+    compares the key again. Nor is `now_ns`, the Hive's clock; 0 when it does not say.
     """
 
     key: str
@@ -89,6 +99,7 @@ class HiveIdentity(msgspec.Struct, frozen=True):
     signature: str
     version: str
     public_url: str | None = None
+    now_ns: int = 0
 
 
 class JoinSecret(msgspec.Struct, frozen=True):
@@ -98,7 +109,10 @@ class JoinSecret(msgspec.Struct, frozen=True):
 
 
 class Enrol(msgspec.Struct, frozen=True):
-    """What a new Device says. Keys are hex. `auth_key` proves the passphrase when the Device was given it."""
+    """What a new Device says. Keys are hex. `auth_key` proves the passphrase when the Device was given it.
+
+    `version` is empty: it is told in reports, and only by a Device whose owner opted in to its upgrades.
+    """
 
     secret: str
     name: str
@@ -108,6 +122,7 @@ class Enrol(msgspec.Struct, frozen=True):
     version: str
     auth_key: str | None = None
     admission: OwnerAdmission | None = None
+    proof: KeyProof | None = None
 
 
 class Enrolled(msgspec.Struct, frozen=True):
@@ -135,3 +150,17 @@ class NewVolume(msgspec.Struct, frozen=True):
     volume: str
     wrapped_seed: str
     root_id: str = ""
+
+
+class NewJoinToken(msgspec.Struct, frozen=True):
+    """`secret_hash` is SHA-256 (hex) of a secret that the Hive never sees. `admission` by the owner, if given."""
+
+    secret_hash: str
+    name: str = ""
+    admission: OwnerAdmission | None = None
+
+
+class DeviceImage(msgspec.Struct, frozen=True):
+    """The name of the image that Devices in containers are started from."""
+
+    image: str

@@ -18,6 +18,8 @@ ends with a reboot: the phase is `released` then, until the Device holds again
 | release | Release | VolumeState |
 | set-aside | SetAside | VolumeState |
 | go-back | GoBack | VolumeState |
+| begin-trial | BeginTrial | VolumeState |
+| end-trial | EndTrial | VolumeState |
 | discard | Discard | Done |
 | envelope | Envelope | Done |
 | heads | HeadsRequest | KnownHeads |
@@ -92,7 +94,8 @@ class Hold(msgspec.Struct, frozen=True):
     that was ever held here and not discarded. `seed` is
     the volume's Ed25519 seed, 64 hex characters. `envelope` is what every
     store receives for a restore without any Hive (hex, opaque here). With `origin`
-    step 2 restores that state instead of making an empty subvolume.
+    step 2 restores that state instead of making an empty subvolume. `app_digest` is what the data belongs to from
+    now on, and heads say so; None: what the newest head names stays.
     """
 
     volume: str
@@ -129,6 +132,7 @@ class SnapshotNow(msgspec.Struct, frozen=True):
     The volume's `clean` is false from the answer on, until everything that was
     there when this was asked is in an acknowledged head. After a final one
     (phase `releasing`) mounts are refused until the volume is held again.
+    While a trial is under way every kind is refused (`trial-under-way`).
     """
 
     volume: str
@@ -140,8 +144,9 @@ class SnapshotNow(msgspec.Struct, frozen=True):
 class Release(msgspec.Struct, frozen=True):
     """Stop holding the volume: no mount is accepted any more. The local data stays.
 
-    Refused while mounted (`volume-in-use`), or while not replicated
-    (`not-replicated`). A restore under way is given up.
+    Refused while mounted (`volume-in-use`), while not replicated
+    (`not-replicated`), or in a trial (`trial-under-way`): `end-trial` comes
+    first. A restore under way is given up.
     """
 
     volume: str
@@ -149,7 +154,10 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """We were fenced: keep what is here as a conflict snapshot and stop holding. Mounts are refused at once."""
+    """We were fenced: keep what is here as a conflict snapshot and stop holding. Mounts are refused at once.
+
+    A trial under way is over: `trialled` says that it was not kept, and names the conflict snapshot.
+    """
 
     volume: str
     why: str
@@ -167,8 +175,9 @@ class GoBack(msgspec.Struct, frozen=True):
 
     Then `went_back` has the request's `id`; so it has when that failed, with
     the reason, and the present is in its place still. The same `id` again
-    does nothing. `app_digest` and `config_revision` are what will run on it.
-    A `hold` or a final snapshot in between gives it up.
+    does nothing. `app_digest` and `config_revision` are what will run on it;
+    without a digest, what the earlier state's head names.
+    A `hold` or a final snapshot in between gives it up. Refused in a trial (`trial-under-way`).
     """
 
     volume: str
@@ -178,6 +187,45 @@ class GoBack(msgspec.Struct, frozen=True):
     app_digest: str | None
     config_revision: int
     conflict: str | None = None
+
+
+class BeginTrial(msgspec.Struct, frozen=True):
+    """Another version of the app is about to run on the volume, and may have to be undone.
+
+    The app is stopped, nothing is mounted (`volume-in-use`), and everything is in an acknowledged head
+    (`not-replicated`). From the answer on no head follows that one: whatever is written is this Device's alone, so
+    that nobody ever starts on it, until the trial ends. The same `id` again does nothing, also when that trial is
+    over; another one while one is under way is refused (`another-trial`), and so is one of a volume that is not
+    held in `epoch` (`not-held`), not `ready` (`not-ready`), or on a pool that is nearly full (`pool-nearly-full`).
+
+    The state that it begins with is kept here: as a snapshot, or where there are plain folders as a copy, if blocks
+    can be shared or it is at most 1 GiB. Where it is not, undoing restores it from the stores.
+
+    Mounts work as ever. `clean` says whether anything was written since. A trial outlives restarts of the daemon,
+    reboots and new epochs whose base is the head that it began with. A hold with another base ends it, as being
+    fenced does: what is here becomes a conflict snapshot then, like all else.
+    """
+
+    volume: str
+    epoch: str
+    id: str
+
+
+class EndTrial(msgspec.Struct, frozen=True):
+    """End the trial `id`. With `keep` its data counts, and heads follow that say `app_digest` (None: as before).
+
+    Without, nothing may be mounted: what is here becomes a conflict snapshot, unless nothing was written, and the
+    state that the trial began with is the present one again (phase `going-back`, then `ready`; where the volume is
+    not held, `released` all the time). No Hive is needed, unless the state could not be kept here (`BeginTrial`).
+    A trial that is over, or was never begun here, is fine; `trialled` tells how it ended. To keep it after all is
+    heard as long as what was written is still in place.
+    """
+
+    volume: str
+    id: str
+    keep: bool
+    app_digest: str | None
+    config_revision: int
 
 
 class Discard(msgspec.Struct, frozen=True):
@@ -290,12 +338,16 @@ class Replica(msgspec.Struct, frozen=True):
 
 
 class ConflictSnapshot(msgspec.Struct, frozen=True):
-    """Unreplicated state that a fence set aside. Never deleted by itself."""
+    """Unreplicated state that a fence or a trial set aside. Never deleted by itself.
+
+    `why` is a clause, empty where another Device took over.
+    """
 
     name: str
     epoch: str
     instant_ns: int
     path: str
+    why: str = ""
 
 
 class GoingBack(msgspec.Struct, frozen=True):
@@ -317,6 +369,17 @@ NOT_ALL_SAVED = "not-all-saved"
 """The code of a volume's problem: files of the app lie where no snapshot reaches."""
 
 
+class Trialled(msgspec.Struct, frozen=True):
+    """How the newest trial of a volume ended: `kept` as it was, or not.
+
+    Then `conflict` names the conflict snapshot with what was written, None when nothing was.
+    """
+
+    id: str
+    kept: bool
+    conflict: str | None = None
+
+
 class LeftOut(msgspec.Struct, frozen=True):
     """Something in a volume that no snapshot has: its path, for people, and why (a clause)."""
 
@@ -331,12 +394,17 @@ class VolumeState(msgspec.Struct, frozen=True):
     replicated yet; `moved_bytes` of `total_bytes` is the progress of the
     restore or upload under way (None when idle or unknown); `local_head` is
     the newest acknowledged head that the local data descends from; `clean`
-    says that nothing has changed since it, as far as the daemon has looked;
-    `prefetched` the head
-    that was restored ahead, once that restore is complete; `prefetching` the
+    says that nothing has changed since it, as far as the daemon has looked,
+    and that it names the app that the data is held for (but in a trial);
+    `prefetched` the head that was restored ahead, once that restore is complete; `prefetching` the
     one that is still tried (None: done, given up for `problem`, or not asked);
     `cut_ns` the instant of the newest cut that was asked for as app-consistent;
-    `left_out` the first few paths that the newest snapshot does not have.
+    `left_out` the first few paths that the newest snapshot does not have;
+    `trial` the id of the trial under way, `trialled` how the last one ended;
+    `app_digest` the app in the signed head that the local data descends from:
+    `local_head`, but the earlier head where the volume went back and none says
+    so yet, and the origin's for a fork without a head of its own. None where
+    no data is in place: what was `prefetched` counts once it is held.
     """
 
     volume: str
@@ -359,6 +427,9 @@ class VolumeState(msgspec.Struct, frozen=True):
     going_back: GoingBack | None = None
     went_back: WentBack | None = None
     left_out: list[LeftOut] = []
+    trial: str | None = None
+    trialled: Trialled | None = None
+    app_digest: str | None = None
 
 
 class PoolState(msgspec.Struct, frozen=True):

@@ -27,6 +27,8 @@ from support.manual_clock import ManualClock
 from support.opens_registries import Opens
 from support.scripted_registry import RawReply, Reply, Request, scripted_registry
 
+pytestmark = pytest.mark.long
+
 CONTENT = bytes(range(256)) * 40
 BLOB = Descriptor("application/octet-stream", digest_of(CONTENT), len(CONTENT))
 FEW = Limits(tries=3)

@@ -33,6 +33,9 @@ from mosaic.core.lease import AcceptedHead, Holder
 from mosaic.core.session import SessionSuperseded, admit
 from mosaic.wire.account import AccountKeys, KdfParameters, OwnerAdmission
 from mosaic.wire.head import Head
+from mosaic.wire.report import MachineState, Report
+
+pytestmark = pytest.mark.long
 
 KEYS = AccountKeys(1, KdfParameters(65536, 4, 1, "00" * 16), "aa", "bb", "cc", "dd" * 32)
 DATA = VolumeId("ee" * 32)
@@ -117,6 +120,20 @@ def test_a_device_name_is_free_again_once_its_device_was_removed(database: Datab
         assert [each.name for each in devices.of_account(tx, ADA)] == ["attic", "cellar"]
         assert (gone := devices.get(tx, ATTIC)) is not None
         assert gone.removed
+
+
+REPORT = Report(4, 1, "1", None, MachineState(1, 1, 1, 1, 0.0, "amd64"), None, [], [])
+
+
+def test_a_report_that_was_on_its_way_when_its_device_was_removed_is_not_kept(database: Database) -> None:
+    fleet(database)
+    with database.write() as tx:
+        devices.put_report(tx, ATTIC, REPORT, now_ns=4)
+        devices.remove(tx, ATTIC, now_ns=5)
+        devices.put_report(tx, ATTIC, REPORT, now_ns=6)
+    with database.read() as tx:
+        assert (gone := devices.get(tx, ATTIC)) is not None
+        assert (gone.report, gone.reported_ns) == (None, 4)
 
 
 def replace_id(letter: str) -> DeviceId:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from mosaic.adapters.sql import migrations, schema, settings
 from mosaic.adapters.sql.engine import Database, DatabaseUnavailable, DatabaseUrlUnreadable, open_sqlite, open_url
-from mosaic.adapters.sql.migrations import DatabaseTooNew
+from mosaic.adapters.sql.steps import DatabaseTooNew
 
 
 def test_the_migrations_make_exactly_the_schema(database: Database) -> None:
@@ -43,6 +43,13 @@ def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
         raise ZeroDivisionError
     with database.read() as tx:
         assert (settings.get(tx, "kept"), settings.get(tx, "lost")) == ("1", None)
+
+
+def test_a_server_that_only_reads_is_one_that_does_not_answer(database: Database) -> None:
+    reads_only = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
+    with pytest.raises(DatabaseUnavailable, match=r"the database \("), database.write() as tx:
+        tx.execute(text(reads_only[tx.dialect.name]))
+        settings.put(tx, "lost", "1")
 
 
 def test_a_read_sees_one_instant(database: Database) -> None:

@@ -31,6 +31,8 @@ from mosaic.core.roll_out import EVERYONE
 from mosaic.core.target import Target, custom
 from support.target_world import DAY_NS, Device, Mirror, Publisher, changed, release, served
 
+pytestmark = pytest.mark.long
+
 
 def _read(publisher: Publisher, name: str) -> bytes:
     return (publisher.public / "metadata" / name).read_bytes()

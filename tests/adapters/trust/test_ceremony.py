@@ -21,6 +21,8 @@ from mosaic.crypto.passphrase import PassphraseTooWeak
 from mosaic.crypto.unwrap import SigningPassphraseWrong
 from support.target_world import DAY_NS, NOW_NS, Device, Mirror, Publisher
 
+pytestmark = pytest.mark.long
+
 ROLES = ["root", "targets", "channel-stable", "snapshot", "timestamp"]
 WORDS = "correct horse battery staple orbit lamp"
 

@@ -19,6 +19,8 @@ from mosaic.adapters.trust.repository import Repository
 from support.kill_points import Killed, KillPoints
 from support.target_world import NOW_NS, Device, Mirror, Publisher, release
 
+pytestmark = pytest.mark.long
+
 Operation = Callable[[Repository], object]
 
 OPERATIONS: dict[str, Operation] = {

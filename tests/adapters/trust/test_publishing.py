@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mosaic.adapters.trust import ceremony, publishing
-from mosaic.adapters.trust.edition import RepositoryAltered
+from mosaic.adapters.trust.edition import RepositoryAltered, RepositoryMoved
 from mosaic.adapters.trust.key_folder import SigningKeyMissing
-from mosaic.adapters.trust.public_files import RepositoryInUse
-from mosaic.adapters.trust.publishing import ManifestDiffers, VersionMissing, publish
+from mosaic.adapters.trust.public_files import TIMESTAMP, PublicFiles, RepositoryInUse
+from mosaic.adapters.trust.publishing import ManifestDiffers, PublishedMeanwhile, VersionMissing, publish
 from mosaic.adapters.trust.refusals import ChannelMissing
 from mosaic.adapters.trust.standing import standing, warnings
 from mosaic.core.ids import DeviceId
@@ -167,10 +171,53 @@ def test_what_cannot_be_published_changes_nothing(publisher: Publisher) -> None:
     assert {path: path.read_bytes() for path in publisher.public.rglob("*") if path.is_file()} == before
 
 
-def test_two_publishers_at_once_are_kept_apart(publisher: Publisher) -> None:
+def test_a_publisher_waits_for_another_one_and_not_for_ever(publisher: Publisher) -> None:
+    hurried = replace(publisher.alone, files=PublicFiles(publisher.public, patience_seconds=0.05))
     with publisher.files.locked(), pytest.raises(RepositoryInUse):
-        publisher.publish("two")
+        publishing.refresh(hurried, now_ns=NOW_NS)
+    publishing.refresh(hurried, now_ns=NOW_NS)
     assert publisher.publish("two").is_new
+
+
+def test_of_two_publishers_at_once_neither_loses_a_version_and_no_number_comes_twice(publisher: Publisher) -> None:
+    rounds = range(20)
+    script = Path(__file__).with_name("publishing_rounds.py")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, str(script), str(publisher.folder), str(len(rounds))]
+    both = [subprocess.Popen([*words, who], env=environment) for who in ("a", "b")]
+    assert [one.wait(300) for one in both] == [0, 0]
+    listed = publisher.alone.targets()
+    assert [one.version for one in listed] == list(range(41, 0, -1))
+    expected = {release("web", f"{who}{number}").uri for who in ("a", "b") for number in rounds}
+    assert {one.apps["web"] for one in listed} == expected | {release("web", "one").uri}
+
+
+@pytest.mark.parametrize("name", ["my_app", "Web", "a.b", "w" * 41])
+def test_an_app_that_no_hive_could_install_is_not_signed(publisher: Publisher, name: str) -> None:
+    with pytest.raises(TargetUnusable, match="cannot be an app's name: use 1–40 lower-case"):
+        publish(publisher.alone, channel="stable", hardware=["a"], apps={name: release("web", "two")}, now_ns=NOW_NS)
+    assert len(publisher.alone.targets()) == 1
+
+
+def test_a_version_that_was_published_meanwhile_is_told_and_nothing_is_signed(publisher: Publisher) -> None:
+    publisher.publish("two")
+    before = publisher.alone.targets()
+    with pytest.raises(PublishedMeanwhile, match="generic-amd64-2 is its newest") as told:
+        publisher.publish("three", known=1)
+    assert told.value.newest == before[0]
+    assert publisher.alone.targets() == before
+    assert publisher.publish("three", known=2).is_new
+
+
+def test_an_edition_that_somebody_put_there_past_the_lock_is_not_overwritten(publisher: Publisher) -> None:
+    strangers = publisher.copy(publisher.folder.with_name("other"))
+    strangers.publish("theirs")
+    theirs = strangers.files.get(TIMESTAMP)
+    assert theirs is not None
+    with pytest.raises(RepositoryMoved), publisher.alone.revising(NOW_NS) as revision:
+        publisher.files.put(TIMESTAMP, theirs)
+        revision.write(publisher.files, [])
+    assert publisher.files.get(TIMESTAMP) == theirs
 
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "channel-stable"])

@@ -9,7 +9,6 @@ import pytest
 from tuf.api.metadata import TargetFile
 
 from mosaic.adapters.trust import ceremony
-from mosaic.adapters.trust.edition import Revision
 from mosaic.adapters.trust.refusals import (
     ChannelMissing,
     RepositoryUnavailable,
@@ -138,15 +137,12 @@ def test_a_device_that_changes_its_channel_trusts_nothing_of_the_older_one(devic
 def test_a_signed_target_that_makes_no_sense_changes_nothing(
     publisher: Publisher, device: Device, wrong: dict[str, object]
 ) -> None:
-    edition = publisher.alone.edition()
     entry = TargetFile.from_data("stable/generic-amd64-2", b"", ["sha256"])
     target = Target("stable", "generic-amd64", 2, {}, 0)
     entry.unrecognized_fields["custom"] = {**custom(target), **wrong}
-    edition.channels["channel-stable"].signed.targets[entry.path] = entry
-    repository = publisher.alone
-    Revision(edition, repository.folders, NOW_NS // 10**9, repository.periods).write(
-        repository.files, ["channel-stable"]
-    )
+    with publisher.alone.revising(NOW_NS) as revision:
+        revision.edition.channels["channel-stable"].signed.targets[entry.path] = entry
+        revision.write(publisher.files, ["channel-stable"])
     with pytest.raises(TargetUnreadable):
         device.refresh()
     assert device.version() == 1

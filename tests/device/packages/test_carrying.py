@@ -45,7 +45,7 @@ def take_in(device: Receiver, file: Path, *, now_ns: int = NOW_NS) -> dict[str, 
 def exported(device: Receiver, tmp_path: Path) -> Path:
     """The first version of notes, from a Device that had pruned meanwhile."""
     device.fetch()
-    device.store.prune({})
+    device.store.prune(dict)
     return export(device, tmp_path / "notes.tar")
 
 

@@ -61,7 +61,7 @@ def test_what_is_here_is_not_asked_for_again(workshop: Workshop, device: Receive
     shutil.rmtree(workshop.folder / "public")
     assert device.fetch() == first
     assert device.registries.asked == []
-    device.store.prune({})
+    device.store.prune(dict)
     assert device.fetch() == first
     assert device.registries.asked == []
 

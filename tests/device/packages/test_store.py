@@ -276,13 +276,13 @@ def test_pruning_leaves_what_is_current_previous_or_referred_to(
     (folder.parent / f".{folder.name}.new").mkdir()
     (folder.parent / f".{folder.name}.aside").mkdir()
 
-    assert packages.prune({"notes": {V1}}, {fetching}).versions == []
+    assert packages.prune(lambda: {"notes": {V1}}, {fetching}).versions == []
     assert packages.blobs.part(fetching).exists()
     assert not packages.blobs.part(digest_of(b"given up")).exists()
     assert not (folder.parent / f".{folder.name}.new").exists()
     assert (folder.parent / f".{folder.name}.aside").exists()
 
-    gone = packages.prune({})
+    gone = packages.prune(dict)
     assert gone.versions == [f"notes/{folder.name}"]
     assert bundles[0] in gone.blobs
     assert manifest not in gone.blobs
@@ -290,8 +290,8 @@ def test_pruning_leaves_what_is_current_previous_or_referred_to(
     assert packages.changed_files("notes", V3) == packages.changed_files("notes", V2) == []
 
     packages.forget("notes")
-    assert packages.prune({"notes": {V3}}).versions == [f"notes/{V2.removeprefix('sha256:')}"]
-    packages.prune({})
+    assert packages.prune(lambda: {"notes": {V3}}).versions == [f"notes/{V2.removeprefix('sha256:')}"]
+    packages.prune(dict)
     assert list((tmp_path / "state" / "apps").iterdir()) == []
     assert list((tmp_path / "state" / "blobs" / "sha256").iterdir()) == []
 
@@ -301,15 +301,26 @@ def test_versions_that_an_older_mosaic_extracted_stay_while_they_are_used(
 ) -> None:
     older = tmp_path / "state" / "apps" / "wiki" / V1.removeprefix("sha256:")
     older.mkdir(parents=True)
-    assert packages.prune({"wiki": {V1}}).versions == []
-    assert packages.prune({}).versions == [f"wiki/{older.name}"]
+    assert packages.prune(lambda: {"wiki": {V1}}).versions == []
+    assert packages.prune(dict).versions == [f"wiki/{older.name}"]
     assert not older.parent.exists()
+
+
+def test_what_is_fetched_while_it_is_looked_what_is_in_use_stays(packages: PackageStore) -> None:
+    coming: list[str] = []
+
+    def look() -> dict[str, set[str]]:
+        coming.append(packages.blobs.add(b"of a package that was assigned just now"))
+        return {}
+
+    assert packages.prune(look).blobs == []
+    assert packages.blobs.is_whole(coming[0])
 
 
 def test_nothing_is_pruned_when_a_record_cannot_be_read(packages: PackageStore, folder: Path) -> None:
     (folder.parent / "versions.json").write_bytes(b"{")
     with pytest.raises(VersionsUnreadable):
-        packages.prune({})
+        packages.prune(dict)
     assert folder.is_dir()
 
 
@@ -354,7 +365,7 @@ def test_killed_anywhere_it_converges(tmp_path: Path, monkeypatch: pytest.Monkey
         third = packages.install(bundle, index, "notes", V3)
         (third.folder / "run").write_bytes(b"mine")
         packages.heal("notes", V3)
-        packages.prune({})
+        packages.prune(dict)
 
     for place in killed_anywhere(begin, live):
         packages = store(place)

@@ -28,6 +28,7 @@ from mosaic.storage.engine.records import (
 from mosaic.storage.engine.restore import RestoreIncomplete
 from support.hostile_trees import CONTAINS_ITSELF, DIRECTORY, FILE, ODD_NAMES, beside_a_good_one, store_tree
 from support.stores import MemoryStore
+from support.trees import tree_difference
 from support.volumes import Machine
 
 
@@ -173,3 +174,21 @@ def test_a_root_record_that_is_none_is_refused() -> None:
     for bad in (b"", good[:-1], good + b"\0", b"X" + good[1:], good[:8] + b"\x03" + good[9:]):
         with pytest.raises(TreeMalformed):
             decode_root(bad)
+
+
+@pytest.mark.parametrize("name", ["one", "other"])
+def test_a_file_that_a_tree_has_twice_without_knowing_it_is_two_files_from_then_on(tmp_path: Path, name: str) -> None:
+    """Fuzzy snapshots of earlier versions had a file twice that moved while they were made."""
+    store = MemoryStore()
+    records = {
+        node_key(1): encode_node(DIRECTORY),
+        node_key(2): encode_node(FILE),
+        entry_key(1, b"one"): encode_entry(2),
+        entry_key(1, b"other"): encode_entry(2),
+    }
+    machine, restored = Machine(store), tmp_path / "restored"
+    machine.restore(store_tree(store, records), restored)
+    (restored / name).write_bytes(b"what is written later")
+    done = machine.replicate(restored, settled=True)
+    Machine(store).restore(done.root, tmp_path / "later")
+    assert tree_difference(restored, tmp_path / "later") == []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mosaic.adapters.blobs import ObjectMissing
 from mosaic.storage.engine import pack as packs
 from mosaic.storage.engine.damage import PackDamaged
 from mosaic.storage.engine.index import ChunkIndex, fetch_footer
@@ -64,6 +65,42 @@ def test_what_is_longer_than_any_pack_is_damaged_and_not_read() -> None:
     store = ForgedStore()
     assert ChunkIndex().load(store, KEYS).damaged == (bytes(16),)
     assert store.asked_bytes == 0
+
+
+class LyingStore(MemoryStore):
+    """Has its packs, and denies it for now. `asked` counts what was read."""
+
+    denies = True
+    asked = 0
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        self.asked += 1
+        if self.denies:
+            raise ObjectMissing(name)
+        return super().get_range(name, offset, length)
+
+
+def test_a_footer_that_could_not_be_read_is_read_again_and_told_of_once() -> None:
+    store, known, (pack, whole) = LyingStore(), ChunkIndex(), many_blobs(3)
+    store.put(object_name(pack), whole)
+    assert [known.load(store, KEYS).damaged for _ in range(2)] == [(pack,), ()]
+    store.denies = False
+    assert known.load(store, KEYS).added == (pack,)
+    assert known.packs() == [pack]
+    assert known.having([(1).to_bytes(32, "big")])
+    store.asked = 0
+    assert known.load(store, KEYS).added == ()
+    assert store.asked == 0
+
+
+def test_a_footer_that_rotted_is_asked_for_no_more_when_what_was_in_it_lies_elsewhere() -> None:
+    store, known, (pack, whole) = LyingStore(), ChunkIndex(), many_blobs(3)
+    store.put(object_name(pack), whole)
+    known.load(store, KEYS)
+    known.mended(pack)
+    store.asked = 0
+    known.load(store, KEYS)
+    assert store.asked == 0
 
 
 def test_an_index_survives_its_process(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from mosaic.storage.engine.beneath import directory, open_beneath, open_root
 from mosaic.storage.engine.damage import CopyMissing
 from mosaic.storage.engine.fingerprint import fingerprint
-from mosaic.storage.engine.replicate import replicate
-from mosaic.storage.engine.roots import Replication
-from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.staging import Staging
 from support.edits import Edit, edits, make
+from support.reused_numbers import put_in_its_place
 from support.trees import tree_difference
-from support.volumes import KEYS, Machine
+from support.volumes import Machine
+
+pytestmark = pytest.mark.long
 
 
 def nothing() -> None:
@@ -38,22 +38,6 @@ def stage(machine: Machine, live: Path, target: Path, *, meanwhile: Callable[[],
         return staging.finish()
 
 
-def store(machine: Machine, target: Path, taken_ns: int) -> Replication:
-    machine.known.load(machine.store, KEYS)
-    done = replicate(
-        target / "tree",
-        KEYS,
-        machine.store,
-        previous=machine.newest,
-        known=machine.known,
-        nodes=machine.nodes,
-        taken_ns=taken_ns,
-        staged=Staged(target),
-    )
-    machine.newest = done.root
-    return done
-
-
 @pytest.mark.long
 @settings(max_examples=40)
 @given(st.lists(st.tuples(edits, edits), min_size=1, max_size=3))
@@ -68,7 +52,7 @@ def test_what_is_stored_is_what_was_there_when_nobody_wrote_any_more(
             taken_ns = time.time_ns()
             target = Path(folder) / f"staged-{number}"
             stage(here, live, target, meanwhile=partial(make, live, late))
-            done = store(here, target, taken_ns)
+            done = here.replicate_copies(target, taken_ns)
             restored = Path(folder) / f"restored-{number}"
             Machine(here.store).restore(done.root, restored)
             assert tree_difference(live, restored) == []
@@ -87,15 +71,76 @@ def test_only_what_changed_is_copied_and_read(tmp_path: Path) -> None:
         (live / "folder" / f"file{number}").write_bytes(os.urandom(2000))
     settled(live)
     stage(here, live, tmp_path / "one")
-    assert store(here, tmp_path / "one", time.time_ns()).read_bytes == 100_000
+    assert here.replicate_copies(tmp_path / "one", time.time_ns()).read_bytes == 100_000
 
     (live / "folder" / "file7").write_bytes(b"changed")
     (live / "folder").rename(live / "renamed")
     stage(here, live, tmp_path / "two")
     copies = [path for path in (tmp_path / "two" / "tree").rglob("*") if path.is_file()]
-    done = store(here, tmp_path / "two", time.time_ns())
+    done = here.replicate_copies(tmp_path / "two", time.time_ns())
     assert [path.name for path in copies] == ["file7"]
     assert (done.read_bytes, done.files) == (7, 50)
+    Machine(here.store).restore(done.root, tmp_path / "restored")
+    assert tree_difference(live, tmp_path / "restored") == []
+
+
+def make_file(path: Path) -> None:
+    path.write_bytes(b"content of a file")
+
+
+def make_link(path: Path) -> None:
+    path.symlink_to("elsewhere")
+
+
+KINDS = {"file": make_file, "link": make_link, "fifo": os.mkfifo, "folder": os.mkdir}
+
+
+@pytest.mark.parametrize("after", KINDS)
+@pytest.mark.parametrize("before", ["file", "link", "fifo"])
+def test_a_file_with_the_number_of_one_that_has_gone_is_stored_as_what_it_is(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    live, here = tmp_path / "live", Machine()
+    live.mkdir()
+    KINDS[before](live / "old")
+    stage(here, live, tmp_path / "one", meanwhile=partial(put_in_its_place, live / "old", live / "new", KINDS[after]))
+    done = here.replicate_copies(tmp_path / "one", time.time_ns())
+    Machine(here.store).restore(done.root, tmp_path / "restored")
+    assert tree_difference(live, tmp_path / "restored") == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_attribute_that_was_taken_off_between_two_looks_is_not_stored(tmp_path: Path, kind: str) -> None:
+    live, here = tmp_path / "live", Machine()
+    live.mkdir()
+    KINDS[kind](live / "page")
+    os.setxattr(live / "page", "user.stays", b"1")
+    os.setxattr(live / "page", "user.goes", b"1")
+    stage(here, live, tmp_path / "one", meanwhile=lambda: os.removexattr(live / "page", "user.goes"))
+    done = here.replicate_copies(tmp_path / "one", time.time_ns())
+    Machine(here.store).restore(done.root, tmp_path / "restored")
+    assert os.listxattr(tmp_path / "restored" / "page") == ["user.stays"]
+
+
+@pytest.mark.parametrize("after", ["link", "fifo", "folder"])
+@pytest.mark.parametrize("before", ["file", "link"])
+def test_what_takes_the_place_of_a_file_that_is_about_to_be_read_ends_no_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    live, here = tmp_path / "live", Machine()
+    live.mkdir()
+    KINDS[before](live / "page")
+    copy = Staging._copy
+
+    def exchanged(self: Staging, fd: int, name: bytes, found: os.stat_result) -> os.stat_result | None:
+        monkeypatch.undo()
+        (live / "page").unlink()
+        KINDS[after](live / "page")
+        return copy(self, fd, name, found)
+
+    monkeypatch.setattr(Staging, "_copy", exchanged)
+    stage(here, live, tmp_path / "one")
+    done = here.replicate_copies(tmp_path / "one", time.time_ns())
     Machine(here.store).restore(done.root, tmp_path / "restored")
     assert tree_difference(live, tmp_path / "restored") == []
 
@@ -110,7 +155,7 @@ def test_a_folder_that_was_moved_between_two_looks_is_not_missed(tmp_path: Path)
         (live / "z" / "inner").rename(live / "a" / "inner")
 
     stage(here, live, tmp_path / "one", meanwhile=move)
-    done = store(here, tmp_path / "one", time.time_ns())
+    done = here.replicate_copies(tmp_path / "one", time.time_ns())
     Machine(here.store).restore(done.root, tmp_path / "restored")
     assert (tmp_path / "restored" / "a" / "inner" / "deep" / "page").read_bytes() == b"content"
 
@@ -122,7 +167,7 @@ def test_a_snapshot_that_lacks_a_copy_is_refused_and_never_stored(tmp_path: Path
     stage(here, live, tmp_path / "one")
     (tmp_path / "one" / "tree" / "page").unlink()
     with pytest.raises(CopyMissing):
-        store(here, tmp_path / "one", time.time_ns())
+        here.replicate_copies(tmp_path / "one", time.time_ns())
 
 
 def test_files_that_change_and_vanish_while_they_are_read_end_no_snapshot(tmp_path: Path) -> None:
@@ -148,7 +193,7 @@ def test_files_that_change_and_vanish_while_they_are_read_end_no_snapshot(tmp_pa
             staging.copy_ahead()
             staging.copy_rest()
             staging.finish()
-        done = store(here, target, time.time_ns())
+        done = here.replicate_copies(target, time.time_ns())
         Machine(here.store).restore(done.root, tmp_path / f"restored-{number}")
         found = {path.name: path.read_bytes() for path in (tmp_path / f"restored-{number}").iterdir()}
         assert "still" in found
@@ -169,7 +214,7 @@ def test_a_path_that_is_longer_than_the_system_takes_at_once_is_stored(tmp_path:
     write_in(fd, b"content")
     os.close(fd)
     stage(here, live, tmp_path / "one")
-    done = store(here, tmp_path / "one", time.time_ns())
+    done = here.replicate_copies(tmp_path / "one", time.time_ns())
     Machine(here.store).restore(done.root, tmp_path / "restored")
     fd = open_root(tmp_path / "restored")
     try:

@@ -10,12 +10,12 @@ import pytest
 
 from mosaic.storage.engine import ahead, attributes, content, recorder, staging
 from mosaic.storage.engine.records import Xattrs
-from mosaic.storage.engine.replicate import replicate
 from mosaic.storage.engine.roots import Replication
-from mosaic.storage.engine.staged import Staged
 from mosaic.storage.engine.staging import Staging
 from support.trees import tree_difference
-from support.volumes import KEYS, Machine
+from support.volumes import Machine
+
+pytestmark = pytest.mark.long
 
 ODD = "odd"
 
@@ -73,19 +73,7 @@ class World:
             making.copy_ahead()
             making.copy_rest()
             making.finish()
-        here.known.load(here.store, KEYS)
-        done = replicate(
-            target / "tree",
-            KEYS,
-            here.store,
-            previous=here.newest,
-            known=here.known,
-            nodes=here.nodes,
-            taken_ns=time.time_ns() + 10**10,
-            staged=Staged(target),
-        )
-        here.newest = done.root
-        return done
+        return here.replicate_copies(target, time.time_ns() + 10**10)
 
 
 @pytest.fixture(params=["remembered", "forgotten", "staged"])

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from mosaic.adapters import process
 from mosaic.cli.main import mosaic
-from mosaic.cli.up import preflight
+from mosaic.device import machine_checks
+from support.fake_engine import FakeEngine
 from support.hiveless import SAVED, Machine
 
 pytestmark = pytest.mark.btrfs
@@ -98,12 +99,12 @@ def test_doctor_looks_at_volumes_that_need_no_hive_and_asks_for_none(
     here: Machine, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(preflight, "check_engine", lambda _: None)
-    monkeypatch.setattr(preflight, "check_compose", lambda: "here")
+    monkeypatch.setattr("mosaic.adapters.docker.engine.DockerEngine", lambda _: FakeEngine())
+    monkeypatch.setattr(machine_checks, "check_driver", lambda *_: "found")
     (tmp_path / "mosaic").mkdir()
     (tmp_path / "mosaic" / "storage").symlink_to(here.state)
     here.saved_with("hello", store=store)
     said = CliRunner().invoke(mosaic, ["doctor", "--state", str(tmp_path / "mosaic")], standalone_mode=False)
     lines = said.stdout.splitlines()
-    assert [line for line in lines if line.startswith("✓ storage daemon: ") and "1 volume" in line], lines
+    assert [line for line in lines if line.startswith("✓ own volumes: ") and "1 volume" in line], lines
     assert [line for line in lines if "Hive" in line or line.startswith("✗")] == []

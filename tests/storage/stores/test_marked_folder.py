@@ -62,7 +62,7 @@ def test_a_server_that_is_away_is_not_a_disk_that_rots(
     with pytest.raises(ObjectDamaged):
         store.get("p-1")
     mounts = f"24 1 0:21 / {tmp_path} rw - nfs4 nas:/export rw\n"
-    monkeypatch.setattr(marked_folder, "read_mounts", lambda: mounts)
+    monkeypatch.setattr(marked_folder, "own_table", lambda: mounts)
     fail(2)
     with pytest.raises(StoreUnavailable):
         store.get("p-1")

@@ -48,6 +48,17 @@ def logs(engine: str, project: str, file: Path, *, service: str | None, lines: i
     return words if service is None else [*words, "--", checked("a service", service, _SERVICE)]
 
 
+def execute(engine: str, project: str, file: Path, *, service: str, command: Argv) -> Argv:
+    """Run a command in a service's container, without a terminal.
+
+    Compose takes no option behind the service's name: from there on every word is the command's own.
+    """
+    if not command or command[0].startswith("-") or any("\0" in word for word in command):
+        raise WordRefused("a command", command[0] if command else "")
+    words = ["exec", "--no-TTY", "--", checked("a service", service, _SERVICE)]
+    return [*_compose(engine, project, file), *words, *command]
+
+
 def version(engine: str) -> Argv:
     """Print the version of the compose plugin."""
     return ["docker", "--host", checked("an engine's address", engine, ENGINE), "compose", "version", "--short"]

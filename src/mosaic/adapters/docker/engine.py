@@ -70,7 +70,11 @@ class DockerEngine:
 
     async def version(self) -> EngineVersion:
         """Return what the engine is."""
-        return sights.engine_version(await self._ask(self._api.get, "/version"))
+        return sights.engine_version(await self._ask(self._api.brief, "/version"))
+
+    async def root_folder(self) -> Path:
+        """Return where the engine keeps images and containers on this machine."""
+        return sights.root_folder(await self._ask(self._api.brief, "/info"))
 
     async def compose_version(self) -> str:
         """Return the compose plugin's version. Raises CommandFailed when there is none."""
@@ -149,6 +153,18 @@ class DockerEngine:
         asked = partial(execution.execute, self._api, container, command, deadline_seconds=deadline_seconds)
         # Its own thread: a command may take long, and nobody else's question should wait for it.
         return await to_thread.run_sync(asked, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+
+    async def act(
+        self, project: str, file: Path, *, service: str, command: Sequence[str], stdin: bytes, deadline_seconds: float
+    ) -> process.Finished:
+        """Run a command of an app in one of its services, with something on its standard input.
+
+        Raises CommandTimedOut when the deadline passes: what runs in the container may go on for itself.
+        """
+        words = compose.execute(self.address, project, file, service=service, command=list(command))
+        return await process.attempt_async(
+            words, deadline_seconds=deadline_seconds, stdin=stdin, inherited=compose.INHERITED
+        )
 
     async def watch(self, label: str, on_event: Callable[[], None]) -> None:
         """Call `on_event` for every change of a container with the label, until the stream ends.

@@ -9,6 +9,7 @@ write it alike.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -20,6 +21,8 @@ Health = Literal["starting", "healthy", "unhealthy"]
 
 SERVICE_LABEL = "com.docker.compose.service"
 PROJECT_LABEL = "com.docker.compose.project"
+CONFIG_LABEL = "com.docker.compose.config-hash"
+"""Compose's own hash over the service that a container was made from."""
 
 _HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
 _EXIT = re.compile(r"Exited \((\d+)\)")
@@ -110,6 +113,10 @@ class _Network(msgspec.Struct, rename="pascal"):
     id: str
 
 
+class _Info(msgspec.Struct, rename="pascal"):
+    docker_root_dir: str
+
+
 class _Version(msgspec.Struct, rename="pascal"):
     version: str
     api_version: str
@@ -142,6 +149,14 @@ def engine_version(answer: bytes) -> EngineVersion:
         major, minor = raw.api_version.split(".")[:2]
         return EngineVersion(raw.version, (int(major), int(minor)), raw.arch)
     except (msgspec.MsgspecError, ValueError) as error:
+        raise EngineUnreadable(str(error)) from error
+
+
+def root_folder(answer: bytes) -> Path:
+    """Read `GET /info`: where the engine keeps images and containers."""
+    try:
+        return Path(msgspec.json.decode(answer, type=_Info).docker_root_dir)
+    except msgspec.MsgspecError as error:
         raise EngineUnreadable(str(error)) from error
 
 

@@ -129,10 +129,10 @@ def write_image(image: ImageManifest) -> bytes:
     return _encoded(document)
 
 
-def write_index(entries: Sequence[Descriptor]) -> bytes:
+def write_index(entries: Sequence[Descriptor], media_type: str = OCI_INDEX) -> bytes:
     """Return an index of these manifests, in this order."""
     listed = [_written(entry) for entry in entries]
-    return _encoded({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed})
+    return _encoded({"schemaVersion": 2, "mediaType": media_type, "manifests": listed})
 
 
 def _decoded(content: bytes, kind: type[T]) -> T:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import httpx2
 import msgspec
 
+from mosaic.adapters.bounded_http import BoundedTransport, Patience
 from mosaic.adapters.clock import Clock
 from mosaic.adapters.oci.authority import Authority, Scope
 from mosaic.adapters.oci.challenge import challenges
@@ -32,7 +33,6 @@ from mosaic.adapters.oci.failures import (
 )
 from mosaic.adapters.oci.hosts import Place
 from mosaic.adapters.oci.limits import Flow, Limits, Tries
-from mosaic.adapters.oci.transport import BoundedTransport, Patience
 from mosaic.core.errors import Unavailable
 
 T = TypeVar("T")

@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mosaic.adapters.oci.credentials import Credentials
 from mosaic.adapters.oci.hosts import Trusts, known_as
 from mosaic.adapters.oci.limits import DEFAULT_LIMITS, Limits
-from mosaic.adapters.oci.registry import Registry
+
+if TYPE_CHECKING:
+    from mosaic.adapters.oci.registry import Registry
 
 
 class Registries:
@@ -28,8 +31,11 @@ class Registries:
         self._opened: dict[str, Registry] = {}
         self._lock = threading.Lock()
 
-    def at(self, host: str) -> Registry:
+    def at(self, host: str) -> "Registry":
         """Return the registry of a host. Raises RegistryNameInvalid."""
+        # Imported here: the HTTP client takes memory, and a Hive whose apps come from folders never asks.
+        from mosaic.adapters.oci.registry import Registry
+
         name = known_as(host)
         with self._lock:
             if name not in self._opened:

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 import msgspec
 from sqlalchemy import select, update
 
-from mosaic.adapters.sql import schema
+from mosaic.adapters.sql import leavings, schema
 from mosaic.adapters.sql.engine import Tx
 from mosaic.core.ids import AccountId, DeviceId
 from mosaic.wire.account import OwnerAdmission
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.report import Report
 
 _devices = schema.devices.c
+_with_wish = select(schema.devices, schema.hive.c.name.label("leaving")).outerjoin(
+    schema.hive, leavings.is_of(_devices.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class Device:
     `root_for_device` is the root key wrapped to the Device's own key, when the
     owner admitted it that way; `proved_passphrase` says that the Device derived
     the keys itself. `report` and `reported_ns` are None before its first report.
+    `leaving` says that its owner is removing it. `key_proof` is what it said of its keys.
     """
 
     id: DeviceId
@@ -38,6 +43,8 @@ class Device:
     removed: bool = False
     reported_ns: int | None = None
     report: Report | None = field(default=None, repr=False)
+    leaving: bool = False
+    key_proof: KeyProof | None = None
 
     @property
     def has_root_key(self) -> bool:
@@ -60,25 +67,26 @@ def add(tx: Tx, device: Device) -> None:
             root_for_device=device.root_for_device,
             proved_passphrase=device.proved_passphrase,
             created_ns=device.created_ns,
+            key_proof=msgspec.json.encode(device.key_proof).decode() if device.key_proof else None,
         )
     )
 
 
 def get(tx: Tx, device: DeviceId) -> Device | None:
     """Return the Device of that id, a removed one too."""
-    row = tx.execute(select(schema.devices).where(_devices.id == device)).one_or_none()
+    row = tx.execute(_with_wish.where(_devices.id == device)).one_or_none()
     return _device(row) if row else None
 
 
 def of_account(tx: Tx, account: AccountId) -> list[Device]:
     """Return the account's Devices by name, without the removed ones."""
-    query = select(schema.devices).where(_devices.account == account, _devices.removed_ns.is_(None))
+    query = _with_wish.where(_devices.account == account, _devices.removed_ns.is_(None))
     return [_device(row) for row in tx.execute(query.order_by(_devices.name))]
 
 
 def every(tx: Tx) -> list[Device]:
     """Return the Devices of all accounts, without the removed ones."""
-    return [_device(row) for row in tx.execute(select(schema.devices).where(_devices.removed_ns.is_(None)))]
+    return [_device(row) for row in tx.execute(_with_wish.where(_devices.removed_ns.is_(None)))]
 
 
 def admit(tx: Tx, device: DeviceId, admission: OwnerAdmission, root_for_device: str | None) -> None:
@@ -97,16 +105,23 @@ def give_root(tx: Tx, account: AccountId, roots: Mapping[DeviceId, str]) -> None
         tx.execute(of_account.where(_devices.id == device).values(root_for_device=root))
 
 
+def put_key_proof(tx: Tx, device: DeviceId, proof: KeyProof) -> None:
+    """Keep what the Device says of its keys in place of what it said before."""
+    tx.execute(
+        update(schema.devices).where(_devices.id == device).values(key_proof=msgspec.json.encode(proof).decode())
+    )
+
+
 def remove(tx: Tx, device: DeviceId, *, now_ns: int) -> None:
     """Mark it as removed. Its name is free again, its key never is."""
     tx.execute(update(schema.devices).where(_devices.id == device).values(removed_ns=now_ns, report=None))
 
 
 def put_report(tx: Tx, device: DeviceId, report: Report, *, now_ns: int) -> None:
-    """Keep the newest report in place of the one before."""
+    """Keep the newest report in place of the one before; nothing, once the Device was removed."""
     tx.execute(
         update(schema.devices)
-        .where(_devices.id == device)
+        .where(_devices.id == device, _devices.removed_ns.is_(None))
         .values(
             report=msgspec.json.encode(report).decode(),
             reported_ns=now_ns,
@@ -131,4 +146,6 @@ def _device(row: schema.Row) -> Device:
         removed=row.removed_ns is not None,
         reported_ns=row.reported_ns,
         report=msgspec.json.decode(row.report, type=Report) if row.report else None,
+        leaving=row.leaving is not None,
+        key_proof=msgspec.json.decode(row.key_proof, type=KeyProof) if row.key_proof else None,
     )

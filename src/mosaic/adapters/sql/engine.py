@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InternalError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from mosaic.core.errors import Conflict, Refused, Unavailable
@@ -33,7 +33,7 @@ class DatabaseUnavailable(Unavailable):
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(
-            f"the Hive's database ({where}) did not answer: {reason}",
+            f"the database ({where}) did not answer: {reason}",
             hint="look at its disk and its server, and try again",
         )
 
@@ -100,7 +100,8 @@ class Database:
             yield
         except IntegrityError as error:
             raise ChangedMeanwhile from error
-        except OperationalError as error:
+        except (OperationalError, InternalError) as error:
+            # The second is how a server that only reads says so, as one does after it was replaced.
             raise DatabaseUnavailable(self.where, str(error.orig)) from error
         except DBAPIError as error:
             if error.connection_invalidated:
@@ -137,7 +138,15 @@ def open_url(url: str) -> Database:
             pool_size=4,
             max_overflow=12,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": _BUSY_SECONDS, "options": "-c lock_timeout=10s -c statement_timeout=30s"},
+            connect_args={
+                "connect_timeout": _BUSY_SECONDS,
+                "options": "-c lock_timeout=10s -c statement_timeout=30s",
+                # A server whose line went dead says nothing, and the system alone would wait for a quarter of an hour.
+                "tcp_user_timeout": 20_000,
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 2,
+            },
         )
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise DatabaseUrlUnreadable from error

@@ -1,13 +1,15 @@
 """What happened, in order, per account. Old events go: the newest 10,000 stay that tell people something, and of
 those that only wake pages the newest 1,000."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 from sqlalchemy import Select, delete, func, select
 
-from mosaic.adapters.sql import schema
+from mosaic.adapters.sql import audit, schema
 from mosaic.adapters.sql.engine import Tx
+from mosaic.core.audit import Entry
 from mosaic.core.ids import AccountId
 from mosaic.wire.api import Event
 
@@ -17,6 +19,23 @@ NOISE = frozenset({"device-reported", "head-accepted"})
 """Kinds that say `read it again`: they wake pages, and tell people nothing. One busy app writes 5,760 a day."""
 
 NOISE_KEPT = 1_000
+
+Orderer: TypeAlias = Literal["owner", "scheduler", "hive"]
+
+ORDERED: Mapping[Orderer, frozenset[str]] = {
+    "owner": frozenset({
+        "installed", "started", "stopped", "restarting", "opened", "closed", "uninstalled", "restored", "forked",
+        "move-preparing", "move-arriving", "going-back", "updating", "follows", "stays", "rekeying", "keeping-changed",
+        "policy-changed", "approved", "app-imported", "app-removed", "catalog-added", "catalog-removed",
+        "device-joined", "device-admitted", "device-leaving", "device-stays", "device-removed", "device-waived",
+        "keys-set", "root-key-renewed", "login",
+        "link-added", "link-removed", "link-port-added", "link-port-removed",
+        "link-name-added", "link-name-removed", "link-rotated", "link-moved",
+    }),
+    "scheduler": frozenset({"holder-changed", "updating"}),
+    "hive": frozenset({"hive-recovered"}),
+}  # fmt: skip
+"""Which events tell of something that was ordered or granted, by who ordered it."""
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -28,8 +47,8 @@ class Happened(msgspec.Struct, frozen=True):
     text: str
 
 
-def add(tx: Tx, happened: Happened, *, now_ns: int) -> None:
-    """Append one event.
+def add(tx: Tx, happened: Happened, *, now_ns: int, by: Orderer = "owner") -> None:
+    """Append one event; one that tells of an order goes into the audit log as well, as that of `by`.
 
     The account's row is locked, so that events become visible in the order of
     their numbers and a reader that goes on after one misses none. Take other
@@ -45,6 +64,9 @@ def add(tx: Tx, happened: Happened, *, now_ns: int) -> None:
             text=happened.text,
         )
     ).inserted_primary_key
+    if happened.kind in ORDERED[by]:
+        said = {"text": happened.text}
+        audit.append(tx, happened.account, Entry(now_ns, by, happened.kind, happened.subject, said=said))
     number = inserted[0] if inserted else 0
     if number % 1000 == 0:
         _let_go(tx, happened.account)

@@ -91,6 +91,12 @@ def is_kept(tx: Tx, volume: VolumeId, head: HeadHash) -> bool:
     return tx.scalar(query) is not None
 
 
+def kept_of(tx: Tx, hashes: Collection[HeadHash]) -> set[HeadHash]:
+    """Return which of these heads were not let go."""
+    query = select(_heads.hash).where(_heads.hash.in_(hashes), _heads.let_go_ns.is_(None))
+    return {HeadHash(row.hash) for row in tx.execute(query)}
+
+
 def let_go(tx: Tx, heads: Sequence[HeadHash], *, now_ns: int) -> None:
     """Note that these heads are not kept any more. The lease must be locked."""
     for at in range(0, len(heads), _AT_ONCE):
@@ -109,6 +115,11 @@ def were_let_go(tx: Tx, volume: VolumeId, heads: Sequence[HeadHash]) -> list[Hea
 def pin(tx: Tx, volume: VolumeId, head: HeadHash, name: str | None) -> None:
     """Pin a head under a name, or take the pin away. The lease must be locked."""
     tx.execute(update(schema.heads).where(_heads.hash == head, _heads.volume == volume).values(pin=name))
+
+
+def pin_of(tx: Tx, volume: VolumeId, head: HeadHash) -> str | None:
+    """Return what the head is pinned as, None when it is not."""
+    return tx.scalar(select(_heads.pin).where(_heads.hash == head, _heads.volume == volume))
 
 
 def instants(tx: Tx, hashes: Iterable[HeadHash]) -> dict[HeadHash, int]:

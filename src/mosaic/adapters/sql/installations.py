@@ -23,6 +23,8 @@ class Installation:
 
     `failure` is why the last move did not arrive, None once another one began.
     `keeps` is the rule for its snapshots (`mosaic.core.keep_rule`), None where nobody chose one.
+    `catalog` (a name) or `approval` (the owner's signature, hex) vouches for the version, which people call `label`;
+    newer ones are taken by themselves where it `follows`.
     """
 
     id: InstallationId
@@ -40,6 +42,10 @@ class Installation:
     failure: str | None = None
     grant: PolicyGrant | None = None
     keeps: str | None = None
+    catalog: str | None = None
+    approval: str | None = None
+    label: str = ""
+    follows: bool = False
 
 
 def get(tx: Tx, installation: InstallationId) -> Installation | None:
@@ -85,10 +91,16 @@ def at_home(tx: Tx, device: DeviceId) -> list[InstallationId]:
 
 
 def uses(tx: Tx, account: AccountId, digest: AppDigest) -> bool:
-    """Say whether the account has an installation of the bundle, in the trash or outside it, or one goes back to it."""
-    restores = schema.restores.c
+    """Say whether the account has an installation of the bundle, in the trash or outside it: one that runs it, goes
+    back to it, shall have it by an update, or ran it before.
+    """
+    restores, updates, generations = schema.restores.c, schema.updates.c, schema.generations.c
     returning = select(restores.installation).where(restores.ended_ns.is_(None), restores.app_digest == digest)
-    needs = or_(_installations.app_digest == digest, _installations.id.in_(returning))
+    trying = select(updates.installation).where(updates.ended_ns.is_(None), updates.app_digest == digest)
+    earlier = select(generations.installation).where(generations.app_digest == digest)
+    needs = or_(
+        _installations.app_digest == digest, *(_installations.id.in_(of) for of in (returning, trying, earlier))
+    )
     query = select(_installations.id).where(_installations.account == account, needs)
     return tx.execute(query.limit(1)).one_or_none() is not None
 
@@ -128,14 +140,38 @@ def set_grant(tx: Tx, installation: InstallationId, grant: PolicyGrant) -> None:
     _set(tx, installation, grants=_json(grant), config_revision=_installations.config_revision + 1)
 
 
+def set_approval(tx: Tx, installation: InstallationId, signature: str) -> None:
+    """Keep the owner's signature over the version that it runs. The lease must be locked."""
+    _set(tx, installation, approval=signature)
+
+
 def set_keeps(tx: Tx, installation: InstallationId, rule: str | None) -> None:
     """Keep which rule its snapshots are kept by; None is the default. The lease must be locked."""
     _set(tx, installation, keeps=rule)
 
 
-def set_app(tx: Tx, installation: InstallationId, digest: AppDigest) -> None:
-    """Run another version of the app. What its images are is found out anew."""
-    _set(tx, installation, app_digest=digest, images=_json({}))
+def set_app(tx: Tx, version: Installation) -> None:
+    """Run the version that `version` says, which vouches for it and how it is called; and with its images, if known."""
+    _set(
+        tx,
+        version.id,
+        app_digest=version.app_digest,
+        catalog=version.catalog,
+        approval=version.approval,
+        label=version.label,
+        images=_json(version.images),
+    )
+
+
+def set_follows(tx: Tx, installation: InstallationId, *, follows: bool) -> None:
+    """Keep whether newer versions are taken by themselves."""
+    _set(tx, installation, follows=follows)
+
+
+def following(tx: Tx) -> list[InstallationId]:
+    """Return the installations outside the trash that take newer versions by themselves."""
+    query = select(_installations.id).where(_installations.follows, _installations.phase != Phase.TRASHED)
+    return [InstallationId(found) for found in tx.scalars(query)]
 
 
 def count_restart(tx: Tx, installation: InstallationId) -> None:
@@ -160,6 +196,10 @@ def values(installation: Installation) -> dict[str, schema.Value]:
         "created_ns": installation.created_ns,
         "grants": _json(installation.grant) if installation.grant else None,
         "keeps": installation.keeps,
+        "catalog": installation.catalog,
+        "approval": installation.approval,
+        "label": installation.label,
+        "follows": installation.follows,
     }
 
 
@@ -181,6 +221,10 @@ def read(row: schema.Row) -> Installation:
         failure=row.failure,
         grant=msgspec.json.decode(row.grants, type=PolicyGrant) if row.grants else None,
         keeps=row.keeps,
+        catalog=row.catalog,
+        approval=row.approval,
+        label=row.label,
+        follows=row.follows,
     )
 
 

@@ -56,6 +56,12 @@ def lock(tx: Tx, secret_hash: str) -> JoinToken | None:
     return JoinToken(row.secret_hash, AccountId(row.account), row.name, admission, row.expires_ns, used_by)
 
 
+def withdraw(tx: Tx, account: AccountId, name: str) -> None:
+    """Forget the unused tokens that were made for a Device of that name: whoever has them was meant to be it."""
+    unused = _tokens.used_by.is_(None)
+    tx.execute(delete(schema.join_tokens).where(_tokens.account == account, _tokens.name == name, unused))
+
+
 def use(tx: Tx, secret_hash: str, device: DeviceId) -> None:
     """Mark it as used."""
     tx.execute(update(schema.join_tokens).where(_tokens.secret_hash == secret_hash).values(used_by=device))

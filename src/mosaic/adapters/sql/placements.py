@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import select, update
 
-from mosaic.adapters.sql import installations, schema
+from mosaic.adapters.sql import generations, installations, schema
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
 from mosaic.core.epoch import Epoch
@@ -23,11 +23,12 @@ _heads = schema.heads.c
 
 
 def add(tx: Tx, installation: Installation, placement: Placement) -> None:
-    """Write a new installation, where it is, and its lease. Its name must be free."""
+    """Write a new installation, its first generation, where it is, and its lease. Its name must be free."""
     tx.execute(
         schema.installations.insert().values(**installations.values(installation), **_placement_values(placement))
     )
     tx.execute(schema.leases.insert().values(installation=installation.id, **_lease_values(placement.lease)))
+    generations.ensure(tx, installation)
 
 
 def get(tx: Tx, installation: InstallationId) -> Placement | None:

@@ -102,6 +102,7 @@ devices = Table(
     Column("removed_ns", BigInteger),
     Column("reported_ns", BigInteger),
     Column("report", Text),
+    Column("key_proof", Text),
     Index(
         "uq_devices_name",
         "account",
@@ -153,6 +154,14 @@ installations = Table(
     Column("grants", Text),
     # What is kept of its snapshots (mosaic.core.keep_rule); none: the default.
     Column("keeps", Text),
+    # The catalog that vouches for its app; none: a folder, or one that the owner approved.
+    Column("catalog", Text),
+    # The owner's signature over the app's digest (mosaic.wire.approval).
+    Column("approval", Text),
+    # What people call the version that it runs.
+    Column("label", Text, nullable=False, server_default=""),
+    # Newer versions are taken by themselves.
+    Column("follows", Boolean, nullable=False, server_default=sqlalchemy.false()),
     Index(
         "uq_installations_name",
         "account",
@@ -277,4 +286,181 @@ successions = Table(
     Column("asked_ns", BigInteger, nullable=False),
     Column("ended_ns", BigInteger),
     Column("failure", Text),
+)
+
+catalogs = Table(
+    "catalogs",
+    metadata,
+    Column("account", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    # The first root, as the owner saw it when he signed.
+    Column("root", LargeBinary, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("added_ns", BigInteger, nullable=False),
+    Column("refreshed_ns", BigInteger),
+    Column("problem", Text),
+)
+
+own_apps = Table(
+    "own_apps",
+    metadata,
+    Column("account", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("app", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("added_ns", BigInteger, nullable=False),
+)
+
+updates = Table(
+    "updates",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("installation", Text, ForeignKey("installations.id"), nullable=False),
+    Column("from_digest", Text, nullable=False),
+    Column("app_digest", Text, nullable=False),
+    Column("catalog", Text),
+    Column("approval", Text),
+    Column("label", Text, nullable=False),
+    Column("gate_seconds", BigInteger, nullable=False),
+    # Not asked for by anybody: its installation follows its catalog.
+    Column("by_itself", Boolean, nullable=False),
+    Column("asked_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    # done, failed or called-off
+    Column("outcome", Text),
+    Column("failure", Text),
+    # The conflict snapshot with what was written in the trial.
+    Column("kept", Text),
+    Index("ix_updates_installation", "installation", "asked_ns"),
+    Index("uq_updates_open", "installation", unique=True, sqlite_where=text("ended_ns IS NULL")),
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("installation", Text, ForeignKey("installations.id"), primary_key=True),
+    Column("n", BigInteger, primary_key=True),
+    Column("app_digest", Text, nullable=False),
+    Column("catalog", Text),
+    Column("approval", Text),
+    Column("label", Text, nullable=False),
+    Column("images", Text, nullable=False),
+    Column("began_ns", BigInteger, nullable=False),
+    # The newest head when the next one began: what a rollback goes back to.
+    Column("last_head", Text),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("account", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("n", BigInteger, primary_key=True),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    # mosaic.core.audit.Entry as JSON
+    Column("entry", Text, nullable=False),
+)
+
+account_labels = Table(
+    "account_labels",
+    metadata,
+    # Never given to another account, not even when the one that had it is gone: names below it may be in DNS.
+    Column("label", Text, primary_key=True),
+    Column("account", Text, nullable=False, unique=True),
+    Column("chosen_ns", BigInteger, nullable=False),
+)
+
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False, unique=True),
+    # Of a certificate that no public authority signed: it alone is believed then.
+    Column("fingerprint", Text),
+    Column("certificate", Text),
+    # mosaic.wire.links.GatewayAbout as JSON; none until it lets this Hive in.
+    Column("about", Text),
+    Column("problem", Text, nullable=False),
+    Column("added_ns", BigInteger, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("installation", Text, ForeignKey("installations.id"), nullable=False),
+    Column("gateway", Text, ForeignKey("gateways.id"), nullable=False),
+    # The number of the token that its Device gives it.
+    Column("token_number", Integer, nullable=False),
+    # Whether the token before ends when the next one is known, instead of an overlap later.
+    Column("ends_older", Boolean, nullable=False),
+    # What gateways shall have (mosaic.wire.links.DesiredLink as JSON), and its number, which only grows.
+    Column("revision", BigInteger, nullable=False),
+    Column("wanted", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    # Its row stays until every gateway has forgotten it.
+    Column("removed_ns", BigInteger),
+    Index("uq_links_installation", "installation", unique=True, sqlite_where=text("removed_ns IS NULL")),
+)
+
+link_names = Table(
+    "link_names",
+    metadata,
+    Column("link", Text, ForeignKey("links.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    # Under the account's label: it needs no proof.
+    Column("given", Boolean, nullable=False),
+    # It is routed, and nobody else can have it.
+    Column("counts", Boolean, nullable=False),
+    # How far its proof goes (mosaic.core.name_proof.Claim)
+    Column("state", Text, nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+    Column("next_ns", BigInteger, nullable=False),
+    Column("looks", Integer, nullable=False),
+    Column("warned_ns", BigInteger),
+    # Since when it counts without a break; of one that does not, when it was added.
+    Column("counts_ns", BigInteger, nullable=False, server_default="0"),
+    Index("uq_link_names_name", "name", unique=True, sqlite_where=text("counts")),
+    Index("ix_link_names_next_ns", "next_ns"),
+)
+
+link_ports = Table(
+    "link_ports",
+    metadata,
+    Column("link", Text, ForeignKey("links.id"), primary_key=True),
+    Column("protocol", Text, primary_key=True),
+    # What EXPOSE calls it.
+    Column("named", Integer, primary_key=True, autoincrement=False),
+    # The gateway's own port; 0 leaves the choice to it.
+    Column("public", Integer, nullable=False),
+    # Of mosaic.core.raw_ports.INNER_PORTS.
+    Column("inner", Integer, nullable=False),
+    UniqueConstraint("link", "inner"),
+)
+
+link_tokens = Table(
+    "link_tokens",
+    metadata,
+    Column("link", Text, ForeignKey("links.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # Of the secret, which only Devices can derive.
+    Column("sha256", Text, nullable=False),
+    Column("root_id", Text, nullable=False),
+    Column("known_ns", BigInteger, nullable=False),
+    Column("until_ns", BigInteger),
+)
+
+link_pushes = Table(
+    "link_pushes",
+    metadata,
+    Column("link", Text, ForeignKey("links.id"), primary_key=True),
+    Column("gateway", Text, ForeignKey("gateways.id"), primary_key=True),
+    Column("taken_revision", BigInteger, nullable=False),
+    Column("problem", Text, nullable=False),
+    # mosaic.wire.links.LinkStanding as JSON
+    Column("standing", Text),
+    Column("heard_ns", BigInteger),
 )

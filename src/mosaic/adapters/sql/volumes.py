@@ -55,6 +55,11 @@ def of_installation(tx: Tx, installation: InstallationId) -> list[Volume]:
     return [_volume(row) for row in tx.execute(query.order_by(_volumes.kind))]
 
 
+def data_of(tx: Tx, installation: InstallationId) -> Volume | None:
+    """Return the volume with the app's data; None before its Device made one."""
+    return next((each for each in of_installation(tx, installation) if each.kind == "data"), None)
+
+
 def of_account(tx: Tx, account: AccountId) -> list[Volume]:
     """Return the volumes of all the account's installations."""
     installations = schema.installations.c

@@ -17,8 +17,8 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import DelegatedRole, Metadata, MetaFile, Root, Signed, Snapshot, Targets, Timestamp
 
 from mosaic.adapters.trust.key_folder import KeyFolder, SigningKeyMissing, signers
-from mosaic.adapters.trust.public_files import METADATA, PublicFiles
-from mosaic.core.errors import Corrupt, NotFound
+from mosaic.adapters.trust.public_files import METADATA, TIMESTAMP, PublicFiles
+from mosaic.core.errors import Conflict, Corrupt, NotFound
 from mosaic.core.expiry import Periods, is_due
 
 _Kind = TypeVar("_Kind", Root, Timestamp, Snapshot, Targets)
@@ -43,6 +43,18 @@ class RepositoryAltered(Corrupt):
             f"{name} of the repository is not what its keys signed: {reason}",
             hint="nothing was signed; find out who changed the folder, and bring it back from a copy. "
             "A change of keys that was interrupted is ended by making it again",
+        )
+
+
+class RepositoryMoved(Conflict):
+    """Somebody put another edition into the folder, past its lock, while this one was made."""
+
+    code = "repository-moved"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the repository became another one while it was being signed, and not through this machine's lock",
+            hint="let one machine write into its folder; then try again",
         )
 
 
@@ -117,13 +129,18 @@ def read_edition(files: PublicFiles, trusted_root: bytes | None, *, interrupted:
 
 @dataclass(slots=True)
 class Revision:
-    """The next edition while it is made. `also_signing` has keys that sign a role beside those that must."""
+    """The next edition while it is made.
+
+    `also_signing` has keys that sign a role beside those that must. `begun_on` is the timestamp that was there when
+    the edition was read, None for a repository without one.
+    """
 
     edition: Edition
     folders: Sequence[KeyFolder]
     now: int
     periods: Periods
     also_signing: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    begun_on: bytes | None = None
 
     def write(
         self, files: PublicFiles, changed: Sequence[str], *, named: Mapping[str, bytes] = MappingProxyType({})
@@ -134,6 +151,7 @@ class Revision:
 
         Raises:
             SigningKeyMissing: too few keys of a role are at hand. All are asked before anything is written.
+            RepositoryMoved: the edition that this was made from is not the newest any more.
         """
         edition = self.edition
         drafts: dict[str, bytes] = {}
@@ -146,17 +164,25 @@ class Revision:
             content = self._signed("snapshot", edition.snapshot)
             edition.timestamp.signed.snapshot_meta = _meta(edition.snapshot.signed, content)
             drafts[f"{edition.snapshot.signed.version}.snapshot.json"] = content
-        drafts["timestamp.json"] = self._signed("timestamp", edition.timestamp)
+        timestamp = self._signed("timestamp", edition.timestamp)
+        self._require_unmoved(files)
         for name, content in named.items():
             if files.get(name) != content:
                 files.put(name, content)
         for name, content in drafts.items():
             files.put(f"{METADATA}/{name}", content)
+        self._require_unmoved(files)
+        files.put(TIMESTAMP, timestamp)
+        self.begun_on = timestamp
 
     def is_due(self, name: str) -> bool:
         """Whether half of the time of a role is over."""
         expires_at = int(self.edition.role(name).signed.expires.timestamp())
         return is_due(expires_at=expires_at, period=self.periods.of(name), now=self.now)
+
+    def _require_unmoved(self, files: PublicFiles) -> None:
+        if files.get(TIMESTAMP) != self.begun_on:
+            raise RepositoryMoved
 
     def _signed(self, name: str, metadata: Metadata[_Kind]) -> bytes:
         # A first version has no signature yet; every later one is the one before it plus one.

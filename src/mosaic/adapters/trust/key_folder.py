@@ -21,6 +21,7 @@ from securesystemslib.signer import Key, SecretsHandler, Signature, Signer, SSli
 from mosaic.adapters.private_file import sync_folder, write_private
 from mosaic.core.errors import Corrupt, NotFound, Refused
 from mosaic.crypto import passphrase as passphrases
+from mosaic.crypto import pem_keys
 from mosaic.crypto.envelope import wrap_signer_seed
 from mosaic.crypto.metadata_signing import sign_metadata
 from mosaic.crypto.secret import Secret
@@ -29,6 +30,7 @@ from mosaic.crypto.unwrap import open_signer_seed
 from mosaic.wire.account import KdfParameters
 
 _ROOT = "root.json"
+_MOST_BYTES = 64 * 1024
 
 
 class SigningKeyUnusable(Corrupt):
@@ -184,15 +186,31 @@ class KeyFolder:
         if key_of(kept.public).keyid != keyid:
             raise SigningKeyUnusable(path, "holds another key")
         if kept.seed is not None:
-            seed = Secret(_unhexed(path, kept.seed))
-            if public_key(seed.reveal()) != kept.public:
-                raise SigningKeyUnusable(path, "is damaged")
-            return seed
+            return _plain_seed(path, kept, kept.seed)
         if kept.sealed is None or kept.kdf is None:
             raise SigningKeyUnusable(path, "is damaged")
         if self._passphrase is None:
             raise SigningPassphraseMissing(path)
         return open_signer_seed(kept.sealed, self._kek(self._passphrase, kept.kdf), public_key=kept.public)
+
+
+def open_signing_key(path: Path) -> Secret:
+    """Return the seed of one key for signing: a file of a key folder, or an Ed25519 private key as PEM.
+
+    Raises:
+        SigningKeyUnusable: it is neither, damaged, or others may read it.
+        SigningPassphraseMissing: it is under a passphrase; those keys sign nothing that is signed every day.
+    """
+    content = _private_content(path)
+    if content.lstrip().startswith(b"-----BEGIN"):
+        found = pem_keys.seed_of(content)
+        if found is None:
+            raise SigningKeyUnusable(path, "is no Ed25519 private key without a passphrase")
+        return found
+    kept = _parsed(path, content)
+    if kept.seed is None:
+        raise SigningPassphraseMissing(path)
+    return _plain_seed(path, kept, kept.seed)
 
 
 def key_of(public: str) -> Key:
@@ -208,12 +226,26 @@ def signers(folders: Sequence[KeyFolder], keyids: Sequence[str]) -> list[Signer]
     return [one for one in found if one is not None]
 
 
+def _plain_seed(path: Path, kept: KeyFile, text: str) -> Secret:
+    seed = Secret(_unhexed(path, text))
+    if public_key(seed.reveal()) != kept.public:
+        raise SigningKeyUnusable(path, "is damaged")
+    return seed
+
+
 def _read(path: Path) -> KeyFile:
+    return _parsed(path, _private_content(path))
+
+
+def _private_content(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if os.fstat(descriptor).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise SigningKeyUnusable(path, "may be read by others")
-        content = file.read()
+        return file.read(_MOST_BYTES)
+
+
+def _parsed(path: Path, content: bytes) -> KeyFile:
     try:
         return msgspec.json.decode(content, type=KeyFile)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -10,6 +10,7 @@ is written.
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +23,12 @@ TARGETS = "targets"
 CHANNEL_ROLE = "channel-"
 """Begins the name of the role that speaks for a channel."""
 
+TIMESTAMP = f"{METADATA}/timestamp.json"
+_PAUSE_SECONDS = 0.02
+
 
 class RepositoryInUse(Conflict):
-    """Another publisher is at work in this repository."""
+    """Another publisher has been signing in this repository for longer than was waited."""
 
     code = "repository-in-use"
 
@@ -33,10 +37,14 @@ class RepositoryInUse(Conflict):
 
 
 class PublicFiles:
-    """A repository's folder. It is made when something is put."""
+    """A repository's folder. It is made when something is put.
 
-    def __init__(self, folder: Path) -> None:
+    `patience_seconds` is for how long another publisher is waited for, who signs in much less.
+    """
+
+    def __init__(self, folder: Path, *, patience_seconds: float = 30.0) -> None:
         self.folder = folder
+        self._patience_seconds = patience_seconds
 
     def get(self, name: str) -> bytes | None:
         """Return a file's content, None when there is none."""
@@ -62,17 +70,30 @@ class PublicFiles:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other publisher out. Raises RepositoryInUse at once when one is in."""
+        """Keep every other publisher of this machine out. Raises RepositoryInUse: one is in, and stays.
+
+        The lock is the kernel's, so a publisher that is killed holds none. Two machines that share the folder through
+        a network file system may not see each other's.
+        """
         _make_folder(self.folder)
         descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RepositoryInUse(self.folder) from None
+            ends_at = time.monotonic() + self._patience_seconds
+            while not _taken(descriptor):
+                if time.monotonic() >= ends_at:
+                    raise RepositoryInUse(self.folder)
+                time.sleep(_PAUSE_SECONDS)
             yield
         finally:
             os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _make_folder(folder: Path) -> None:

@@ -16,7 +16,8 @@ from mosaic.adapters.trust.edition import Edition, Revision
 from mosaic.adapters.trust.public_files import CHANNEL_ROLE, TARGETS
 from mosaic.adapters.trust.refusals import ChannelMissing
 from mosaic.adapters.trust.repository import Repository, targets_of
-from mosaic.core.errors import NotFound, Refused
+from mosaic.core.app_name import RULE, is_app_name
+from mosaic.core.errors import Conflict, NotFound, Refused
 from mosaic.core.roll_out import EVERYONE, RollOut
 from mosaic.core.target import (
     Target,
@@ -57,6 +58,23 @@ class VersionMissing(NotFound):
         )
 
 
+class PublishedMeanwhile(Conflict):
+    """The channel has another newest version than the one that was known when publishing began.
+
+    `newest` is that one, None where none is left.
+    """
+
+    code = "published-meanwhile"
+
+    def __init__(self, channel: str, newest: Target | None) -> None:
+        self.newest = newest
+        what = "its newest version was withdrawn" if newest is None else f"{newest.path} is its newest version now"
+        super().__init__(
+            f"somebody else changed the channel {channel} while this was being published: {what}",
+            hint="get the newest commit (`git pull`), and publish that; nothing was signed",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """An app as a registry has it: where it is, by digest, and the bytes of its manifest."""
@@ -84,10 +102,14 @@ def publish(
     roll_out: RollOut = EVERYONE,
     forced: bool = False,
     kept_versions: int = KEPT_VERSIONS,
+    known: int | None = None,
 ) -> Published:
     """List a new version of a channel's apps, unless nothing changed since its newest one and it is not `forced`.
 
+    `known` is the channel's newest version as its caller knows it, 0 for none; None: whichever it is.
+
     Raises:
+        PublishedMeanwhile: the channel's newest version is another one.
         TargetUnusable, ManifestDiffers, ChannelMissing: it cannot be published like this.
         SigningKeyMissing: a key of the channel, of snapshot or of timestamp is not at hand.
         RepositoryInUse, RepositoryMissing, RepositoryAltered, TargetUnreadable: see `Repository`.
@@ -99,11 +121,16 @@ def publish(
     for target in wanted:
         require_usable(target)
     for app, release in apps.items():
+        # Older versions may name others, and stay listed; no Hive takes those.
+        if not is_app_name(app):
+            raise TargetUnusable(f"{app[:80]!r} cannot be an app's name: use {RULE}")
         if hashlib.sha256(release.manifest).hexdigest() != digest_of(release.uri):
             raise ManifestDiffers(app)
     with repository.revising(now_ns) as revision:
         role = _role(revision.edition, channel)
         listed = [one for one in targets_of(revision.edition) if one.channel == channel]
+        if known not in (None, newest_version(listed, channel)):
+            raise PublishedMeanwhile(channel, listed[0] if listed else None)
         newest = [_newest(listed, target.hardware) for target in wanted]
         there = [one for one in newest if one is not None and one.apps == uris]
         if len(there) == len(wanted) and not forced:
@@ -164,6 +191,11 @@ def refresh(repository: Repository, *, now_ns: int) -> None:
     """
     with repository.revising(now_ns) as revision:
         revision.write(repository.files, [role for role in revision.edition.channels if _can_renew(revision, role)])
+
+
+def newest_version(listed: Sequence[Target], channel: str) -> int:
+    """Return the largest number among a channel's Targets, 0 for none."""
+    return max((one.version for one in listed if one.channel == channel), default=0)
 
 
 def next_version(edition: Edition) -> int:

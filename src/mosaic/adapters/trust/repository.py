@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mosaic.adapters.trust.edition import Edition, Revision, read_edition
 from mosaic.adapters.trust.key_folder import KeyFolder
-from mosaic.adapters.trust.public_files import PublicFiles
+from mosaic.adapters.trust.public_files import TIMESTAMP, PublicFiles
 from mosaic.core.expiry import Periods
 from mosaic.core.target import Target, read_target
 
@@ -41,7 +41,9 @@ class Repository:
     def revising(self, now_ns: int, *, interrupted: bool = False) -> Iterator[Revision]:
         """Keep other publishers out, and give what the next edition is made of. Raises also RepositoryInUse."""
         with self.files.locked():
-            yield Revision(self.edition(interrupted=interrupted), self.folders, now_ns // 10**9, self.periods)
+            begun_on = self.files.get(TIMESTAMP)
+            edition = self.edition(interrupted=interrupted)
+            yield Revision(edition, self.folders, now_ns // 10**9, self.periods, begun_on=begun_on)
 
     def targets(self) -> list[Target]:
         """Return every Target that is listed, newest first. Raises like `edition`, and TargetUnreadable."""

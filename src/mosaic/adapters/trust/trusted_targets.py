@@ -9,8 +9,9 @@ refused, interrupted or unreachable, the Device knows the last good one.
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from tuf.api.exceptions import DownloadError, RepositoryError
@@ -51,6 +52,16 @@ class _Trusted(msgspec.Struct, frozen=True):
 
 class _Versioned(msgspec.Struct, frozen=True):
     version: int
+
+
+class _Expiring(msgspec.Struct, frozen=True):
+    expires: datetime
+
+
+class _Lasting(msgspec.Struct, frozen=True):
+    """The one field of metadata that says how long it is good for."""
+
+    signed: _Expiring
 
 
 class _Signed(msgspec.Struct, frozen=True):
@@ -119,6 +130,18 @@ class TrustedTargets:
     def listed(self) -> list[Target]:
         """Return every Target that was listed then."""
         return _targets(self._kept())
+
+    def expiries(self) -> dict[str, int]:
+        """Return when what was verified last ends, in seconds since 1970, by role; empty before the first refresh."""
+        found = {}
+        for path in (self._folder / METADATA).glob("*.json"):
+            try:
+                signed = msgspec.json.decode(path.read_bytes(), type=_Lasting).signed
+            except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+                # Replaced at this moment, or damaged: the next refresh says so.
+                continue
+            found[unquote(path.stem)] = int(signed.expires.timestamp())
+        return found
 
     def manifest_bytes(self, target: Target, app: str) -> int:
         """Return how long an app's manifest is: nothing longer needs to be fetched. Raises TrustMixed: not listed."""

@@ -1,4 +1,4 @@
-"""Where the commands about making apps are: `mosaic app init|check|show|build|publish|watch|keys`."""
+"""Where the commands about making apps are: `mosaic app init|check|show|build|import|…`."""
 
 import click
 
@@ -9,6 +9,9 @@ OTHERS = {
     "check": ("app_check", "check", "Say everything that is wrong with an app's folder."),
     "show": ("app_show", "show", "Show what is in a package, and what it asks for."),
     "build": ("app_build", "build", "Make an app's package from its folder."),
+    "import": ("app_import", "import_", "Take an app of your own into your catalog, signed by your owner key."),
+    "export": ("app_export", "export", "Write an app with what it is signed by to a file."),
+    "remove": ("app_remove", "remove", "Take an app of your own off the catalog."),
     "publish": ("app_publish", "publish", "Publish an app repository as one signed Target."),
     "watch": ("app_watch", "watch", "Publish each new commit of a branch."),
     "keys": ("app_keys", "keys", "Make, renew and change the keys that sign Targets."),
@@ -23,4 +26,4 @@ class AppCommands(ImportedLater):
 
 @click.group(cls=AppCommands)
 def app() -> None:
-    """Begin, check, build and publish apps of your own."""
+    """Begin, check, build, import and publish apps of your own."""

@@ -55,4 +55,5 @@ def _lines(name: str, found: Checked) -> list[str]:
         lines.append(f"volumes:   {', '.join(found.volumes)}")
     if found.variables:
         lines.append(f"asks for a value of: {', '.join(found.variables)}")
+    lines += [f"note: {note}" for note in found.notes]
     return [*lines, *(f"asks its owner, line {ask.line}: {ask.reason} (--grant {ask.grant})" for ask in found.asks)]

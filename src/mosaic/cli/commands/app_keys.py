@@ -1,16 +1,27 @@
 """`mosaic app keys`: the keys that sign Targets, made once and changed in a ceremony."""
 
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+
 import click
 import msgspec
 
 from mosaic.adapters.clock import SystemClock
 from mosaic.adapters.trust import ceremony, publishing
 from mosaic.adapters.trust.ceremony import Quorum
+from mosaic.adapters.trust.key_folder import open_signing_key
+from mosaic.adapters.trust.periods_file import LEAST_SECONDS, MOST_DAYS, MOST_SECONDS, keep_periods
 from mosaic.adapters.trust.repository import Repository
 from mosaic.adapters.trust.standing import RoleStanding, standing, warnings
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.signing_keys import signs_every_day, signs_with_all
+from mosaic.core.expiry import DAY_SECONDS, Periods
 from mosaic.core.target import instant
+from mosaic.crypto import pem_keys
+from mosaic.crypto.signing import public_key
+
+_PERIOD = re.compile(r"([0-9]{1,6})([hd])", re.ASCII)
 
 
 class Ceremony(msgspec.Struct, frozen=True):
@@ -18,6 +29,12 @@ class Ceremony(msgspec.Struct, frozen=True):
 
     did: str
     root: str
+
+
+class PublicKey(msgspec.Struct, frozen=True):
+    """An Ed25519 public key as PEM."""
+
+    public_key: str
 
 
 @click.group()
@@ -102,6 +119,52 @@ def refresh(out: Output, repository: Repository) -> None:
 def status(out: Output, repository: Repository) -> None:
     """Say what expires when, and which keys are here."""
     _show(out, repository)
+
+
+def _period(_: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Return seconds; None when the option was not given."""
+    if text is None:
+        return None
+    found = _PERIOD.fullmatch(text)
+    seconds = int(found[1]) * (DAY_SECONDS if found[2] == "d" else 3600) if found else 0
+    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        raise click.BadParameter(f"give hours or days, from 1h to {MOST_DAYS}d", param=option)
+    return seconds
+
+
+@keys.command()
+@signs_every_day
+@click.option("--root", callback=_period, help="How long a root is good for: 365d.")
+@click.option("--targets", callback=_period, help="The list of channels.")
+@click.option("--channel", callback=_period, help="What each channel says.")
+@click.option("--snapshot", callback=_period, help="The list of all of these.")
+@click.option("--timestamp", callback=_period, help="What says which state is the newest.")
+@json_option
+def periods(out: Output, repository: Repository, /, **given: int | None) -> None:
+    """Show for how long what is signed is good, or change it from now on.
+
+    What is signed already keeps its time; the timestamp is signed again at
+    once, the others when they are due or with `mosaic app keys renew`. A file
+    that carries apps to where no network is is good as long as its timestamp.
+    """
+    chosen = {name: seconds for name, seconds in given.items() if seconds is not None}
+    changed = replace(repository, periods=replace(repository.periods, **chosen))
+    if chosen:
+        # The keys are opened first: without them nothing would follow from what is written.
+        publishing.refresh(changed, now_ns=SystemClock().wall_ns())
+        keep_periods(repository.online, changed.periods)
+    told = [(one.name, getattr(changed.periods, one.name)) for one in fields(Periods)]
+    rows = [[name, f"{seconds / DAY_SECONDS:g} days"] for name, seconds in told]
+    out.table(changed.periods, ["ROLE", "GOOD FOR"], rows, empty="There is no role.")
+
+
+@keys.command()
+@click.argument("key", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def public(out: Output, key: Path) -> None:
+    """Print the public key of the file KEY: what checks the signatures of `mosaic app publish --sign`."""
+    text = pem_keys.written(public_key(open_signing_key(key).reveal()))
+    out.result(PublicKey(text), text.rstrip("\n"))
 
 
 def _show(out: Output, repository: Repository) -> None:

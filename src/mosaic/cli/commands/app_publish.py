@@ -1,25 +1,26 @@
 """`mosaic app publish`: an app repository as one signed Target."""
 
-import platform
 from pathlib import Path
 
 import click
 import msgspec
 
 from mosaic.adapters.clock import SystemClock
+from mosaic.adapters.machine import own_hardware
+from mosaic.adapters.trust.key_folder import open_signing_key
 from mosaic.adapters.trust.repository import Repository
 from mosaic.cli.output import Output, json_option
-from mosaic.cli.publishing import cache_folder, registries, variables_of
+from mosaic.cli.publishing import cache_folder, registries, sboms_of, variables_of
 from mosaic.cli.signing_keys import signs_every_day
 from mosaic.cli.target_view import target_page
 from mosaic.core.app_repository import IMAGE_FILE
 from mosaic.core.roll_out import RollOut
 from mosaic.device.config import DEFAULT_ENGINE
+from mosaic.packager.attaching import Attachments
 from mosaic.packager.own_images import Build
 from mosaic.packager.publishing import Order, Report
 from mosaic.packager.publishing import publish as publish_all
-
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+from mosaic.packager.sbom import read_sbom
 
 
 class PublishedApps(msgspec.Struct, frozen=True):
@@ -51,8 +52,23 @@ class PublishedApps(msgspec.Struct, frozen=True):
 @click.option("--rebuild", is_flag=True, help="Build images whose folders did not change, too: for newer base images.")
 @click.option("--dockerfile", default=IMAGE_FILE, show_default=True, help="Build from this file where a folder has it.")
 @click.option("--network", help="The network of RUN steps: host, where bridges reach nothing.")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    help="Build images for these: linux/amd64,linux/arm64. Needs buildx; the engine's own kind, if not given.",
+)
 @click.option("--plain", multiple=True, metavar="HOST", help="A registry that is spoken to without TLS.")
 @click.option("--var", "given", multiple=True, metavar="NAME=VALUE", help="Fill in a variable where an image is named.")
+@click.option(
+    "--sbom", "sboms", multiple=True, metavar="APP=FILE", help="Attach a bill of materials (SPDX or CycloneDX, JSON)."
+)
+@click.option(
+    "--sign",
+    "signing_key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Attach a signature of each app by this Ed25519 key: PEM, or a file of --keys.",
+)
 @click.option("--engine", default=DEFAULT_ENGINE, help="The Docker engine that builds.")
 @json_option
 def publish(
@@ -69,8 +85,11 @@ def publish(
     rebuild: bool,
     dockerfile: str,
     network: str | None,
+    platforms: tuple[str, ...],
     plain: tuple[str, ...],
     given: tuple[str, ...],
+    sboms: tuple[str, ...],
+    signing_key: Path | None,
     engine: str,
 ) -> None:
     """Publish every app of the app repository FOLDER, at the commit that is checked out.
@@ -81,12 +100,23 @@ def publish(
     """
     order = Order(
         folder=folder.absolute(),
-        build=Build(engine, registry, dockerfile=dockerfile, network=network, rebuild=rebuild),
+        build=Build(
+            engine,
+            registry,
+            dockerfile=dockerfile,
+            network=network,
+            rebuild=rebuild,
+            platforms=tuple(name for given in platforms for name in given.split(",")),
+        ),
         channel=channel,
         hardware=hardware or (own_hardware(),),
         roll_out=_roll_out(percentage, groups, paused),
         forced=forced,
         variables=variables_of(given),
+        attachments=Attachments(
+            {app: read_sbom(path) for app, path in sboms_of(sboms).items()},
+            None if signing_key is None else open_signing_key(signing_key),
+        ),
     )
     with registries(plain) as opened:
         report = publish_all(
@@ -99,12 +129,6 @@ def _roll_out(percentage: int | None, groups: tuple[str, ...], paused: bool) -> 
     """Return who takes it. Whoever names a group alone means that group, and not everybody."""
     share = (0 if groups else 100) if percentage is None else percentage
     return RollOut(share, frozenset(groups), paused)
-
-
-def own_hardware() -> str:
-    """Return the kind of machine that this one is."""
-    machine = platform.machine()
-    return f"generic-{_MACHINES.get(machine, machine)}"
 
 
 def _told(report: Report) -> PublishedApps:

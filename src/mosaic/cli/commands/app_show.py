@@ -10,35 +10,56 @@ import click
 from mosaic.adapters import oci_layout
 from mosaic.adapters.oci.registries import Registries
 from mosaic.cli.output import Output, json_option
+from mosaic.cli.package_view import lines_of
 from mosaic.cli.publishing import registries
-from mosaic.cli.units import size
 from mosaic.core import image_ref
+from mosaic.core.errors import Refused
 from mosaic.core.file_index import MAX_INDEX_BYTES
 from mosaic.core.oci_types import Descriptor
+from mosaic.crypto import pem_keys
 from mosaic.device.config import DEFAULT_ENGINE
+from mosaic.packager.attaching import attached
 from mosaic.packager.building import Wish, build_offline
 from mosaic.packager.showing import Shown
 from mosaic.packager.showing import show as show_package
 from mosaic.packager.variables import names_for_own_images
 
 
+class PublicKeyUnusable(Refused):
+    """A file is no Ed25519 public key."""
+
+    code = "public-key-unusable"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is no Ed25519 public key in PEM", hint="`mosaic app keys public KEYFILE` prints that of a key file"
+        )
+
+
 @click.command()
 @click.argument("package")
 @click.option("--files", is_flag=True, help="List the files, too.")
 @click.option("--plain", multiple=True, metavar="HOST", help="A registry that is spoken to without TLS.")
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Say which signatures beside it are by this Ed25519 public key (PEM).",
+)
 @json_option
-def show(out: Output, package: str, files: bool, plain: tuple[str, ...]) -> None:
+def show(out: Output, package: str, files: bool, plain: tuple[str, ...], key: Path | None) -> None:
     """Show a PACKAGE: an app's folder, a file that `mosaic app build -o` wrote, or registry/repository@sha256:….
 
-    Who signed it is not in the package: a signed Target names its digest
-    (`mosaic target show`), and a Device takes nothing else.
+    What a registry lists beside it (bills of materials, signatures) is
+    anybody's word. A Device believes a signed Target that names the digest
+    (`mosaic target show`), and nothing else.
     """
-    with registries(plain) as opened, _shown(package, opened) as found:
-        out.result(found, "\n".join(_printable(line) for line in _lines(found, files=files)))
+    signer = None if key is None else _public_key(key)
+    with registries(plain) as opened, _shown(package, opened, signer) as found:
+        out.result(found, "\n".join(lines_of(found, files=files)))
 
 
 @contextmanager
-def _shown(package: str, opened: Registries) -> Iterator[Shown]:
+def _shown(package: str, opened: Registries, signer: str | None) -> Iterator[Shown]:
     path = Path(package)
     with tempfile.TemporaryDirectory(prefix="mosaic-show-") as folder:
         scratch = Path(folder)
@@ -58,28 +79,16 @@ def _shown(package: str, opened: Registries) -> Iterator[Shown]:
             def fetched(one: Descriptor) -> bytes:
                 return registry.blob(reference.repository, one, most_bytes=MAX_INDEX_BYTES)
 
-            yield show_package(found.content, fetched)
+            beside = attached(registry, reference.repository, found.digest, signer=signer)
+            yield show_package(found.content, fetched, attached=tuple(beside))
+
+
+def _public_key(path: Path) -> str:
+    found = pem_keys.public_of(path.read_bytes())
+    if found is None:
+        raise PublicKeyUnusable(path)
+    return found
 
 
 def _content(blob: Path | bytes) -> bytes:
     return blob.read_bytes() if isinstance(blob, Path) else blob
-
-
-def _printable(line: str) -> str:
-    """Return a line with letters that move the cursor, hide or turn what is written shown as what they are."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
-
-
-def _lines(found: Shown, *, files: bool) -> list[str]:
-    lines = [f"{found.name or 'an app without a name'} {found.digest}"]
-    content = f", {size(found.content_bytes)} unpacked" if found.content_bytes is not None else ""
-    lines.append(f"  bundle:   {size(found.bundle_bytes)}{content}")
-    lines += [f"  image:    {service}: {image}" for service, image in (found.images or {}).items()]
-    lines += [f"  fetches:  {size(count)} for {name}" for name, count in (found.download_bytes or {}).items()]
-    lines += [f"  asks for: {ask}" for ask in found.asks]
-    if found.variables:
-        lines.append(f"  needs:    a value of {', '.join(found.variables)}")
-    lines += [f"  problem:  {problem}" for problem in found.problems]
-    if files:
-        lines += [f"  {one.path}" + (f" → {one.target}" if one.target else "") for one in found.files or ()]
-    return lines

@@ -1,16 +1,35 @@
 """The `mosaic device` family: run this machine as a Device, and look after all of them."""
 
+import os
 from pathlib import Path
 
 import click
 
+from mosaic.cli.imported_later import ImportedLater
 from mosaic.cli.output import Output, json_option
+from mosaic.core.device_texts import FORMS, GIVINGS, Form, Giving, default_giving
 
 _FILE = click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@click.group()
+OTHERS = {
+    "admit": ("device_admit", "admit", "Let a Device in that has joined."),
+    "fingerprint": ("device_admit", "show_fingerprint", "Show by what a Device's keys are recognised."),
+    "report": ("device_report", "report", "Show what a Device tells its Hive."),
+    "doctor": ("device_doctor", "doctor", "Have another Device check its machine."),
+    "upgrades": ("device_upgrade", "upgrades", "Have a Device take newer versions of Mosaic by itself, or not."),
+    "upgrade": ("device_upgrade", "upgrade", "Have a Device become the newest version of Mosaic."),
+}
+
+
+class DeviceCommands(ImportedLater):
+    """The commands here, and those of `OTHERS`."""
+
+    others = OTHERS
+
+
+@click.group(cls=DeviceCommands)
 def device() -> None:
     """The machines that run apps."""
 
@@ -20,7 +39,6 @@ def device() -> None:
 @click.option("--name", help="What the Device is called; the host name if not given.")
 @click.option(
     "--join",
-    envvar="MOSAIC_JOIN",
     help="The join token that `mosaic device add` printed; `-` reads it from standard input. [env MOSAIC_JOIN]",
 )
 @click.option("--passphrase-file", type=_FILE, help="Read the account's passphrase from a file.")
@@ -29,9 +47,22 @@ def device() -> None:
 @click.option(
     "--pool",
     type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
-    help="A folder on btrfs to keep volumes in; an image if not given.",
+    help="A folder on btrfs to keep volumes in; an image if not given. Not for a Device in a container.",
 )
+@click.option("--pool-gigabytes", type=click.IntRange(min=1), help="How large that image shall be; it can grow later.")
 @click.option("--storage-socket", type=_FOLDER, help="Use the storage daemon that runs there, and start none.")
+@click.option(
+    "--trust-apps",
+    "trusted",
+    type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
+    multiple=True,
+    help="A folder of apps on this machine that this Device may run without the owner's signature.",
+)
+@click.option("--hardware", help="The kind of machine, as Targets name it; generic-<architecture> if not given.")
+@click.option("--group", help="The group that roll-outs find this Device in.")
+@click.option(
+    "--own-engine", is_flag=True, help="Run apps in a Docker engine of this Device's own. [env MOSAIC_ENGINE=own]"
+)
 @click.option("--parent", type=int, hidden=True)
 def run(
     state: Path | None,
@@ -41,7 +72,12 @@ def run(
     new_identity: bool,
     driver: str | None,
     pool: Path | None,
+    pool_gigabytes: int | None,
     storage_socket: Path | None,
+    trusted: tuple[Path, ...],
+    hardware: str | None,
+    group: str | None,
+    own_engine: bool,
     parent: int | None,
 ) -> None:
     """Run this machine as a Device until it is stopped.
@@ -49,24 +85,58 @@ def run(
     At the first start it joins a Hive: by a join token, or by itself when this
     machine's command line is logged in.
     """
-    from mosaic.cli.up.layout import Layout, state_folder
 
-    layout = Layout(state_folder(state))
+    from mosaic.cli.up import device_words
+    from mosaic.cli.up.layout import Layout, state_folder
+    from mosaic.cli.up.targets import Targets
+
+    # Before anything else: no child of this process may have them.
+    words = device_words.take(os.environ)
+    layout, targets = Layout(state_folder(state)), Targets(hardware, group, trusted)
+    has_own_engine = own_engine or os.environ.get("MOSAIC_ENGINE") == "own"
     if storage_socket is not None:
         from mosaic.cli.up.device_alone import serve
 
-        return serve(layout, storage_socket, name=name, driver=driver, parent=parent)
+        return serve(
+            layout,
+            storage_socket,
+            name=name,
+            driver=driver,
+            parent=parent,
+            targets=targets,
+            has_own_engine=has_own_engine,
+        )
     from mosaic.cli.up.device_run import Joining, run_device
+    from mosaic.cli.up.pool_size import Pool
 
-    return run_device(layout, Joining(name, join, passphrase_file, new_identity), driver=driver, pool=pool)
+    return run_device(
+        layout,
+        Joining(name, join, passphrase_file, new_identity, words),
+        driver=driver,
+        pool=Pool(pool, pool_gigabytes),
+        targets=targets,
+        has_own_engine=has_own_engine,
+    )
 
 
 @device.command()
 @click.option("--name", default="", help="What the new Device is called; its host name if not given.")
 @click.option("--here", is_flag=True, help="Let in the Device of the `mosaic up` that runs on this machine.")
 @click.option("--state", type=_FOLDER, help="With --here: its state folder.")
+@click.option("--as", "form", type=click.Choice(FORMS), default="docker", show_default=True, help="What to print.")
+@click.option(
+    "--passphrase-by",
+    "giving",
+    type=click.Choice(GIVINGS),
+    help="How the Device gets the passphrase: asked in its terminal, from a file there, in the line, or not at all: "
+    "the owner admits it.  [asked; file where nothing can ask]",
+)
+@click.option(
+    "--own-engine", is_flag=True, help="Isolated mode: the Device has a Docker engine of its own for its apps."
+)
+@click.option("--image", help="The image of the Device, when not the one that the Hive names.")
 @click.option("--url", help="Where the new machine reaches the Hive, when not as this one does.")
-@click.option("--wait-for-admission", is_flag=True, help="Do not ask for the passphrase; admit it when it has joined.")
+@click.option("--wait-for-admission", is_flag=True, help="The same as `--passphrase-by owner`.")
 @click.option("--passphrase-file", type=_FILE, help="Read the account's passphrase from a file.")
 @json_option
 def add(
@@ -74,16 +144,25 @@ def add(
     name: str,
     here: bool,
     state: Path | None,
+    form: Form,
+    giving: Giving | None,
+    own_engine: bool,
+    image: str | None,
     url: str | None,
     wait_for_admission: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Make a join token and print the command that turns another machine into a Device."""
+    """Make a join token and print what turns another machine into a Device."""
     from mosaic.cli.up import device_add
 
+    if here and own_engine:
+        raise click.UsageError("the Device of `mosaic up` uses the engine of its machine")
     if here:
         return device_add.add_here(out, name, state, passphrase_file)
-    return device_add.add(out, name, url=url, admitted=not wait_for_admission, passphrase_file=passphrase_file)
+    if wait_for_admission:
+        giving = "owner"
+    wish = device_add.Wish(name, form, giving or default_giving(form), url, image, passphrase_file, own_engine)
+    return device_add.add(out, wish)
 
 
 @device.command("list")
@@ -91,14 +170,14 @@ def add(
 def list_(out: Output) -> None:
     """List the Devices."""
     from mosaic.cli.connection import connected
+    from mosaic.cli.devices import state
     from mosaic.cli.units import ago
     from mosaic.wire.api import Device
 
     with connected() as hive:
         devices = hive.get("/api/devices", list[Device])
     rows = [
-        [one.name, one.health.word, ago(one.last_report_ns), str(len(one.installations)), one.version]
-        for one in devices
+        [one.name, state(one), ago(one.last_report_ns), str(len(one.installations)), one.version] for one in devices
     ]
     out.table(devices, ["NAME", "STATE", "REPORTED", "APPS", "VERSION"], rows, empty="There is no Device yet.")
 
@@ -118,64 +197,39 @@ def show(out: Output, name: str) -> None:
 
 @device.command()
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Also when it set aside what no other machine has: that is given up.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--move-to", "target", help="Move every app of it to this Device (name or id).")
+@click.option("--stop", "stopping", is_flag=True, help="Stop its apps, and move none: their data stays in the store.")
+@click.option("--force", is_flag=True, help="Do not wait for it: it is gone. What only it has is given up.")
+@click.option("--keep", is_flag=True, help="Take a removal back that is under way.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
+@click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
+@click.option("--yes", is_flag=True, help="Do not ask; accept what the plan says.")
 @json_option
-def remove(out: Output, name: str, force: bool, yes: bool) -> None:
-    """Remove a Device that no app belongs on. Of one that was lost or stolen, it says what to do next."""
-    from mosaic.cli import asking
-    from mosaic.cli.connection import connected
-    from mosaic.cli.devices import RemovalNotConfirmed, could_read, find
-    from mosaic.core.errors import MosaicError
-    from mosaic.wire.api import Volume
+def remove(
+    out: Output,
+    name: str,
+    target: str | None,
+    stopping: bool,
+    force: bool,
+    keep: bool,
+    dry_run: bool,
+    no_wait: bool,
+    yes: bool,
+) -> None:
+    """Remove a Device: show what becomes of its apps, have them moved or stopped, and revoke its key.
 
-    with connected() as hive:
-        found = find(hive, name)
-        if not asking.agree(f"Remove the Device {found.name}?", yes=yes):
-            raise RemovalNotConfirmed(found.name)
-        readable = sorted({one.name for one in hive.get("/api/volumes", list[Volume])}) if found.has_root_key else []
-        path, given_up = f"/api/devices/{found.device}", ""
-        try:
-            hive.order("DELETE", path)
-        except MosaicError as refused:
-            if not force or refused.code != "only-copy":
-                raise
-            if not asking.agree(f"{refused.message}. Give that up?", yes=yes):
-                raise RemovalNotConfirmed(found.name) from None
-            given_up = refused.message
-            hive.order("DELETE", f"{path}?force=true")
-    following = ["mosaic keys renew"] if found.has_root_key else []
-    value = {"device": found.device, "name": found.name, "could_read": readable, "if_stolen": following}
-    told = f"{found.name} is no longer a Device of this account."
-    if given_up:
-        # Named also where nobody was asked.
-        value["given_up"] = given_up
-        told = f"{told} Given up: {given_up}."
-    out.result(value, f"{told}\n{could_read(readable)}" if following else told)
+    Of one that was lost or stolen, it says what to do next.
+    """
+    from mosaic.cli import removing
+    from mosaic.wire.removal import Removal
 
-
-@device.command()
-@click.argument("name")
-@click.option("--passphrase-file", type=_FILE, help="Read the account's passphrase from a file.")
-@json_option
-def admit(out: Output, name: str, passphrase_file: Path | None) -> None:
-    """Let a Device in that has joined, and give it the account's root key, wrapped to it alone."""
-    from mosaic.cli import credentials
-    from mosaic.cli.connection import connected
-    from mosaic.cli.devices import find
-    from mosaic.cli.unlocking import unlock
-    from mosaic.crypto import admission
-    from mosaic.crypto.account import root_id_of
-    from mosaic.crypto.envelope import wrap_root_for_device
-    from mosaic.wire.api import Admit, Device
-
-    with connected() as hive:
-        found = find(hive, name)
-        opened, _ = unlock(hive, passphrase_file)
-        signed = admission.admit(opened.owner_seed, account=credentials.load().account, subject=found.device)
-        root = None
-        if not found.has_root_key:
-            root = wrap_root_for_device(opened.root, wrapping_key=found.wrapping_key, owner_seed=opened.owner_seed)
-        admit = Admit(signed, root, root_id_of(opened.root) if root else "")
-        let_in = hive.send("POST", f"/api/devices/{found.device}/admit", admit, Device)
-    out.result(let_in, f"{let_in.name} is admitted and can run apps.")
+    if keep:
+        removing.keep(out, name)
+        return
+    if target is not None and stopping:
+        raise click.UsageError("apps are either moved, with --move-to, or stopped, with --stop")
+    wish = Removal(target, stopping, force)
+    if dry_run:
+        removing.show(out, name, wish)
+        return
+    removing.remove(out, name, wish, yes=yes, waits=not no_wait)

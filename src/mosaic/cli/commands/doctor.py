@@ -1,32 +1,26 @@
 """`mosaic doctor`: look at everything that Mosaic needs here, and say what to do about what is missing."""
 
-import shutil
-from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import anyio
 import click
-import msgspec
 
-from mosaic.adapters import process
 from mosaic.cli import credentials
 from mosaic.cli.connection import connected
 from mosaic.cli.output import Output, json_option
-from mosaic.cli.units import size
-from mosaic.cli.up import preflight
+from mosaic.cli.up import settings
 from mosaic.cli.up.layout import Layout, state_folder
 from mosaic.core.errors import MosaicError
+from mosaic.device.outside import ask
 from mosaic.wire.api import Account, Device
 
-_SECONDS = 20.0
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One thing that was looked at. `hint` is empty when it holds."""
-
-    name: str
-    held: bool
-    detail: str
-    hint: str = ""
+if TYPE_CHECKING:
+    from mosaic.adapters.storage_client import StorageClient
+    from mosaic.device.checks import Check
 
 
 class SomethingWrong(MosaicError):
@@ -43,78 +37,76 @@ class SomethingWrong(MosaicError):
 @json_option
 def doctor(out: Output, state: Path | None) -> None:
     """Check this machine, the way to the Hive, and the Devices."""
+    from mosaic.device import checks
+
     layout = Layout(state_folder(state))
-    looks: list[tuple[str, Callable[[], str]]] = [
-        ("Docker engine", _engine),
-        ("docker compose", preflight.check_compose),
-        ("btrfs", _btrfs),
-        ("disk space", lambda: _room(layout)),
-        ("storage daemon", lambda: _storage(layout)),
-    ]
-    if _needs_hive(layout):
-        looks += [("Hive", _hive), ("Hive's own copy", _copy), ("Devices", _devices)]
-    checks = [_checked(name, look) for name, look in looks]
-    width = max(len(one.name) for one in checks) + 2
-    lines = [f"{'✓' if one.held else '✗'} {one.name + ':':<{width}}{one.detail}" for one in checks]
-    for at, one in enumerate(checks):
-        lines[at] += f"\n  {one.hint}" if one.hint else ""
-    out.result({"checks": checks}, "\n".join(lines))
-    failed = sum(not one.held for one in checks)
+    made = anyio.run(checks.make, [*_checks_here(layout), *_checks_of_the_account(layout)])
+    out.result({"checks": [asdict(one) for one in made]}, checks.lines(made))
+    failed = sum(not one.held for one in made)
     if failed and not out.as_json:
         raise SomethingWrong(failed)
     if failed:
         raise click.exceptions.Exit(1)
 
 
-def _checked(name: str, look: Callable[[], str]) -> Check:
-    try:
-        return Check(name, True, look())
-    except MosaicError as error:
-        return Check(name, False, error.message, error.hint)
+def _checks_here(layout: Layout) -> "list[Check]":
+    """Return the checks that the Device here makes itself, and how the volumes are that no Hive knows."""
+    from mosaic.adapters.clock import SystemClock
+    from mosaic.adapters.docker.engine import DockerEngine
+    from mosaic.adapters.storage_client import StorageClient
+    from mosaic.cli.up.engine_place import engine_place
+    from mosaic.device import checks, identity
+    from mosaic.device.config import DeviceConfig
+    from mosaic.device.hive_check import HiveAddress
+
+    kept, is_device = settings.load(layout.settings), layout.identity.exists()
+    driver = _driver(layout, kept.driver)
+    place = engine_place(layout, driver=driver, has_own_engine=kept.own_engine)
+    config = DeviceConfig(
+        kept.name or "",
+        layout.device,
+        layout.storage_socket,
+        driver=driver,
+        engine=place.engine,
+        front=layout.front if is_device else None,
+        plugins=place.plugins,
+        lent_ports=place.lent_ports,
+        own_engine=place.own_engine,
+    )
+    storage = StorageClient(layout.storage_socket) if layout.storage.exists() else None
+    known = identity.load(layout.identity) if is_device else None
+    hive = HiveAddress(known.hive_url, known.ca_pem) if known is not None else None
+    found = checks.all_checks(config, DockerEngine(config.engine), storage, hive, SystemClock())
+    return found if storage is None else [*found, checks.Check("own volumes", partial(ask, _own_volumes, storage))]
 
 
-def _engine() -> str:
-    preflight.check_engine(preflight.ENGINE_SOCKET)
-    return f"answers at {preflight.ENGINE_SOCKET}"
-
-
-def _btrfs() -> str:
-    # No problem by itself: a daemon whose image cannot be mounted says so below.
-    without = "volumes lie in plain folders, and what changed is copied"
-    if "btrfs" not in Path("/proc/filesystems").read_text():
-        try:
-            process.run(["modprobe", "btrfs"], deadline_seconds=_SECONDS)
-        except (process.CommandFailed, process.ProgramMissing):
-            return f"the kernel does not know it: {without}"
-    if shutil.which("mkfs.btrfs", path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
-        return f"mkfs.btrfs is not here: {without}"
-    return "the kernel knows it, and mkfs.btrfs is here"
-
-
-def _room(layout: Layout) -> str:
-    preflight.check_room(layout.state)
-    folder = layout.state
-    while not folder.exists():
-        folder = folder.parent
-    return f"{size(shutil.disk_usage(folder).free)} free at {folder}"
-
-
-def _storage(layout: Layout) -> str:
+def _driver(layout: Layout, kept: str) -> str:
+    """Return the driver's name: of a storage daemon that is alone here, as it says itself."""
     from mosaic.adapters.storage_client import StorageClient
     from mosaic.wire.storage import StateRequest
 
-    if not layout.storage.exists():
-        return f"none on this machine ({layout.storage} is not there)"
-    client = StorageClient(layout.storage_socket)
-    state = client.state(StateRequest())
-    own = [one for one in client.hiveless().volumes if one.removed_ns is None]
-    problem = state.pool.problem or next((one.problem for one in own if one.problem is not None), None)
+    if layout.settings.exists():
+        return kept
+    with suppress(MosaicError):
+        return StorageClient(layout.storage_socket).state(StateRequest()).driver
+    return kept
+
+
+def _own_volumes(storage: "StorageClient") -> str:
+    own = [one for one in storage.hiveless().volumes if one.removed_ns is None]
+    problem = next((one.problem for one in own if one.problem is not None), None)
     if problem is not None:
         raise _problem(problem.message, problem.hint)
-    count = len(state.volumes) + len(own)
-    held = "1 volume" if count == 1 else f"{count} volumes"
-    kind = " in plain folders" if state.pool.kind == "folders" else ""
-    return f"{held}{kind}, {size(state.pool.free_bytes)} of the pool free"
+    return "1 volume" if len(own) == 1 else f"{len(own)} volumes"
+
+
+def _checks_of_the_account(layout: Layout) -> "list[Check]":
+    from mosaic.device.checks import Check
+
+    if not _needs_hive(layout):
+        return []
+    looks = {"Hive": _hive, "Hive's own copy": _copy, "Devices": _devices}
+    return [Check(name, partial(ask, look)) for name, look in looks.items()]
 
 
 def _needs_hive(layout: Layout) -> bool:

@@ -28,6 +28,9 @@ def hive() -> None:
 @click.option("--acme-root", type=_FILE, help="Whom to trust at that directory (PEM), if not a public authority.")
 @click.option("--catalog", "catalogs", type=_FOLDER, multiple=True, help="A folder of apps.")
 @click.option("--backup-to", metavar="PLACE", help="Copy this Hive's own database there: a folder, or s3://….")
+@click.option("--device-image", metavar="IMAGE", help="What Devices in containers start from; mosaic/device:VERSION.")
+@click.option("--own-gateway", metavar="URL", help="A gateway that runs beside this Hive, and is used from the start.")
+@click.option("--own-gateway-root", type=_FILE, help="Whom to trust there (PEM), if not a public authority.")
 @click.option("--parent", type=int, hidden=True)
 def serve(
     state: Path,
@@ -41,6 +44,9 @@ def serve(
     acme_root: Path | None,
     catalogs: tuple[Path, ...],
     backup_to: str | None,
+    device_image: str | None,
+    own_gateway: str | None,
+    own_gateway_root: Path | None,
     parent: int | None,
 ) -> None:
     """Run the Hive until it is stopped."""
@@ -53,9 +59,14 @@ def serve(
     from mosaic.cli.up.lean import be_lean
 
     be_lean()
+    import os
+
+    from mosaic import __version__
     from mosaic.adapters.machine import machine_name
+    from mosaic.adapters.oci.credentials import docker_config
     from mosaic.cli.up.services import MOSAIC
-    from mosaic.hive.config import LETS_ENCRYPT, Acme, HiveConfig
+    from mosaic.core.device_container import image_of
+    from mosaic.hive.config import LETS_ENCRYPT, Acme, HiveConfig, OwnGateway
     from mosaic.hive.serve import serve as run
 
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -75,6 +86,9 @@ def serve(
             key=key,
             acme=Acme(acme, acme_directory or LETS_ENCRYPT, acme_root) if acme else None,
             backup_argv=(*MOSAIC, "hive", "backup", "now", "--state", str(state), "--json"),
+            logins=docker_config(os.environ, Path.home()),
+            device_image=device_image or image_of(__version__),
+            own_gateway=OwnGateway(own_gateway, own_gateway_root) if own_gateway else None,
         )
     )
 
@@ -97,6 +111,16 @@ def prepare(state: Path) -> None:
     from mosaic.hive.serve import open_database
 
     open_database(HiveConfig(state=state, machine="")).close()
+
+
+@hive.command(hidden=True)
+@click.option("--state", type=_FOLDER, required=True)
+def signs(state: Path) -> None:
+    """Print what an upgrade compares, as this version reads it."""
+    from mosaic.cli.output import to_json
+    from mosaic.cli.upgrading.signs import read
+
+    click.echo(to_json(read(state)))
 
 
 def _make_database(state: Path) -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from mosaic.cli import granting, verdict
+from mosaic.cli import approving, coming, granting, verdict
 from mosaic.cli.connection import connected
 from mosaic.cli.follow import follow
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.shown import describe
+from mosaic.cli.unlocking import at_first_need
 from mosaic.wire.api import Install, Installation
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -22,6 +23,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--grant", "granted", multiple=True, metavar="KEY", help="Allow what policy refuses; needs the passphrase."
 )
+@click.option("--approve", is_flag=True, help="Sign for an app that nobody else signed; needs the passphrase.")
 @click.option("--passphrase-file", type=_FILE, help="Read the passphrase from a file.")
 @click.option("--dry-run", is_flag=True, help="Check everything and change nothing.")
 @click.option("--no-wait", is_flag=True, help="Return as soon as the Hive has accepted it.")
@@ -33,6 +35,7 @@ def install(
     name: str | None,
     settings: tuple[str, ...],
     granted: tuple[str, ...],
+    approve: bool,
     passphrase_file: Path | None,
     dry_run: bool,
     no_wait: bool,
@@ -40,9 +43,13 @@ def install(
     """Install APP from the catalog and wait until it runs."""
     config = _config(settings)
     with connected() as hive:
-        grant = granting.sign(hive, name or app, granted, passphrase_file) if granted else None
-        wish = Install(app, name=name, device=device, config=config, dry_run=dry_run, grant=grant)
-        made = hive.send("POST", "/api/installations", wish, Installation)
+        opened = at_first_need(hive, passphrase_file)
+        # What is called `source/app` in the catalog is called `app` once it is installed.
+        called = name or app.rpartition("/")[2]
+        grant = granting.sign(opened, called, granted) if granted else None
+        approval = approving.approve_listed(hive, out, opened, app) if approve else None
+        wish = Install(app, name=name, device=device, config=config, dry_run=dry_run, grant=grant, approval=approval)
+        made = coming.wait_for(out, lambda: hive.send("POST", "/api/installations", wish, Installation))
         if dry_run:
             out.result(made, f"{app} can be installed as {made.name}. Nothing was changed.")
             return

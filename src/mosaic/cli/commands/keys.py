@@ -9,19 +9,22 @@ from pathlib import Path
 import click
 
 from mosaic.adapters.api_client import HiveClient
-from mosaic.cli import asking
+from mosaic.cli import asking, credentials, known_devices, recognising
 from mosaic.cli.connection import connected
 from mosaic.cli.keys_change import KeysUnsure, put_keys, show
 from mosaic.cli.output import Output, json_option
+from mosaic.cli.recognising import DeviceForged, DeviceUnproved
 from mosaic.cli.unlocking import NoPassphrase
-from mosaic.core.errors import Corrupt, MosaicError, Refused
+from mosaic.core.errors import MosaicError, Refused
 from mosaic.core.ids import VolumeId
 from mosaic.crypto import account as account_keys
 from mosaic.crypto import envelope, passphrase, unwrap
 from mosaic.crypto.account import Made, Opened
+from mosaic.crypto.device_keys import fingerprint
 from mosaic.wire.account import AccountKeys
-from mosaic.wire.api import Account, DeviceRoot, Installation, RenewRoot, RootReach
+from mosaic.wire.api import Account, Installation
 from mosaic.wire.hive_backup import HiveKit, KitRequest
+from mosaic.wire.root_key import DeviceRoot, RenewRoot, RootReach
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
@@ -36,18 +39,6 @@ class RenewalNotConfirmed(Refused):
         super().__init__(
             f"the root key was not renewed, for nobody confirmed that it goes to {names}",
             hint="remove what is not yours any more with `mosaic device remove`, then pass `--yes` to confirm",
-        )
-
-
-class DeviceForged(Corrupt):
-    """The Hive names a key for a Device that the owner never wrapped anything to."""
-
-    code = "device-forged"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"the Hive names another key for {name} than the one that its owner admitted",
-            hint="nothing was changed; do not use this Hive before whoever runs it explains that",
         )
 
 
@@ -113,19 +104,28 @@ def _kit_of_hive(hive: HiveClient, proof: str) -> HiveKit:
 
 def _confirm(reach: RootReach, opened: Opened, *, yes: bool) -> None:
     """Return when the owner knows every Device that gets the key, and none was slipped in by the Hive."""
-    for one in reach.devices:
-        if not _is_the_owners(one, opened):
-            raise DeviceForged(one.name)
-    names = ", ".join(one.name for one in reach.devices) or "no Device"
+    account = credentials.load().account
+    names = ", ".join(_recognised(one, account, opened) for one in reach.devices) or "no Device"
     if not asking.agree(f"Give a new root key to {names}, and to nobody else?", yes=yes):
         raise RenewalNotConfirmed(names)
 
 
-def _is_the_owners(one: DeviceRoot, opened: Opened) -> bool:
-    # A Device that took the root key by the passphrase was never wrapped anything to: only its name tells it.
-    if one.root_for_device is None:
-        return True
-    return unwrap.is_for_device(one.root_for_device, wrapping_key=one.wrapping_key, owner_key=opened.owner_key)
+def _recognised(one: DeviceRoot, account: str, opened: Opened) -> str:
+    """Return what the owner is asked about a Device whose key is its own.
+
+    Raises DeviceForged, DeviceUnproved, DeviceKeysUntold.
+    """
+    envelope_of_owner = one.root_for_device
+    if envelope_of_owner is not None and not unwrap.is_for_device(
+        envelope_of_owner, wrapping_key=one.wrapping_key, owner_key=opened.owner_key
+    ):
+        raise DeviceForged(one.name, "you never wrapped anything to them")
+    named = recognising.named(one, opened.owner_key)
+    known = recognising.is_known(named, account)
+    if not (known or envelope_of_owner is not None or recognising.has_root(named, opened.root)):
+        raise DeviceUnproved(one.name)
+    known_devices.remember(account, named.keys)
+    return f"{one.name} ({fingerprint(named.keys)}{'' if known else ', new to this machine'})"
 
 
 def renewed(reach: RootReach, keys_now: AccountKeys, opened: Opened, words: str) -> tuple[RenewRoot, Made]:

@@ -26,7 +26,9 @@ def storage() -> None:
 @click.option("--driver", default="mosaic", show_default=True, help="The volume driver's name on this engine.")
 @click.option("--pool", type=_FOLDER, help="A folder on btrfs; an image of its own if not given.")
 @click.option("--scan", type=_FOLDER, help="A folder on any file system: no btrfs, changed files are copied instead.")
-@click.option("--pool-gigabytes", type=click.IntRange(min=1), help="How large to make the image.")
+@click.option("--pool-gigabytes", type=click.IntRange(min=1), help="How large the image shall be; it can grow later.")
+@click.option("--plugins", type=_FOLDER, help="Where the engine looks for drivers. [/run/docker/plugins]")
+@click.option("--specs", type=_FOLDER, help="Where the engine reads of drivers that do not run; for a container.")
 @click.option("--install", "installs", is_flag=True, help="Write a systemd unit, so that it runs from every boot on.")
 @click.option("--uninstall", "uninstalls", is_flag=True, help="Stop it and remove the unit; the data stays.")
 def serve(
@@ -35,6 +37,8 @@ def serve(
     pool: Path | None,
     scan: Path | None,
     pool_gigabytes: int | None,
+    plugins: Path | None,
+    specs: Path | None,
     installs: bool,
     uninstalls: bool,
 ) -> None:
@@ -59,13 +63,28 @@ def serve(
     from mosaic.cli.up.lean import be_lean
 
     be_lean()
-    from mosaic.storage.config import StorageConfig
+    from mosaic.storage.config import PLUGIN_DIR, StorageConfig
     from mosaic.storage.serve import serve as run
 
     folder = _folder(state)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if scan is None and pool is None:
+        from mosaic.cli.up.device_contained import require_shared
+
+        require_shared(folder)
     image_bytes = None if pool_gigabytes is None else pool_gigabytes * 1024**3
-    run(StorageConfig(state=folder, driver=driver, pool=pool, scan=scan, image_bytes=image_bytes))
+    sockets = plugins or PLUGIN_DIR
+    run(
+        StorageConfig(
+            state=folder,
+            driver=driver,
+            plugin_dir=sockets,
+            specs=specs,
+            pool=pool,
+            scan=scan,
+            image_bytes=image_bytes,
+        )
+    )
 
 
 @storage.command()

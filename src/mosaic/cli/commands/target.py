@@ -6,6 +6,7 @@ from mosaic.adapters.clock import SystemClock
 from mosaic.adapters.trust import publishing
 from mosaic.adapters.trust.publishing import VersionMissing
 from mosaic.adapters.trust.repository import Repository
+from mosaic.adapters.trust.standing import standing, warnings
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.signing_keys import signs_every_day
 from mosaic.cli.target_view import roll_out_words, target_page
@@ -22,7 +23,7 @@ def target() -> None:
 @signs_every_day
 @json_option
 def list_(out: Output, repository: Repository) -> None:
-    """List all versions, the newest first."""
+    """List all versions, the newest first, and warn of what expires."""
     found = repository.targets()
     rows = [
         [str(one.version), one.channel, one.hardware, instant(one.created_at), str(len(one.apps)), _who(one)]
@@ -30,6 +31,8 @@ def list_(out: Output, repository: Repository) -> None:
     ]
     columns = ["VERSION", "CHANNEL", "HARDWARE", "CREATED", "APPS", "WHO TAKES IT"]
     out.table([_plain(one) for one in found], columns, rows, empty="Nothing was published yet.")
+    for sentence in warnings(standing(repository, now_ns=SystemClock().wall_ns())):
+        click.echo(f"warning: {sentence}", err=True)
 
 
 @target.command()

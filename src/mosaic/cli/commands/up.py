@@ -29,9 +29,18 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--acme-root", type=_FILE, help="Whom to trust at that directory (PEM), if not a public authority.")
 @click.option("--catalog", "catalogs", type=_CATALOG, multiple=True, help="A folder of apps to install from.")
 @click.option("--pool", type=_CATALOG, help="A folder on btrfs to keep volumes in; an image if not given.")
+@click.option("--pool-gigabytes", type=click.IntRange(min=1), help="How large that image shall be; it can grow later.")
 @click.option("--name", help="What this machine's Device is called; its host name if not given.")
 @click.option("--driver", help="The volume driver's name, where several share one engine.")
 @click.option("--backup-to", metavar="PLACE", help="Copy the Hive's own database there: a folder, or s3://….")
+@click.option("--device-image", metavar="IMAGE", help="What Devices in containers start from; mosaic/device:VERSION.")
+@click.option("--gateway", metavar="HOST", help="Also run a public gateway, reached by that name; `none` ends that.")
+@click.option("--gateway-domain", metavar="D", help="With --gateway: names are given out under it; HOST if not given.")
+@click.option("--gateway-url", metavar="URL", help="With --gateway: where Hive and links ask it, if not https://HOST.")
+@click.option(
+    "--gateway-root", type=_FILE, help="With --gateway: whom to trust there (PEM), if not a public authority."
+)
+@click.option("--gateway-options", metavar="WORDS", help="More words for its `mosaic gateway serve`, in one text.")
 @click.option("--password-file", type=_FILE, help="With --demo: the account's password.")
 @click.option("--passphrase-file", type=_FILE, help="With --demo: the account's passphrase.")
 @click.option("--install", "installs", is_flag=True, help="Write systemd units, so that it runs from every boot on.")
@@ -51,9 +60,16 @@ def up(
     acme_root: Path | None,
     catalogs: tuple[Path, ...],
     pool: Path | None,
+    pool_gigabytes: int | None,
     name: str | None,
     driver: str | None,
     backup_to: str | None,
+    device_image: str | None,
+    gateway: str | None,
+    gateway_domain: str | None,
+    gateway_url: str | None,
+    gateway_root: Path | None,
+    gateway_options: str | None,
     password_file: Path | None,
     passphrase_file: Path | None,
     installs: bool,
@@ -81,16 +97,22 @@ def up(
         "acme": acme,
         "acme_directory": acme_directory,
         "acme_root": str(acme_root) if acme_root else None,
-        "pool": str(pool) if pool else None,
         "name": name,
         "driver": driver,
         "backup_to": backup_to,
+        "device_image": device_image,
+        "gateway": gateway,
+        "gateway_domain": gateway_domain,
+        "gateway_url": gateway_url,
+        "gateway_root": str(gateway_root) if gateway_root else None,
+        "gateway_options": gateway_options,
     }
 
     def change(kept: Settings) -> Settings:
-        return with_options(kept, options, tuple(str(catalog) for catalog in catalogs))
+        return Pool(pool, pool_gigabytes).over(with_options(kept, options, tuple(str(catalog) for catalog in catalogs)))
 
     from mosaic.cli.up import run
+    from mosaic.cli.up.pool_size import Pool
 
     wanted = run.Wanted(demo, port, password_file, passphrase_file, as_json)
     if installs:

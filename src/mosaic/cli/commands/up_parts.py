@@ -1,4 +1,4 @@
-"""What `mosaic up` starts for a moment beside its services; not for people."""
+"""What `mosaic up` starts beside its services; not for people."""
 
 import os
 import sys
@@ -39,11 +39,13 @@ def welcome(
 def settle(state: Path) -> None:
     """Bring the apps to rest."""
     from mosaic.cli.up.layout import Layout
+    from mosaic.cli.up.own_engine import address
+    from mosaic.cli.up.settings import load
     from mosaic.cli.up.settle import settle as run
-    from mosaic.device.config import DEFAULT_ENGINE
 
     layout = Layout(state)
-    complaints = run(layout.device / "projects", layout.storage_socket, engine=DEFAULT_ENGINE)
+    engine = address(layout, load(layout.settings))
+    complaints = run(layout.device / "projects", layout.storage_socket, engine=engine)
     for complaint in complaints:
         click.echo(complaint, err=True)
     sys.exit(1 if complaints else 0)
@@ -59,3 +61,29 @@ def forget(state: Path) -> None:
 
     layout = Layout(state)
     forget_volumes(layout, load(layout.settings))
+
+
+@click.command(hidden=True)
+@click.option("--folder", type=_FOLDER, required=True)
+def front(folder: Path) -> None:
+    """Become the LAN front of that folder."""
+    from mosaic.cli.up.front_alone import serve
+
+    serve(folder)
+
+
+@click.command(hidden=True)
+@click.option("--state", type=_FOLDER, required=True)
+@click.option("--parent", type=int)
+def gateway(state: Path, parent: int | None) -> None:
+    """Run the gateway beside this machine's Hive."""
+    if parent is not None:
+        from mosaic.cli.up.orphans import die_with
+
+        die_with(parent)
+    from mosaic.cli.up.layout import Layout
+    from mosaic.cli.up.own_gateway import run
+    from mosaic.cli.up.settings import load
+
+    layout = Layout(state)
+    run(layout, load(layout.settings))

@@ -9,7 +9,7 @@ from mosaic.cli.past.named import named
 from mosaic.cli.shown import last_saved
 from mosaic.cli.units import ago, second, size
 from mosaic.wire.api import Volume
-from mosaic.wire.storage import Replica
+from mosaic.wire.storage import ConflictSnapshot, Replica
 
 OTHERS = {
     "snapshots": ("volume_snapshots", "snapshots", "List what can be gone back to."),
@@ -68,8 +68,13 @@ def show(out: Output, key: str) -> None:
             lines += [f"    {one.store + ':':<16}{_copy(one)}" for one in report.replicas]
         if report.problem is not None:
             lines += [f"  problem:          {report.problem.message}", f"  hint:             {report.problem.hint}"]
-        lines += [f"  conflict:         {kept.name} of epoch {kept.epoch}" for kept in report.conflicts]
+        lines += [f"  conflict:         {_kept(kept)}" for kept in report.conflicts]
     out.result(one, "\n".join(lines))
+
+
+def _kept(conflict: ConflictSnapshot) -> str:
+    why = f", {conflict.why}" if conflict.why else ""
+    return f"{conflict.name} of epoch {conflict.epoch}{why}"
 
 
 def _copy(replica: Replica) -> str:

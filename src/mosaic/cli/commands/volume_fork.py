@@ -13,6 +13,7 @@ from mosaic.cli.past.asked import Asked
 from mosaic.cli.past.opening import chosen, past_of, warn_of_suspects
 from mosaic.cli.shown import describe
 from mosaic.cli.units import second
+from mosaic.cli.unlocking import at_first_need
 from mosaic.wire.api import Fork, Installation, Policy
 from mosaic.wire.grants import PolicyGrant
 
@@ -56,4 +57,4 @@ def fork(
 
 def _grant(hive: HiveClient, name: str, fork_name: str, passphrase_file: Path | None) -> PolicyGrant | None:
     granted = hive.get(f"/api/installations/{segment(name)}/policy", Policy).grants
-    return granting.sign(hive, fork_name, granted, passphrase_file) if granted else None
+    return granting.sign(at_first_need(hive, passphrase_file), fork_name, granted) if granted else None

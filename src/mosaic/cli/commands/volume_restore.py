@@ -1,31 +1,18 @@
 """`mosaic volume restore`: bring an app's data back to an earlier snapshot. What is there now is saved first."""
 
-import sys
-
 import click
 
 from mosaic.adapters.api_client import segment
-from mosaic.cli import asking, verdict
 from mosaic.cli.connection import connected
-from mosaic.cli.follow import follow
+from mosaic.cli.going_back import follow_going_back, require_agreed, was_there
 from mosaic.cli.output import Output, json_option
 from mosaic.cli.past.asked import Asked
 from mosaic.cli.past.opening import chosen, past_of, warn_of_suspects
 from mosaic.cli.past.past import PastSnapshot
 from mosaic.cli.shown import describe
 from mosaic.cli.units import second
-from mosaic.core.errors import Refused
 from mosaic.core.snapshot_choice import SHORT_HASH
 from mosaic.wire.api import GoBack, Installation
-
-
-class NotAgreed(Refused):
-    """A person was asked, and did not want it."""
-
-    code = "not-agreed"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} stays as it is", hint="give `--yes` to go on without being asked")
 
 
 @click.command()
@@ -62,15 +49,12 @@ def restore(
         out.result(stayed, f"It is called off. {describe(stayed)}")
         return
     snapshot = _chosen(name, at) if at is not None else None
-    _ask(out, name, snapshot, conflict, yes=yes)
+    require_agreed(out, name, _loss(name, snapshot, conflict), yes=yes)
     wish = GoBack(snapshot.hash if snapshot else None, conflict, with_app)
     with connected() as hive:
         asked = hive.send("POST", f"{path}/restore", wish, Installation)
-        wished = asked.going_back.id if asked.going_back else ""
-        if not no_wait:
-            out.remark(f"{asked.name} goes back; Ctrl-C stops watching, not the work.")
-            asked = follow(hive, asked.installation, lambda seen: verdict.went_back(seen, wished))
-    out.result(asked, _told(asked))
+        seen = follow_going_back(out, hive, asked, no_wait=no_wait)
+    out.result(seen, _told(seen))
 
 
 def _chosen(name: str, at: str) -> PastSnapshot:
@@ -80,17 +64,11 @@ def _chosen(name: str, at: str) -> PastSnapshot:
         return meant
 
 
-def _ask(out: Output, name: str, snapshot: PastSnapshot | None, conflict: str | None, *, yes: bool) -> None:
-    if snapshot is not None:
-        when = second(snapshot.head.instant_ns)
-        loss = f"{name} goes back to {when}. What was written after {when} stays as a snapshot, to be gone back to."
-    else:
-        loss = f"{name} becomes what was set aside as {conflict}. What is there now stays as a snapshot."
-    # Nothing is lost by it, so that a script need not say so twice; a person may have meant another time.
-    if yes or not sys.stdin.isatty():
-        out.remark(loss)
-    elif not asking.agree(f"{loss} Go on?", yes=False):
-        raise NotAgreed(name)
+def _loss(name: str, snapshot: PastSnapshot | None, conflict: str | None) -> str:
+    if snapshot is None:
+        return f"{name} becomes what was set aside as {conflict}. What is there now stays as a snapshot."
+    when = second(snapshot.head.instant_ns)
+    return f"{name} goes back to {when}. What was written after {when} stays as a snapshot, to be gone back to."
 
 
 def _told(seen: Installation) -> str:
@@ -100,8 +78,6 @@ def _told(seen: Installation) -> str:
     was = f" as it was at {second(back.instant_ns)}" if back.instant_ns is not None else " what was set aside"
     lines = [f"{seen.name} is{was}."]
     if back.saved is not None:
-        when = f" of {second(back.saved_instant_ns)}" if back.saved_instant_ns is not None else ""
-        short = back.saved[:SHORT_HASH]
-        lines.append(f"What was there before is snapshot {short}{when}.")
-        lines.append(f"To go back to that: mosaic volume restore {seen.name} --at {short}")
+        again = f"mosaic volume restore {seen.name} --at {back.saved[:SHORT_HASH]}"
+        lines.extend(was_there(back.saved, back.saved_instant_ns, again))
     return "\n".join([*lines, describe(seen)])

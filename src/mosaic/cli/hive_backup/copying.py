@@ -5,13 +5,11 @@ some unused objects more, and the copy before is the newest.
 """
 
 import contextlib
-import fcntl
-import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+from mosaic.adapters import lock_file
 from mosaic.adapters.backup_files import BackupFiles, Destination
 from mosaic.cli.hive_backup import history, pruning
 from mosaic.cli.hive_backup.places import Place, opened
@@ -68,7 +66,7 @@ def back_up(state: Path) -> BackupStatus:
     if destination is None:
         raise NotSetUp
     files.make()
-    with _alone(files.folder):
+    with lock_file.held(files.folder / "lock", BackupRunning):
         before = files.status()
         tried_ns = time.time_ns()
         try:
@@ -172,16 +170,3 @@ def _failed(before: BackupStatus | None, destination: Destination, tried_ns: int
         message=error.message,
         hint=error.hint,
     )
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BackupRunning from None
-        yield
-    finally:
-        os.close(descriptor)

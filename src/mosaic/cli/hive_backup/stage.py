@@ -2,8 +2,8 @@
 
 The copy lies in the state folder itself, and a file that did not change is
 left alone there, so that nothing is read or sent again for it. Left out are
-the packs of volumes (they are what Devices upload), what belongs to this
-machine or this run alone, and the backup's own folder.
+the packs of volumes (they are what Devices upload), what is being imported,
+what belongs to this machine or this run alone, and the backup's own folder.
 """
 
 import filecmp
@@ -17,7 +17,10 @@ from mosaic.adapters.sqlite_copy import copy_database
 from mosaic.core.errors import Refused
 
 DATABASE = "hive.db"
-_LEFT_OUT = frozenset({"volumes", "backup", "lock", "address", "setup-code", DATABASE, f"{DATABASE}-wal"})
+_LEFT_OUT = frozenset({"volumes", "backup", "importing", "lock", "address", "setup-code", DATABASE, f"{DATABASE}-wal"})
+_LEFT_OUT_INSIDE = (".incoming", ".fetching", ".served-")
+"""How names begin of what is on its way, in whichever folder."""
+
 _LEFT_OUT_TOO = frozenset({f"{DATABASE}-shm", f"{DATABASE}-journal"})
 
 
@@ -75,7 +78,7 @@ def _mirror(source: Path, target: Path) -> None:
         if target.exists() and not target.is_dir():
             target.unlink()
         target.mkdir(mode=0o700, exist_ok=True)
-        names = sorted(os.listdir(source))  # noqa: PTH208 (names are compared below)
+        names = _names_in(source)
         for name in names:
             _mirror(source / name, target / name)
         for path in target.iterdir():
@@ -93,6 +96,15 @@ def _mirror(source: Path, target: Path) -> None:
         draft.chmod(stat.S_IMODE(status.st_mode))
         os.utime(draft, ns=(status.st_mtime_ns, status.st_mtime_ns))
         draft.replace(target)
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return what a folder has that is not on its way; nothing when it is removed at this moment."""
+    try:
+        found = sorted(os.listdir(folder))  # noqa: PTH208 (names are compared)
+    except FileNotFoundError:
+        return []
+    return [name for name in found if not name.startswith(_LEFT_OUT_INSIDE)]
 
 
 def _same(status: os.stat_result, target: Path) -> bool:

@@ -6,12 +6,12 @@ without the volume's key. It may be deleted at any time.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from mosaic.adapters import lock_file
 from mosaic.cli.past.past import Past
 from mosaic.crypto.volume_keys import VolumeKeys
 from mosaic.storage.engine.cachefile import replaced_if_damaged
@@ -46,9 +46,10 @@ def _locked(past: Past, stack: contextlib.ExitStack) -> Path | None:
     path = folder() / f"{past.volume}-{place}.index"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        stack.callback(os.close, lock)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = lock_file.take(path.with_suffix(".lock"))
     except OSError:
         return None
+    if lock is None:
+        return None
+    stack.callback(os.close, lock)
     return path

@@ -1,10 +1,13 @@
-"""`mosaic device add`: a join token, and the command line that uses it."""
+"""`mosaic device add`: a join token, and what to paste on the machine that uses it.
 
-import shlex
+Puts the values into the same texts as the Console's page does (`core.device_texts`).
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 
 from mosaic.adapters import api_client
-from mosaic.cli import credentials
+from mosaic.cli import credentials, known_devices
 from mosaic.cli.connection import connected
 from mosaic.cli.joining import new_join_token
 from mosaic.cli.output import Output
@@ -12,29 +15,71 @@ from mosaic.cli.unlocking import unlock
 from mosaic.cli.up import settings
 from mosaic.cli.up.layout import Layout, state_folder
 from mosaic.cli.up.notices import NothingHere
+from mosaic.core import device_texts, quoting
+from mosaic.core.device_texts import Form, Giving
+from mosaic.core.quoting import ValueUnpastable, is_pastable
+from mosaic.crypto.passphrase import normalise
 from mosaic.wire import enrol as join_tokens
+from mosaic.wire.enrol import DeviceImage
+
+_SECONDS = 900
+_WHAT_TO_DO: dict[Form, str] = {
+    "docker": "Paste this on the new machine, as root",
+    "compose": "Save this on the new machine as compose.yaml, for root alone, and run `docker compose up --detach`",
+    "systemd": "Paste this on the new machine, as root",
+    "command": "Run this on the new machine, as root",
+}
+_THEN: dict[Giving, str] = {
+    "asked": "The Device asks for the passphrase there.",
+    "file": f"It reads the passphrase from {device_texts.PASSPHRASE_AT} there: write it first, for root alone.",
+    "line": "The passphrase is in it, so it opens all your data: treat it as a secret. Shells write a history, and "
+    "whoever may ask that machine's engine can read it.",
+    "owner": "Then let it in: `mosaic device admit NAME`.",
+}
 
 
-def add(out: Output, name: str, *, url: str | None, admitted: bool, passphrase_file: Path | None) -> None:
-    """Print a command line for another machine. With `admitted` the owner's admission is given now."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for; `image` None is what the Hive names, `url` None how others reach the Hive.
+
+    `own_engine` is isolated mode.
+    """
+
+    name: str
+    form: Form
+    giving: Giving
+    url: str | None
+    image: str | None
+    passphrase_file: Path | None
+    own_engine: bool = False
+
+
+def add(out: Output, wish: Wish) -> None:
+    """Print what starts a Device on another machine. But for `owner`, the owner's admission is given now."""
+    if not is_pastable(wish.name):
+        raise ValueUnpastable("the name")
     with connected() as hive:
-        opened = unlock(hive, passphrase_file)[0] if admitted else None
+        image = wish.image or (hive.get("/api/device-image", DeviceImage).image if wish.form != "command" else "")
+        # Before a token is made: not every form can ask.
+        found = device_texts.text(wish.form, wish.giving, image, own_engine=wish.own_engine)
+        opened, passphrase = (None, "") if wish.giving == "owner" else unlock(hive, wish.passphrase_file)
+        in_line = normalise(passphrase) if wish.giving == "line" else None
+        if in_line is not None and not is_pastable(in_line):
+            raise ValueUnpastable("the passphrase")
         known = credentials.load()
-        where = url or api_client.read_untrusted_identity(known.url).public_url or known.url
-        token, _ = new_join_token(hive, known, opened, name=name, url=where)
+        where = wish.url or api_client.read_untrusted_identity(known.url).public_url or known.url
+        token, _ = new_join_token(hive, known, opened, name=wish.name, url=where)
     line = join_tokens.write(token)
-    words = ["mosaic", "device", "run", *(["--name", name] if name else [])]
-    # In the environment and not in argv, which everybody on that machine can read.
-    command = f"MOSAIC_JOIN={shlex.quote(line)} {shlex.join(words)}"
-    then = "" if admitted else "\nThen let it in: `mosaic device admit NAME`."
+    values = {"token": line, "name": wish.name or None, "passphrase": in_line}
+    filled = quoting.fill(found.text, values, found.quote_with)
+    then = _THEN[wish.giving]
     if api_client.is_loopback(where):
-        then += (
-            f"\nOnly this machine reaches the Hive at {where}. For another one, serve it on the network first: "
-            "`mosaic up --listen 0.0.0.0 --url https://NAME:8930`."
-        )
+        then += f"\nOnly this machine reaches the Hive at {where}. {device_texts.SERVE_FIRST}"
+    # Most shells keep a line that begins with a space out of their history.
+    shown = f" {filled}" if found.quote == "shell" else filled
     out.result(
-        {"join_token": line, "command": command, "seconds": 900},
-        f"Run this on the new machine, as root, within 15 minutes. It works once:\n\n  {command}\n{then}",
+        {"join_token": line, "command": filled, "as": wish.form, "seconds": _SECONDS},
+        f"{_WHAT_TO_DO[wish.form]}, within {_SECONDS // 60} minutes. It works once:\n\n{shown}\n\n{then}",
     )
 
 
@@ -50,4 +95,5 @@ def add_here(out: Output, name: str, state: Path | None, passphrase_file: Path |
         opened, passphrase = unlock(hive, passphrase_file)
         token, admission = new_join_token(hive, credentials.load(), opened, name=called)
     identity = enrol(layout.device, token, called, passphrase=passphrase, admission=admission)
+    known_devices.remember(identity.account, identity.keys)
     out.result({"device": identity.device, "name": identity.name}, f"This machine is the Device {identity.name} now.")

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mosaic.core import engine_container
+
 DEFAULT_STATE = Path("/var/lib/mosaic")
 
 
@@ -29,6 +31,16 @@ class Layout:
         return self.state / "device"
 
     @property
+    def front(self) -> Path:
+        """The LAN front's own state, which the Device tells it through."""
+        return self.state / "front"
+
+    @property
+    def gateway(self) -> Path:
+        """The state of the gateway that runs beside the Hive, if one does."""
+        return self.state / "gateway"
+
+    @property
     def storage(self) -> Path:
         """The storage daemon's own state; its pool is under it."""
         return self.state / "storage"
@@ -37,6 +49,31 @@ class Layout:
     def storage_socket(self) -> Path:
         """Where the storage daemon answers."""
         return self.storage / "storage.sock"
+
+    @property
+    def engine(self) -> Path:
+        """Everything of the Device's own engine, in isolated mode."""
+        return self.state / "engine"
+
+    @property
+    def engine_socket(self) -> Path:
+        """Where the Device's own engine answers."""
+        return Path(engine_container.socket_path(str(self.engine)))
+
+    @property
+    def engine_ports(self) -> Path:
+        """Where the container of the Device's own engine takes ports of the machine."""
+        return Path(engine_container.ports_path(str(self.engine)))
+
+    @property
+    def engine_plugins(self) -> Path:
+        """Where the Device's own engine finds its volume driver."""
+        return Path(engine_container.plugin_folder(str(self.engine)))
+
+    @property
+    def versions(self) -> Path:
+        """The environments that the Device made when it upgraded itself."""
+        return self.state / "versions"
 
     @property
     def settings(self) -> Path:
@@ -73,5 +110,6 @@ class Layout:
 
     def make(self) -> None:
         """Make the folders. Only their owner may look into them: keys lie there."""
-        for folder in (self.state, self.hive, self.device, self.storage, self.state / "run", self.state / "logs"):
+        own = (self.hive, self.device, self.front, self.storage, self.state / "run", self.state / "logs")
+        for folder in (self.state, *own):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

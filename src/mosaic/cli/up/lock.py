@@ -1,9 +1,9 @@
 """One supervisor per state folder."""
 
-import fcntl
 import os
 from pathlib import Path
 
+from mosaic.adapters import lock_file
 from mosaic.core.errors import Refused
 
 
@@ -21,13 +21,14 @@ class StateInUse(Refused):
 
 def take(file: Path) -> int:
     """Lock the state folder for the life of this process and return the descriptor. Raises StateInUse."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
-        os.close(descriptor)
-        raise StateInUse(file.parent, holder) from None
+    descriptor = lock_file.take(file)
+    if descriptor is None:
+        raise StateInUse(file.parent, file.read_text().strip() or "unknown")
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def pass_on(descriptor: int) -> None:
+    """Keep the folder locked when this process becomes another program."""
+    os.set_inheritable(descriptor, True)

@@ -22,6 +22,9 @@ class NothingHere(Refused):
         )
 
 
+_STAYS = "All of it stays when this command ends, and starts with the machine; `systemctl status 'mosaic-*'` shows it."
+
+
 def secrets_notice(account: str, *, password: str | None, passphrase: str | None, recovery_code: str) -> str:
     """Return the block that is shown once. What the person chose is not repeated."""
     rows = [("account", account), ("password", password), ("passphrase", passphrase), ("recovery code", recovery_code)]
@@ -76,8 +79,8 @@ def console_line(url: str, account: str) -> str:
     return f"\nConsole:  {url}   (log in as {account})"
 
 
-def apps_and_next(apps: list[Installation]) -> str:
-    """Return the apps' addresses and three commands to try."""
+def apps_and_next(apps: list[Installation], *, by_systemd: bool) -> str:
+    """Return the apps' addresses, three commands to try, and how all of it is stopped."""
     lines = [line for app in apps for line in _app(app)]
     first = apps[0].name if apps else "notes"
     lines += [
@@ -87,7 +90,7 @@ def apps_and_next(apps: list[Installation]) -> str:
         f"  {program()} device run --name attic --state /var/lib/mosaic-attic",
         f"  {program()} move {first} --to attic",
         "",
-        "Ctrl-C stops everything; the next start finds it as it was.",
+        _STAYS if by_systemd else "Ctrl-C stops everything; the next start finds it as it was.",
     ]
     return "\n".join(lines)
 

@@ -14,22 +14,22 @@ from mosaic.cli.up.settle import STOP_GRACE_SECONDS, settle
 from mosaic.core.errors import MosaicError
 from mosaic.device import identity
 from mosaic.device.config import DEFAULT_ENGINE
-from mosaic.storage.config import StorageConfig
+from mosaic.storage.config import PLUGIN_DIR, StorageConfig
 from mosaic.storage.parting import LEDGER, delete_data, key_files, parting
 
 
-def remove_containers(layout: Layout, *, with_storage: bool) -> None:
+def remove_containers(layout: Layout, *, engine: str, with_storage: bool) -> None:
     """Stop the apps, with a last snapshot when the storage daemon answers, and remove their containers."""
     if not layout.identity.exists():
         return
     if with_storage:
-        for complaint in settle(layout.device / "projects", layout.storage_socket, engine=DEFAULT_ENGINE):
+        for complaint in settle(layout.device / "projects", layout.storage_socket, engine=engine):
             click.echo(complaint, err=True)
     device = identity.load(layout.identity).device
-    engine = DockerEngine(DEFAULT_ENGINE)
+    asked = DockerEngine(engine)
 
     async def end() -> None:
-        await engine.end_containers(f"mosaic.device={device}", grace_seconds=STOP_GRACE_SECONDS)
+        await asked.end_containers(f"mosaic.device={device}", grace_seconds=STOP_GRACE_SECONDS)
 
     try:
         anyio.run(end)
@@ -37,8 +37,11 @@ def remove_containers(layout: Layout, *, with_storage: bool) -> None:
         click.echo(f"the apps' containers were not removed: {error.message}", err=True)
 
 
-def forget_volumes(layout: Layout, settings: Settings) -> None:
-    """Make the engine forget the volumes, or it would ask for their driver whenever it starts. The data stays."""
+def forget_volumes(layout: Layout, settings: Settings, *, plugins: Path = PLUGIN_DIR) -> None:
+    """Make the engine forget the volumes, or it would ask for their driver whenever it starts. The data stays.
+
+    `plugins` is where the engine's folder of drivers' sockets is seen from here.
+    """
     engine = DockerEngine(DEFAULT_ENGINE)
 
     async def forget(names: tuple[str, ...]) -> None:
@@ -48,7 +51,7 @@ def forget_volumes(layout: Layout, settings: Settings) -> None:
             await engine.remove_volume(name)
 
     try:
-        with parting(StorageConfig(layout.storage, settings.driver)) as names:
+        with parting(StorageConfig(layout.storage, settings.driver, plugin_dir=plugins)) as names:
             anyio.run(forget, names)
     except MosaicError as error:
         click.echo(f"the engine still knows the apps' volumes: {error.message}", err=True)
@@ -88,7 +91,8 @@ def _delete_but(folder: Path, spared: set[Path]) -> None:
                 shutil.rmtree(path)
         else:
             path.unlink()
-    if not any(folder in one.parents for one in spared):
+    # In a container the state folder is where it was mounted.
+    if not any(folder in one.parents for one in spared) and not folder.is_mount():
         folder.rmdir()
 
 

@@ -10,10 +10,13 @@ import click
 
 from mosaic.adapters import process
 from mosaic.cli.output import is_watched
-from mosaic.cli.up import lock, preflight, services, settings
+from mosaic.cli.up import lock, own_engine, own_gateway, pool_size, preflight, services, settings
 from mosaic.cli.up.layout import Layout
+from mosaic.cli.up.services import Service
 from mosaic.cli.up.settings import Settings
 from mosaic.cli.up.supervise import Stopping, Supervisor
+from mosaic.cli.upgrading import journal, own_choice
+from mosaic.device.front_folder import FrontFolder
 
 _FORGET_SECONDS = 60.0
 
@@ -43,26 +46,45 @@ def up(layout: Layout, change: Callable[[Settings], Settings], wanted: Wanted) -
 
 def device(layout: Layout, chosen: Settings) -> None:
     """Run a storage daemon and a Device until Ctrl-C or SIGTERM."""
+    own_choice.forget_if_overtaken(layout)
     with Supervisor(layout, tell) as supervisor:
         try:
-            supervisor.start([services.storage(layout, chosen)])
-            supervisor.start([services.device(layout, chosen, parent=os.getpid())])
+            first, ours = services.storage(layout, chosen), services.device(layout, chosen, parent=os.getpid())
+            front = _front(layout)
+            if chosen.own_engine:
+                own_engine.prepare(layout, chosen)
+                # One after the other: its container is given the pool that the storage daemon mounts, and a Device
+                # whose engine does not answer ends.
+                supervisor.start([first])
+                supervisor.start([own_engine.service(layout, chosen)])
+                supervisor.start([front, ours])
+            else:
+                # Side by side: the Device waits for the storage daemon by itself, and both take longest to import.
+                supervisor.start([first, front, ours])
             remark("The Device runs. Ctrl-C stops it and its apps.")
             supervisor.watch()
         except Stopping:
             _rest(supervisor, layout)
-    _forget(layout)
+    if not chosen.own_engine:
+        _forget(layout)
 
 
 def prepare(layout: Layout, change: Callable[[Settings], Settings], port: int | None) -> Settings:
     """Take the folder for this process and settle what is kept. Nothing is made when an option is refused."""
     if layout.state.exists():
         lock.take(layout.lock)
-    chosen = settings.with_port(change(settings.load(layout.settings)), port)
+    kept = settings.load(layout.settings)
+    chosen = own_gateway.checked(settings.with_port(change(kept), port))
+    pool_size.check(layout, kept, chosen)
     if not layout.state.exists():
         layout.make()
         lock.take(layout.lock)
     layout.make()
+    if journal.put_back(layout):
+        tell("An upgrade was cut short: the Hive's database is as it was before it.")
+    # From now on everything is run by this very program, but a Device that has upgraded itself to a later one.
+    journal.forget(layout)
+    own_choice.forget_if_overtaken(layout)
     settings.save(layout.settings, chosen)
     return chosen
 
@@ -72,10 +94,13 @@ def _run(supervisor: Supervisor, layout: Layout, chosen: Settings, wanted: Wante
     layout.address.unlink(missing_ok=True)
     is_device: Callable[[], bool] = layout.identity.exists
     our_device = services.device(layout, chosen, parent=parent)
-    first = [services.hive(layout, chosen, parent=parent), services.storage(layout, chosen)]
+    first = [services.hive(layout, chosen, parent=parent), services.storage(layout, chosen), _front(layout)]
     remark("Starting…")
     # A Device that has joined waits for the other two by itself; starting takes longest to import.
     supervisor.start([*first, our_device] if is_device() else first)
+    if chosen.gateway_host is not None:
+        # It lets the Hive in by its key, which is made at the Hive's first start.
+        supervisor.start([own_gateway.service(layout, parent=parent)])
     argv, env = _welcome(layout, chosen, wanted)
     # At the first start the welcome makes the identity, and then waits for the Device that needs it.
     supervisor.run(argv, env, when=is_device, then=our_device)
@@ -84,10 +109,18 @@ def _run(supervisor: Supervisor, layout: Layout, chosen: Settings, wanted: Wante
     supervisor.watch()
 
 
+def _front(layout: Layout) -> Service:
+    """Return the LAN front, which may have ended with a Device that was removed from here."""
+    FrontFolder(layout.front).wanted()
+    return services.front(layout)
+
+
 def _rest(supervisor: Supervisor, layout: Layout) -> None:
     """Stop the Device, bring the apps to rest, and leave the rest to the supervisor's end."""
     remark("\nStopping the apps and saving their data; Ctrl-C again skips that.")
+    supervisor.stop(services.REPLACER)
     supervisor.stop("device")
+    supervisor.stop("front")
     supervisor.settle([*services.MOSAIC, "up-settle", "--state", str(layout.state)])
 
 

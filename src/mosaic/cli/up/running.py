@@ -4,12 +4,14 @@ import os
 import selectors
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mosaic.adapters import process
+from mosaic.adapters.private_file import disk_refused
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.orphans import Note, find, write_note
-from mosaic.cli.up.services import Service
+from mosaic.cli.up.services import Service, own_packages
 
 if TYPE_CHECKING:
     from mosaic.adapters.process import Child
@@ -53,16 +55,23 @@ def start(service: Service, layout: Layout) -> Running:
     left = find(layout.note(service.name), service.listens)
     log = layout.log(service.name)
     if left is not None and service.outlives:
-        write_note(layout.note(service.name), left.pid)
+        _note(layout.note(service.name), left.pid)
         return Running(service, left.pid, None, _size(log))
     if left is not None:
         end(left, service.grace_seconds)
     if _size(log) > _LARGEST_LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
     log_from = _size(log)
-    child = process.spawn(service.argv, env=THRIFTY, log=log)
-    write_note(layout.note(service.name), child.pid)
+    child = process.spawn(service.argv, env={**THRIFTY, **own_packages(service.argv[0])}, log=log)
+    _note(layout.note(service.name), child.pid)
     return Running(service, child.pid, child, log_from)
+
+
+def end_left(service: Service, layout: Layout) -> None:
+    """End the one that the last supervisor left behind, if there is one."""
+    left = find(layout.note(service.name), service.listens)
+    if left is not None:
+        end(left, service.grace_seconds)
 
 
 def end(left: Note, grace_seconds: float) -> None:
@@ -90,6 +99,18 @@ def stop_pid(pidfd: int, grace_seconds: float) -> None:
             selector.register(pidfd, selectors.EVENT_READ)
             if selector.select(seconds):
                 return
+
+
+def _note(file: Path, pid: int) -> None:
+    """Leave a note, if the disk takes one: a full one must not end who starts everything again.
+
+    A service without a note ends with its supervisor, or is found by the socket that it listens on.
+    """
+    try:
+        write_note(file, pid)
+    except OSError as error:
+        if disk_refused(error) is None:
+            raise
 
 
 def _size(log: "os.PathLike[str]") -> int:

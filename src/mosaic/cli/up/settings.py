@@ -18,6 +18,7 @@ DEFAULT_PORT = 8930
 HTTPS_PORT = 443
 _TRIES = 100
 LOOPBACK = "127.0.0.1"
+NO_GATEWAY = "none"
 
 
 class PortTaken(Refused):
@@ -58,7 +59,13 @@ class UrlNeeded(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`port` None means that none was chosen yet."""
+    """`port` None means that none was chosen yet, `pool_gigabytes` (GiB) that the storage daemon chooses.
+
+    `trusted` are folders of apps that the Device believes beside the `catalogs`, `hardware` and `group` what Targets
+    are chosen by, where they were given. `own_engine` is isolated mode: apps run in an engine of the Device's own.
+    `gateway` is the name of a gateway that runs beside the Hive, or NO_GATEWAY; names are given out under its
+    `gateway_domain`, the same one if None. `gateway_url` is where Hive and links ask it, believed by `gateway_root`.
+    """
 
     listen: str = LOOPBACK
     port: int | None = None
@@ -70,9 +77,25 @@ class Settings:
     acme_root: str | None = None
     catalogs: tuple[str, ...] = ()
     pool: str | None = None
+    pool_gigabytes: int | None = None
     name: str | None = None
     driver: str = "mosaic"
     backup_to: str | None = None
+    device_image: str | None = None
+    trusted: tuple[str, ...] = ()
+    hardware: str | None = None
+    group: str | None = None
+    own_engine: bool = False
+    gateway: str | None = None
+    gateway_domain: str | None = None
+    gateway_url: str | None = None
+    gateway_root: str | None = None
+    gateway_options: str | None = None
+
+    @property
+    def gateway_host(self) -> str | None:
+        """The name of the gateway that runs beside the Hive, None where none does."""
+        return self.gateway if self.gateway != NO_GATEWAY else None
 
     @property
     def backup_folder(self) -> Path | None:
@@ -110,7 +133,8 @@ def load(file: Path) -> Settings:
     except FileNotFoundError:
         return Settings()
     known = {name: value for name, value in kept.items() if name in Settings.__slots__}
-    return Settings(**{**known, "catalogs": tuple(known.get("catalogs", ()))})
+    folders = {name: tuple(known.get(name, ())) for name in ("catalogs", "trusted")}
+    return Settings(**{**known, **folders})
 
 
 def save(file: Path, settings: Settings) -> None:

@@ -26,7 +26,7 @@ def settle(projects: Path, storage_socket: Path, *, engine: str) -> list[str]:
     """Stop the apps and replicate them. Returns a sentence for everything that could not be done."""
     complaints = _stop_apps(projects, engine)
     if storage_socket.exists():
-        complaints += _replicate(StorageClient(storage_socket))
+        complaints += replicate(StorageClient(storage_socket))
     return complaints
 
 
@@ -49,16 +49,22 @@ def _stop_app(file: Path, engine: str) -> str:
     return ""
 
 
-def _replicate(storage: StorageClient) -> list[str]:
-    """Cut a snapshot of every volume that is held here, and wait until the stores have all of them."""
+def replicate(storage: StorageClient) -> list[str]:
+    """Cut a snapshot of every volume that is held here, and wait until the stores have all of them.
+
+    Returns a sentence for everything that could not be done.
+    """
     deadline = time.monotonic() + REPLICATE_SECONDS
     complaints: list[str] = []
     try:
+        # All of them once, also those that are called clean: that was seen before their apps ended.
         state = storage.state(StateRequest())
-        while (behind := waiting(state)) and time.monotonic() < deadline and not complaints:
+        behind = held(state)
+        while behind and time.monotonic() < deadline and not complaints:
             # Again and again: what the app wrote while it was ending may have come after the last one.
             complaints = [said for volume in behind if (said := _snapshot(storage, volume))]
             state = storage.state(StateRequest(after=state.version, wait_seconds=_LOOK_SECONDS))
+            behind = waiting(state)
     except StorageSilent as error:
         return [error.message]
     late = [volume.volume[:12] for volume in behind]
@@ -76,13 +82,17 @@ def _snapshot(storage: StorageClient, volume: VolumeState) -> str:
     return ""
 
 
+def held(state: State) -> list[VolumeState]:
+    """Return the volumes that are held here."""
+    return [volume for volume in state.volumes if volume.phase == "ready" and volume.epoch is not None]
+
+
 def waiting(state: State) -> list[VolumeState]:
     """Return the volumes held here that the store with their heads does not have to the last byte.
 
     Stores that follow are not waited for: one of them may be away for a week.
     """
-    held = [volume for volume in state.volumes if volume.phase == "ready" and volume.epoch is not None]
-    return [volume for volume in held if not volume.clean or not _is_stored(volume)]
+    return [volume for volume in held(state) if not volume.clean or not _is_stored(volume)]
 
 
 def _is_stored(volume: VolumeState) -> bool:

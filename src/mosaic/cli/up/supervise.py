@@ -13,20 +13,25 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mosaic.adapters import process, signals
+from mosaic.adapters.private_file import FileNotWritten, write_private
 from mosaic.cli.up.layout import Layout
-from mosaic.cli.up.running import Running, start
-from mosaic.cli.up.services import Service, last_words
-from mosaic.core.errors import MosaicError
+from mosaic.cli.up.orphans import write_note
+from mosaic.cli.up.running import Running, end_left, start
+from mosaic.cli.up.services import REPLACER, Service, by_program, last_words, replacer
+from mosaic.cli.upgrading import journal, own_choice
+from mosaic.core.errors import REFUSED_CODE, MosaicError
 
 READY_SECONDS = 90.0
-REFUSED_CODE = 3
-"""A service ends with this when trying again cannot help."""
+LOOK_SIGNAL = signal.SIGUSR1
+"""Sent to a supervisor, whose note is `SUPERVISOR`, when an upgrade has written down how far it is."""
 
+SUPERVISOR = "supervisor"
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _STABLE_SECONDS = 60.0
@@ -58,14 +63,21 @@ class Supervisor:
         self._pauses: dict[str, float] = {}
         self._due: list[tuple[float, Service]] = []
         self._stops_asked = 0
+        self._is_told = False
+        self._held: dict[str, Service] = {}
+        self._upgrader: int | None = None
         self._stops = contextlib.ExitStack()
 
     def __enter__(self) -> "Supervisor":
         told = self._stops.enter_context(signals.woken_by(*_SIGNALS, then=self._asked_to_stop))
         self._selector.register(told, selectors.EVENT_READ, told)
+        signal.signal(LOOK_SIGNAL, self._asked_to_look)
+        # Not before that: the signal would end us.
+        write_note(self._layout.note(SUPERVISOR), os.getpid())
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._layout.note(SUPERVISOR).unlink(missing_ok=True)
         for running in reversed(list(self._running.values())):
             self._stop(running)
         self._selector.close()
@@ -81,7 +93,8 @@ class Supervisor:
         coming = {service.name for _, service in self._due}
         for service in services:
             if service.name not in self._running and service.name not in coming:
-                self._started(service)
+                self._begin(service)
+        self._have_replacer()
         deadline = time.monotonic() + READY_SECONDS
         for service in services:
             while not service.is_ready():
@@ -128,6 +141,7 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Stop one service, if it runs."""
         self._due = [(at, service) for at, service in self._due if service.name != name]
+        self._held.pop(name, None)
         running = self._running.pop(name, None)
         if running is not None:
             self._stop(running)
@@ -158,6 +172,9 @@ class Supervisor:
             self._ended(running, is_starting=is_starting)
         if self._stops_asked:
             raise Stopping
+        if self._is_told:
+            self._is_told = False
+            self._follow_upgrade()
         while self._due and self._due[0][0] <= time.monotonic():
             self._started(self._due.pop(0)[1])
 
@@ -166,12 +183,89 @@ class Supervisor:
         for key, _ in self._selector.select(seconds):
             if isinstance(key.data, Running):
                 ended.append(key.data)
+            elif key.fd == self._upgrader:
+                self._is_told = True
             elif isinstance(key.data, socket.socket):
                 with contextlib.suppress(BlockingIOError):
                     key.data.recv(64)
         return ended
 
+    def _follow_upgrade(self) -> None:
+        """Let each service be run by the Python that an upgrade says; undo one that was killed undecided."""
+        words, found = journal.words(self._layout), journal.read(self._layout)
+        self._watch_upgrader(found)
+        if found is not None and found.is_abandoned:
+            self._hold("hive")
+            self._tell("An upgrade was cut short: the Hive goes on in the version before, as it was.")
+            journal.put_back(self._layout)
+            found = journal.read(self._layout)
+        programs = self._programs(found)
+        is_held = {"hive": found is not None and found.holds_hive, "device": own_choice.is_held(self._layout)}
+        for name in (name for name, held in is_held.items() if held):
+            self._hold(name)
+        for name, service in self._held.copy().items():
+            if not is_held.get(name, False):
+                del self._held[name]
+                self._started(by_program(service, programs))
+        for service in [running.service for running in self._running.values()] + [service for _, service in self._due]:
+            wanted = by_program(service, programs)
+            running = self._running.get(service.name)
+            if running is not None and wanted.becomes_other:
+                running.service = wanted
+            elif wanted.argv != service.argv:
+                self.stop(service.name)
+                self._pauses.pop(service.name, None)
+                self._started(wanted)
+        self._have_replacer()
+        # On a full disk who upgrades waits in vain, and puts back; the supervisor runs on.
+        with contextlib.suppress(FileNotWritten):
+            write_private(journal.followed(self._layout), words.encode())
+
+    def _programs(self, found: journal.Journal | None) -> dict[str, str]:
+        """Return the Python of each service, as far as it is not this one. What the Device chose is the later one."""
+        return (found.programs if found is not None else {}) | own_choice.programs(self._layout)
+
+    def _begin(self, service: Service) -> None:
+        """Start a service for the first time, by whichever Python; a Device that is held when its upgrade says so."""
+        if service.name == "device" and own_choice.is_held(self._layout):
+            end_left(service, self._layout)
+            self._held["device"] = service
+        else:
+            self._started(by_program(service, self._programs(journal.read(self._layout))))
+
+    def _hold(self, name: str) -> None:
+        """Stop a service, or what would start it again, until it may run."""
+        running = self._running.get(name)
+        waiting = next((service for _, service in self._due if service.name == name), self._held.get(name))
+        service = running.service if running is not None else waiting
+        self.stop(name)
+        if service is not None:
+            self._held[name] = service
+
+    def _have_replacer(self) -> None:
+        """Let somebody go on with an upgrade of the Device that is not done, if a Device is ours to run."""
+        found = own_choice.open_upgrade(self._layout)
+        here = {*self._running, *self._held, *(service.name for _, service in self._due)}
+        if found is not None and "device" in here and REPLACER not in here:
+            program = found.program if own_choice.is_there(found.program) else sys.executable
+            self._started(replacer(self._layout, program))
+
+    def _watch_upgrader(self, found: journal.Journal | None) -> None:
+        """Be woken when the process that upgrades ends, killed or not."""
+        if self._upgrader is not None:
+            self._selector.unregister(self._upgrader)
+            os.close(self._upgrader)
+            self._upgrader = None
+        if found is not None and found.stage != "kept":
+            with contextlib.suppress(ProcessLookupError):
+                self._upgrader = os.pidfd_open(found.by.pid)
+                self._selector.register(self._upgrader, selectors.EVENT_READ, None)
+
+    def _asked_to_look(self, *_: object) -> None:
+        self._is_told = True
+
     def _started(self, service: Service) -> None:
+        self._held.pop(service.name, None)
         running = start(service, self._layout)
         self._running[service.name] = running
         self._selector.register(running.pidfd, selectors.EVENT_READ, running)
@@ -182,14 +276,27 @@ class Supervisor:
         code = running.ended()
         del self._running[service.name]
         said = last_words(self._log(service), running.log_from)
-        if is_starting:
+        if service.name == REPLACER and own_choice.open_upgrade(self._layout) is None:
+            return
+        if service.name == "device":
+            # One that a full disk leaves uncounted costs the whole trial, and nothing else.
+            with contextlib.suppress(FileNotWritten):
+                own_choice.note_end(self._layout, service.argv[0])
+        if is_starting and service.is_needed and not self._is_in_trial(service):
             raise ServiceFailed(service.title, said)
         if code == REFUSED_CODE:
             self._tell(f"The {service.title} has stopped for good: {said[0]} ({said[1]})")
+            # An upgrade that is tried or put back may say otherwise.
+            if service.name != REPLACER:
+                self._held[service.name] = service
             return
         pause = self._next_pause(running)
         self._tell(f"The {service.title} ended and is started again in {pause:g} s: {said[0]}")
         self._due = sorted([*self._due, (time.monotonic() + pause, service)], key=lambda due: due[0])
+
+    def _is_in_trial(self, service: Service) -> bool:
+        """Whether its end is for the upgrade to judge, and no reason to end everything."""
+        return service.name in ("device", REPLACER) and own_choice.open_upgrade(self._layout) is not None
 
     def _next_pause(self, running: Running) -> float:
         name = running.service.name

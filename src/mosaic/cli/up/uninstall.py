@@ -4,13 +4,15 @@ Nothing is deleted without an answer, and nothing at all happens before it.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from mosaic.cli.output import to_json
-from mosaic.cli.up import lock, services
-from mosaic.cli.up.install import UNIT_FOLDER, has_systemd, remove, stop
+from mosaic.cli.up import lock, own_engine, services
+from mosaic.cli.up.device_contained import is_contained
+from mosaic.cli.up.install import UNIT_FOLDER, has_systemd, remove, stop, stop_device
 from mosaic.cli.up.layout import Layout
 from mosaic.cli.up.orphans import find
 from mosaic.cli.up.running import end
@@ -54,11 +56,19 @@ def uninstall(layout: Layout, *, keep_data: bool | None, as_json: bool) -> None:
     pool = load(layout.settings).own_pool if has_state else None
     # Read while the Hive may run: one that ends in order takes the file with it.
     url = layout.address.read_text().strip() if layout.address.exists() else None
-    if has_units and has_systemd():
-        stop()
-    if has_state:
+    by_systemd = has_units and has_systemd()
+    if by_systemd:
+        stop_device()
+    if has_state and is_contained():
+        from mosaic.cli.up.uninstall_contained import end_device, end_everything
+
+        # It holds the lock as long as it runs.
+        end_device(layout)
         lock.take(layout.lock)
-        _end_everything(layout)
+        end_everything(layout)
+    elif has_state:
+        lock.take(layout.lock)
+        _end_everything(layout, stop if by_systemd else _nothing)
     removed = remove()
     keys = [] if keep else [str(path) for path in _delete(layout, pool, url)]
     value = {"units_removed": [str(file) for file in removed], "data": "kept" if keep else "deleted", "keys_kept": keys}
@@ -81,21 +91,39 @@ def _answer(state: Path, keep_data: bool | None) -> bool:
     return bool(answer == "keep")
 
 
-def _end_everything(layout: Layout) -> None:
-    """Stop the apps with a last snapshot, then what a killed supervisor may have left, then volumes and mounts."""
+def _end_everything(layout: Layout, stop_services: Callable[[], None]) -> None:
+    """Stop the apps with a last snapshot, then the services and what a killed supervisor may have left, then mounts."""
     from mosaic.cli.up.removing import forget_volumes, remove_containers, unmount_pool
 
     chosen = load(layout.settings)
     _end(layout, "device")
-    remove_containers(layout, with_storage=services.storage(layout, chosen).is_ready())
-    for name in ("storage", "hive"):
+    _end(layout, "front")
+    with_storage = services.storage(layout, chosen).is_ready()
+    # Where the Device's own engine has ended, so have its containers.
+    if not chosen.own_engine or services.answers_at(layout.engine_socket):
+        remove_containers(layout, engine=own_engine.address(layout, chosen), with_storage=with_storage)
+    stop_services()
+    if chosen.own_engine:
+        _end(layout, "engine")
+        own_engine.remove(layout, chosen)
+    for name in ("gateway", "storage", "hive"):
         _end(layout, name)
-    forget_volumes(layout, chosen)
+    if not chosen.own_engine:
+        forget_volumes(layout, chosen)
     unmount_pool(layout)
 
 
+def _nothing() -> None:
+    """No unit runs anything."""
+
+
 def _end(layout: Layout, service: str) -> None:
-    left = find(layout.note(service), layout.storage_socket if service == "storage" else None)
+    listens = {
+        "storage": layout.storage_socket,
+        "engine": layout.engine_socket,
+        "front": services.front(layout).listens,
+    }.get(service)
+    left = find(layout.note(service), listens)
     if left is not None:
         end(left, _GRACE_SECONDS)
 

@@ -16,7 +16,7 @@ import click
 
 from mosaic.adapters import api_client
 from mosaic.adapters.api_client import HiveClient
-from mosaic.cli import asking, credentials, verdict
+from mosaic.cli import asking, credentials, known_devices, verdict
 from mosaic.cli.connection import client_of
 from mosaic.cli.credentials import Credentials
 from mosaic.cli.follow import follow
@@ -52,7 +52,10 @@ class DeviceAbsent(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How `mosaic up` was called. `terminal` is where secrets are shown, None when there is none."""
+    """How `mosaic up` was called. `terminal` is where secrets are shown, None when there is none.
+
+    `by_systemd`: units run everything, and no process of this terminal.
+    """
 
     name: str
     demo: bool
@@ -60,6 +63,7 @@ class Wish:
     passphrase_file: Path | None
     as_json: bool
     terminal: str | None
+    by_systemd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def welcome(layout: Layout, wish: Wish) -> None:
     if shown is not None:
         value |= {"account": known.name, "password": shown.password, "passphrase": shown.passphrase}
         value |= {"recovery_code": shown.recovery_code}
-    return _print(wish, apps_and_next(apps), value)
+    return _print(wish, apps_and_next(apps, by_systemd=wish.by_systemd), value)
 
 
 def _make_account(layout: Layout, url: str, wish: Wish) -> Secrets:
@@ -120,7 +124,8 @@ def _make_account(layout: Layout, url: str, wish: Wish) -> Secrets:
         token, admission = new_join_token(hive, known, made.opened, name=wish.name)
     from mosaic.device.enrol import enrol
 
-    enrol(layout.device, token, wish.name, passphrase=secrets.passphrase, admission=admission)
+    joined = enrol(layout.device, token, wish.name, passphrase=secrets.passphrase, admission=admission)
+    known_devices.remember(joined.account, joined.keys)
     return secrets
 
 

@@ -2,6 +2,7 @@
 
 from mosaic.core.compose_document import Compose
 from mosaic.core.errors import Refused
+from mosaic.device import vouching
 from mosaic.device.doing import ports
 from mosaic.device.means import Means
 from mosaic.device.observe import volumes_of
@@ -28,9 +29,15 @@ class PoolFull(Refused):
 async def check(means: Means, item: Assignment) -> Compose:
     """Note that the release may run here, with the ports it will have.
 
+    Where there is no data yet, somebody must vouch for it. Otherwise the data may, once it is here: see `starting`.
+
     Raises:
+        NotVouched: nobody does.
         Refused: policy, a variable, a port or room; each with its own sentence.
     """
+    has_data = item.origin is not None or any(volume.base or volume.newest for volume in item.volumes)
+    if not has_data:
+        await vouching.require(means, item)
     compose = await ask(read_app, means, item)
     sight = await means.lookout.look()
     pool = sight.state.pool

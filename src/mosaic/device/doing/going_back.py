@@ -6,6 +6,7 @@ daemon carries out once, however often it is asked.
 
 from collections.abc import Callable
 
+from mosaic.device import vouching
 from mosaic.device.doing.volumes import Show, summed
 from mosaic.device.doing.waiting import VolumeNotReady, until
 from mosaic.device.means import Means
@@ -45,7 +46,8 @@ async def _ask_until(
         epoch=epoch,
         id=wish.id,
         head=wish.head,
-        app_digest=item.app_digest,
+        # What nobody vouches for is not written into a head: the state's own says what it belongs to.
+        app_digest=item.app_digest if await vouching.is_vouched(means, item, item.app_digest) else None,
         config_revision=item.config_revision,
         conflict=wish.conflict,
     )

@@ -4,14 +4,15 @@
 choice is noted before anything is started with it.
 """
 
-import socket
 from collections.abc import Sequence
 
+from mosaic.adapters.free_port import is_free
 from mosaic.core.app import image_names
 from mosaic.core.compose_document import Compose
 from mosaic.core.compose_keys import is_link_image
 from mosaic.core.ports import Assigned, PortKey, Wanted, allocate
 from mosaic.core.rendering import wanted_ports
+from mosaic.device.lending import lent_pairs
 from mosaic.device.means import Means
 from mosaic.device.observe import containers_of
 from mosaic.wire.assignment import Assignment, PortWish
@@ -49,24 +50,12 @@ async def choose(means: Means, item: Assignment, compose: Compose) -> list[Assig
         own = {
             (port.protocol, port.host_port) for seen in containers_of(sight, item.installation) for port in seen.ports
         }
+        # What is open on the machine for an app of ours that ended just now is no other program's.
+        ours = own | await lent_pairs(means.lending)
         taken = (await means.engine.published_ports() | _promised(means, item)) - own
-        chosen = _choose_free(wanted(compose), taken, before, own, open_to_all=item.open)
+        chosen = _choose_free(wanted(compose), taken, before, ours, open_to_all=item.open)
         means.records.note(item.installation, ports=[_wish(port) for port in chosen])
     return chosen
-
-
-def is_free(protocol: str, port: int, *, host: str = "127.0.0.1") -> bool:
-    """Ask the operating system whether the port can be bound now."""
-    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        if protocol != "udp":
-            # A port whose last connections are only fading out can be bound by the engine as well.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def _choose_free(

@@ -9,6 +9,7 @@ from mosaic.device.doing import bundles, volumes
 from mosaic.device.doing.preparing import compose_file
 from mosaic.device.means import Means
 from mosaic.device.outside import ask
+from mosaic.device.update_report import remove_report
 from mosaic.wire.assignment import Assignment
 
 
@@ -39,5 +40,6 @@ async def forget(means: Means, installation: str) -> None:
     for name in means.records.notes_of(installation).docker_volumes:
         await means.engine.remove_volume(name)
     await ask(shutil.rmtree, compose_file(means, installation).parent, ignore_errors=True)
-    bundles.remove(means, installation)
+    await bundles.remove(means, installation)
+    await ask(remove_report, means.config, installation)
     means.records.forget(installation)

@@ -7,6 +7,7 @@ may be carried out again, and none deletes what is nowhere else.
 from collections.abc import Callable
 
 from mosaic.core.errors import MosaicError
+from mosaic.device import vouching
 from mosaic.device.doing.keys import open_seed, seed_of
 from mosaic.device.doing.waiting import until
 from mosaic.device.means import Means
@@ -34,7 +35,7 @@ _HELD = ("ready", "restoring", "releasing")
 
 async def hold(means: Means, item: Assignment, epoch: str) -> None:
     """Ask for every volume under `epoch`. An app that ran here before must find its data again (G4)."""
-    here = {volume.volume: volume for volume in await _here(means, item.installation)}
+    here = {volume.volume: volume for volume in await known(means, item.installation)}
     expect_data = means.records.notes_of(item.installation).started
     for volume in item.volumes:
         envelope = means.envelope_of(volume)
@@ -45,7 +46,7 @@ async def hold(means: Means, item: Assignment, epoch: str) -> None:
             seed=seed_of(means, volume).reveal().hex(),
             epoch=epoch,
             base=volume.base,
-            app_digest=_digest(item, here.get(volume.volume)),
+            app_digest=await _digest(means, item, here.get(volume.volume)),
             config_revision=item.config_revision,
             envelope=envelope,
             expect_data=expect_data and volume.kind == "data",
@@ -99,7 +100,7 @@ async def snapshot(means: Means, item: Assignment, epoch: str, show: Show) -> No
 
 async def final_snapshot(means: Means, item: Assignment, epoch: str, show: Show) -> None:
     """Have everything of a stopped app replicated. A volume that is not restored here has nothing to replicate."""
-    written = [volume.volume for volume in await _of(means, item) if volume.phase in ("ready", "releasing")]
+    written = [volume.volume for volume in await known_of(means, item) if volume.phase in ("ready", "releasing")]
     for volume in written:
         await ask(means.storage.snapshot, SnapshotNow(volume, epoch, final=True))
     await until(means, written, lambda seen: seen.epoch == epoch and seen.clean, show=summed(show))
@@ -107,7 +108,7 @@ async def final_snapshot(means: Means, item: Assignment, epoch: str, show: Show)
 
 async def release(means: Means, item: Assignment, epoch: str) -> None:
     """Stop holding the volumes that are held. Their data stays."""
-    for volume in await _of(means, item):
+    for volume in await known_of(means, item):
         if volume.phase in _HELD:
             await ask(means.storage.release, Release(volume.volume, epoch))
 
@@ -115,7 +116,7 @@ async def release(means: Means, item: Assignment, epoch: str) -> None:
 async def set_aside(means: Means, installation: str, why: str) -> None:
     """Keep what was not replicated as a conflict snapshot, and stop holding (G5). One that fails stops no other."""
     errors: list[MosaicError] = []
-    for volume in await _here(means, installation):
+    for volume in await known(means, installation):
         if volume.phase in (*_HELD, "failed"):
             try:
                 await ask(means.storage.set_aside, SetAside(volume.volume, why))
@@ -128,7 +129,7 @@ async def set_aside(means: Means, installation: str, why: str) -> None:
 async def discard(means: Means, item: Assignment) -> None:
     """Let go of the data of an installation that lives elsewhere, once the store has its replacement (G3)."""
     newest = {volume.volume: volume.newest for volume in item.volumes}
-    for volume in await _here(means, item.installation):
+    for volume in await known(means, item.installation):
         replaced_by = newest.get(volume.volume)
         if replaced_by is not None and volume.phase != "absent":
             await ask(means.storage.discard, Discard(volume.volume, replaced_by))
@@ -142,23 +143,29 @@ def _origin(means: Means, item: Assignment) -> Origin | None:
     return Origin(origin.volume, seed.reveal().hex(), origin.head)
 
 
-def _digest(item: Assignment, seen: VolumeState | None) -> str:
-    """Return the bundle that a volume's data belongs to now: of one that shall go back, the present's until it has."""
-    back = item.going_back
-    if back is None or (seen is not None and seen.went_back is not None and _is_back(seen.went_back, back.id)):
-        return item.app_digest
-    return back.present_digest
+async def _digest(means: Means, item: Assignment, seen: VolumeState | None) -> str | None:
+    """Return the bundle that a volume's data belongs to now: of one that shall go back, the present's until it has.
+
+    None when nobody vouches for that one: heads then go on naming what they named, and no Hive can have this
+    Device sign that its data belongs to something that was never believed.
+    """
+    back, digest = item.going_back, item.app_digest
+    if back is not None and not (seen is not None and seen.went_back is not None and _is_back(seen.went_back, back.id)):
+        digest = back.present_digest
+    return digest if await vouching.is_vouched(means, item, digest) else None
 
 
 def _is_back(went: WentBack, wish: str) -> bool:
     return went.id == wish and went.failure is None
 
 
-async def _of(means: Means, item: Assignment) -> list[VolumeState]:
-    return [volume for volume in await _here(means, item.installation) if volume.volume in _ids(item)]
+async def known_of(means: Means, item: Assignment) -> list[VolumeState]:
+    """Return the assignment's volumes, those that the daemon knows."""
+    return [volume for volume in await known(means, item.installation) if volume.volume in _ids(item)]
 
 
-async def _here(means: Means, installation: str) -> list[VolumeState]:
+async def known(means: Means, installation: str) -> list[VolumeState]:
+    """Return the installation's volumes that the daemon knows."""
     state = await ask(means.storage.state, StateRequest())
     return [volume for volume in state.volumes if volume.installation == installation]
 

@@ -6,7 +6,8 @@ then says `keep`.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from mosaic.adapters.private_file import sync_folder
@@ -42,6 +43,7 @@ class Blobs:
 
     def __init__(self, root: Path) -> None:
         self._folder = root / "sha256"
+        self._adding = threading.Lock()
 
     def make(self) -> None:
         """Make the folder. Doing it twice is fine."""
@@ -105,9 +107,11 @@ class Blobs:
     def add(self, content: bytes) -> str:
         """Put bytes into the store, in place of a blob that rotted there; return their digest."""
         digest = digest_of(content)
-        if not self.is_whole(digest):
-            self.part(digest).write_bytes(content)
-            self.keep(digest)
+        # Two apps may have one file; what one thread writes another must not find half written.
+        with self._adding:
+            if not self.is_whole(digest):
+                self.part(digest).write_bytes(content)
+                self.keep(digest)
         return digest
 
     def is_whole(self, digest: str) -> bool:
@@ -115,16 +119,18 @@ class Blobs:
         place = self.place(digest)
         return place.is_file() and _hashed(place) == digest
 
-    def remove_all_but(self, digests: Iterable[str]) -> list[str]:
-        """Remove every blob and every part that is not among these; return the digests of what went."""
-        kept = {digest.removeprefix("sha256:") for digest in digests}
-        gone = [path for path in self._files() if path.name.removesuffix(".part") not in kept]
-        for path in gone:
-            path.unlink()
-        return sorted({"sha256:" + path.name.removesuffix(".part") for path in gone})
+    def listed(self) -> list[Path]:
+        """Return every blob and every part that is here now."""
+        return [path for path in self._folder.iterdir() if path.is_file()]
 
-    def _files(self) -> Iterator[Path]:
-        yield from (path for path in self._folder.iterdir() if path.is_file())
+    def remove(self, listed: Iterable[Path], *, but: Iterable[str]) -> list[str]:
+        """Remove of these what is of no digest among `but`; return the digests of what went."""
+        kept = {digest.removeprefix("sha256:") for digest in but}
+        gone = [path for path in listed if path.name.removesuffix(".part") not in kept]
+        for path in gone:
+            # A part may have become whole since.
+            path.unlink(missing_ok=True)
+        return sorted({"sha256:" + path.name.removesuffix(".part") for path in gone})
 
 
 def _size(path: Path) -> int:

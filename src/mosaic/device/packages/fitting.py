@@ -1,14 +1,18 @@
 """Asking whether an app fits before it is fetched: what is missing here, against the room on this machine's disks."""
 
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 
 from mosaic.adapters.disk_room import room_of
-from mosaic.core import disk_forecast
+from mosaic.core import disk_forecast, layer_sizes, package_reading
 from mosaic.core.disk_forecast import DEFAULT_WATERMARK, MissingBlob
 from mosaic.core.file_index import FileIndex
 from mosaic.core.layer_sizes import LayerSize, PlatformLayers, of_platform
 from mosaic.core.oci_types import Descriptor
+from mosaic.core.package import PackageTooNew, PackageUnreadable
+from mosaic.core.strict_json import NotStrict
+from mosaic.device.packages.blobs import BlobMissing, Blobs
 
 
 def require_fits(
@@ -91,3 +95,17 @@ class Disks:
         """Count the layers of an app that was installed: the engine will fetch them."""
         lacking = {} if layers is None else layers.layers
         self._promised |= {key: one for key, one in lacking.items() if key not in self._present}
+
+
+def layers_of_package(blobs: Blobs, digest: str) -> set[str]:
+    """Return the layers of all images of a package that is here, on any platform; none where nobody noted them.
+
+    An engine that has all its images has those of its own platform. Nothing else says which layers an engine has:
+    it names them by what they unpack to, and a package by what is downloaded.
+    """
+    with suppress(BlobMissing, OSError, PackageUnreadable, PackageTooNew, NotStrict):
+        app = package_reading.read(blobs.path(digest).read_bytes())
+        if app.layer_sizes is not None:
+            platforms = layer_sizes.read(blobs.path(app.layer_sizes.digest).read_bytes())
+            return {layer for platform in platforms.values() for layer in platform.layers}
+    return set()

@@ -89,6 +89,10 @@ class PackageStore:
             raise PackageNameRefused(name if not _NAME.fullmatch(name) else digest)
         return self._apps / name / digest.removeprefix("sha256:")
 
+    def has(self, name: str, digest: str) -> bool:
+        """Whether a version was installed here and not removed since. Its files may have been changed."""
+        return digest in self._versions(name).versions and self.folder(name, digest).is_dir()
+
     def install(self, bundle: str, index: FileIndex, name: str, digest: str) -> Installed:
         """Extract a version and make it current; the one that was stays as the previous one.
 
@@ -156,16 +160,20 @@ class PackageStore:
             healing.heal(folder, self.blobs.path(bundle), index, found)
             return found
 
-    def prune(self, references: Mapping[str, Set[str]], blobs: Set[str] = frozenset()) -> Pruned:
+    def prune(self, look: Callable[[], Mapping[str, Set[str]]], blobs: Set[str] = frozenset()) -> Pruned:
         """Remove every version and blob that is not current, previous or referred to; leftovers of kills too.
 
-        `references` are the digests in use by app name: what their manifests name stays with them, fetched or half
-        fetched. `blobs` are used by others.
+        `look` returns the digests in use by app name: what their manifests name stays with them, fetched or half
+        fetched. It is called once nothing is extracted any more; what comes after that stays. `blobs` are used by
+        others.
 
         Raises:
             VersionsUnreadable: nothing was removed, because nobody knows what is needed.
         """
         with self._lock:
+            # Listed first: whoever fetches something meanwhile has noted before what for.
+            listed = self.blobs.listed()
+            references = look()
             names = [path.name for path in self._apps.iterdir() if path.is_dir() and _NAME.fullmatch(path.name)]
             every = {name: self._versions(name) for name in sorted(names)}
             left = {
@@ -180,7 +188,7 @@ class PackageStore:
             versions = pruning.remove_versions(self._apps, folders, record=_RECORD)
             self._looked = Looked(self._now_ns)
             needed = package_versions.blobs_of(left.values()) | {one for used in references.values() for one in used}
-            return Pruned(versions, self.blobs.remove_all_but(needed | self._named_by(needed) | blobs))
+            return Pruned(versions, self.blobs.remove(listed, but=needed | self._named_by(needed) | blobs))
 
     def _named_by(self, digests: Set[str]) -> set[str]:
         """Return what manifests among these blobs name: with it an app is exported, and gone on fetching."""

@@ -14,12 +14,13 @@ from mosaic.adapters.sql.origins import Origin
 from mosaic.core import lease, placement
 from mosaic.core.ids import AccountId, AppDigest, HeadHash, InstallationId
 from mosaic.crypto.tokens import new_id
-from mosaic.hive import names, roll_call
+from mosaic.hive import names, roll_call, updates
 from mosaic.hive.actions.going_back import AppDiffers, head_of
 from mosaic.hive.actions.installations import InstallationNameTaken
 from mosaic.hive.actions.policy import require_signed
 from mosaic.hive.app_check import require_installable
 from mosaic.hive.bundles import BundleMissing
+from mosaic.hive.compose_files import compose_file
 from mosaic.hive.finding import find_device, find_installation
 from mosaic.hive.forecast import require_ready
 from mosaic.hive.present import sight
@@ -49,6 +50,7 @@ async def fork(hive: Hive, who: AccountId, installation: str, wish: api.Fork) ->
     def change(tx: Tx) -> api.Installation:
         roll_call.require_none(tx)
         before = source.installation
+        version = updates.version_of(tx, before, source.digest)
         device = find_device(tx, who, wish.device or placement_of(tx, before.id).home)
         require_ready(device, seen)
         if wish.grant is not None:
@@ -66,11 +68,14 @@ async def fork(hive: Hive, who: AccountId, installation: str, wish: api.Fork) ->
             config_revision=1,
             open=False,
             # The very images, where it is the very version; ports are given anew.
-            images=before.images if source.digest == before.app_digest else {},
+            images=version.images,
             ports=[],
             restart_count=0,
             created_ns=seen.now_ns,
             grant=wish.grant,
+            catalog=version.catalog,
+            approval=version.approval,
+            label=version.label,
         )
         # Once more, under the lease that letting go locks: nothing lets it go from here on.
         placements.lock(tx, before.id)
@@ -88,7 +93,7 @@ async def fork(hive: Hive, who: AccountId, installation: str, wish: api.Fork) ->
 
 def _source(tx: Tx, who: AccountId, installation: str, wish: api.Fork, fork: InstallationId) -> _Source:
     found = find_installation(tx, who, installation)
-    volume = next((each for each in volumes.of_installation(tx, found.id) if each.kind == "data"), None)
+    volume = volumes.data_of(tx, found.id)
     head = head_of(tx, found, volume, wish.head)
     digest = AppDigest(f"sha256:{head.app_digest.hex()}") if head.app_digest else found.app_digest
     return _Source(found, Origin(fork, head.volume, HeadHash(wish.head)), digest)
@@ -97,8 +102,8 @@ def _source(tx: Tx, who: AccountId, installation: str, wish: api.Fork, fork: Ins
 def _check_app(hive: Hive, source: _Source, wish: api.Fork, fork: InstallationId, name: str) -> None:
     found = source.installation
     try:
-        bundle = hive.bundles.get(source.digest)
+        file = compose_file(hive.bundles, source.digest)
     except BundleMissing:
         raise AppDiffers(found.name, source.digest, is_here=False) from None
     asked = api.Install(found.app, name=name, config=found.config, grant=wish.grant)
-    require_installable(bundle, asked, installation=fork, name=name)
+    require_installable(file, asked, installation=fork, name=name)

@@ -13,9 +13,11 @@ from mosaic.core.errors import Conflict, NotFound, Refused
 from mosaic.core.ids import AccountId, AppDigest, HeadHash
 from mosaic.core.placement import Moving, Phase, Placement
 from mosaic.crypto.tokens import new_id
+from mosaic.hive import updates
 from mosaic.hive.actions.installations import changed
 from mosaic.hive.app_check import require_installable
 from mosaic.hive.bundles import BundleMissing
+from mosaic.hive.compose_files import compose_file
 from mosaic.hive.finding import find_installation
 from mosaic.hive.present import sight
 from mosaic.hive.present.devices import newest_report
@@ -82,12 +84,17 @@ class AppDiffers(Conflict):
         )
 
 
-async def go_back(hive: Hive, who: AccountId, installation: str, wish: api.GoBack) -> api.Installation:
-    """Want the app's data as it was. The same wish again, while it is open, changes nothing."""
+async def go_back(
+    hive: Hive, who: AccountId, installation: str, wish: api.GoBack, *, version: AppDigest | None = None
+) -> api.Installation:
+    """Want the app's data as it was. The same wish again, while it is open, changes nothing.
+
+    `version` is the one that is known to have written it, where its head may not say so.
+    """
     if (wish.head is None) == (wish.conflict is None):
         raise WishUnclear
     seen = sight.take(hive)
-    digest = await _app_of(hive, who, installation, wish)
+    digest = await _app_of(hive, who, installation, wish, version)
 
     def change(tx: Tx, found: Installation) -> tuple[str, str] | None:
         volume = _data(tx, found, wish)
@@ -96,6 +103,7 @@ async def go_back(hive: Hive, who: AccountId, installation: str, wish: api.GoBac
             if (open_one.head, open_one.conflict) == (wish.head, wish.conflict):
                 return None
             raise GoesBack(found.name)
+        updates.require_none(tx, found)
         if wish.head is not None:
             # Once more, under the lease that letting go locks: nothing lets it go from here on.
             head_of(tx, found, volume, wish.head)
@@ -134,24 +142,27 @@ async def stay(hive: Hive, who: AccountId, installation: str) -> api.Installatio
     return await changed(hive, who, installation, change)
 
 
-async def _app_of(hive: Hive, who: AccountId, installation: str, wish: api.GoBack) -> AppDigest | None:
+async def _app_of(
+    hive: Hive, who: AccountId, installation: str, wish: api.GoBack, version: AppDigest | None
+) -> AppDigest | None:
     """Return the bundle that shall run afterwards, None for the installed one. Raises AppDiffers."""
 
     def look(tx: Tx) -> tuple[Installation, AppDigest | None]:
         found = find_installation(tx, who, installation)
         return found, _belongs_to(tx, found, wish)
 
-    found, theirs = await hive.read(look)
+    found, wrote = await hive.read(look)
+    theirs = version or wrote
     if theirs is None or theirs == found.app_digest:
         return None
     try:
-        bundle = await hive.in_thread(lambda: hive.bundles.get(theirs))
+        file = await hive.in_thread(lambda: compose_file(hive.bundles, theirs))
     except BundleMissing:
         raise AppDiffers(found.name, theirs, is_here=False) from None
     if not wish.with_app:
         raise AppDiffers(found.name, theirs, is_here=True)
     asked = api.Install(found.app, config=found.config, grant=found.grant)
-    await hive.in_thread(lambda: require_installable(bundle, asked, installation=found.id, name=found.name))
+    await hive.in_thread(lambda: require_installable(file, asked, installation=found.id, name=found.name))
     return theirs
 
 
@@ -164,7 +175,7 @@ def _belongs_to(tx: Tx, found: Installation, wish: api.GoBack) -> AppDigest | No
 
 
 def _data(tx: Tx, found: Installation, wish: api.GoBack) -> Volume:
-    volume = next((each for each in volumes.of_installation(tx, found.id) if each.kind == "data"), None)
+    volume = volumes.data_of(tx, found.id)
     if volume is None:
         raise SnapshotMissing(found.name, wish.head or wish.conflict or "")
     return volume

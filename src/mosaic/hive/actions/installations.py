@@ -3,19 +3,19 @@
 import re
 from collections.abc import Callable
 
-from mosaic.adapters.bundle import digest as digest_of
 from mosaic.adapters.sql import accounts, events, installations, placements
 from mosaic.adapters.sql.engine import Tx
-from mosaic.adapters.sql.events import Happened
+from mosaic.adapters.sql.events import Happened, Orderer
 from mosaic.adapters.sql.installations import Installation
 from mosaic.core import lease, placement
 from mosaic.core.errors import Conflict, Refused
-from mosaic.core.ids import AccountId, AppDigest, InstallationId
+from mosaic.core.ids import AccountId, InstallationId
 from mosaic.core.placement import Placement, Wish
 from mosaic.crypto.tokens import new_id
-from mosaic.hive import names, roll_call
+from mosaic.hive import names, roll_call, sources
 from mosaic.hive.actions.policy import require_signed
-from mosaic.hive.app_check import require_installable
+from mosaic.hive.app_check import require_new
+from mosaic.hive.approved import require_approved
 from mosaic.hive.finding import find_device, find_installation
 from mosaic.hive.forecast import require_ready
 from mosaic.hive.keys_check import PassphraseMissing
@@ -63,13 +63,16 @@ class ConfigUnusable(Refused):
 async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installation:
     """Install an app from the catalog. With `dry_run` only check, and return what would be."""
     _check_config(wish.config)
-    name = names.check(wish.name) if wish.name is not None else wish.app
     installation_id = InstallationId(new_id())
-    digest = await hive.in_thread(lambda: _checked_bundle(hive, wish, installation_id, name))
+    choice = await sources.choose(hive, who, wish.app, wish.device)
+    name = names.check(wish.name if wish.name is not None else choice.app)
+    # All that can be wrong is looked at before anything large is fetched, and it is here before anything is written.
+    await hive.in_thread(lambda: require_new(choice.file, wish, installation=installation_id, name=name))
     seen = sight.take(hive)
 
-    def change(tx: Tx) -> api.Installation:
+    def change(tx: Tx, *, is_meant: bool) -> api.Installation:
         roll_call.require_none(tx)
+        sources.require_still_there(tx, who, choice)
         account = accounts.get(tx, who)
         if account is None or account.keys is None:
             raise PassphraseMissing
@@ -82,12 +85,16 @@ async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installa
         }
         if name in taken:
             raise InstallationNameTaken(name, names.free(name, taken))
+        approval = choice.approval
+        if wish.approval is not None:
+            require_approved(tx, who, choice.app, choice.digest, wish.approval)
+            approval = wish.approval.signature
         new = Installation(
             id=installation_id,
             account=who,
             name=name,
-            app=wish.app,
-            app_digest=digest,
+            app=choice.app,
+            app_digest=choice.digest,
             config=wish.config,
             config_revision=1,
             open=False,
@@ -96,27 +103,24 @@ async def install(hive: Hive, who: AccountId, wish: api.Install) -> api.Installa
             restart_count=0,
             created_ns=seen.now_ns,
             grant=wish.grant,
+            catalog=choice.catalog,
+            approval=approval,
+            label=choice.label,
         )
         where = placement.install(lease.new_lease({}), device.id, seen.now_ns)
-        if wish.dry_run:
+        if not is_meant:
             return presented(new, where, {device.id: device}, seen)
         placements.add(tx, new, where)
         events.add(tx, Happened(who, "installed", new.id, f"{name} comes up on {device.name}."), now_ns=seen.now_ns)
         return one_installation(tx, new, seen)
 
-    made = await hive.write(change)
-    if not wish.dry_run:
-        hive.carry_on([installation_id])
+    planned = await hive.read(lambda tx: change(tx, is_meant=False))
+    if wish.dry_run:
+        return planned
+    await sources.keep(hive, choice)
+    made = await hive.write(lambda tx: change(tx, is_meant=True))
+    hive.carry_on([installation_id])
     return made
-
-
-def _checked_bundle(hive: Hive, wish: api.Install, installation: InstallationId, name: str) -> AppDigest:
-    """Check what the app asks for, and only then keep its bundle."""
-    bundle = hive.catalog.take(wish.app).bundle
-    # What cannot be packed is not taken.
-    assert bundle is not None
-    require_installable(bundle, wish, installation=installation, name=name)
-    return digest_of(bundle) if wish.dry_run else hive.bundles.keep(bundle)
 
 
 async def start(hive: Hive, who: AccountId, installation: str) -> api.Installation:
@@ -143,12 +147,14 @@ async def restart(hive: Hive, who: AccountId, installation: str) -> api.Installa
 
 
 async def set_open(hive: Hive, who: AccountId, installation: str, *, open_ports: bool) -> api.Installation:
-    """Bind its ports beyond loopback, or on loopback only."""
+    """Bind its ports beyond loopback, or on loopback only. It is started anew for it: a running container keeps its."""
 
     def change(tx: Tx, found: Installation) -> tuple[str, str] | None:
         if found.open == open_ports:
             return None
         installations.set_open(tx, found.id, open_ports=open_ports)
+        # Of one that is stopped too: it is rendered for a start, and would be started as it was.
+        installations.count_restart(tx, found.id)
         if open_ports:
             return "opened", f"{found.name} is reachable from the network of its device."
         return "closed", f"{found.name} is reachable from its device only."
@@ -168,7 +174,12 @@ async def _want(hive: Hive, who: AccountId, installation: str, wish: Wish) -> ap
 
 
 async def changed(
-    hive: Hive, who: AccountId, installation: str, change: Callable[[Tx, Installation], tuple[str, str] | None]
+    hive: Hive,
+    who: AccountId,
+    installation: str,
+    change: Callable[[Tx, Installation], tuple[str, str] | None],
+    *,
+    by: Orderer = "owner",
 ) -> api.Installation:
     """Change one installation, tell the event that `change` returns (None: nothing changed), and carry it on."""
     seen = sight.take(hive)
@@ -176,10 +187,11 @@ async def changed(
     def write(tx: Tx) -> api.Installation:
         found = find_installation(tx, who, installation)
         placements.lock(tx, found.id)
-        told = change(tx, found)
+        # What it was before the lock another Hive over this database may have changed.
+        told = change(tx, installations.get(tx, found.id) or found)
         if told is not None:
             kind, text = told
-            events.add(tx, Happened(who, kind, found.id, text), now_ns=seen.now_ns)
+            events.add(tx, Happened(who, kind, found.id, text), now_ns=seen.now_ns, by=by)
         return one_installation(tx, installations.get(tx, found.id) or found, seen)
 
     after = await hive.write(write)

@@ -5,11 +5,13 @@ from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.installations import Installation
 from mosaic.core.app import asks_for
+from mosaic.core.errors import MosaicError
 from mosaic.core.grants import in_order, require_asked
 from mosaic.core.ids import AccountId
 from mosaic.core.keep_rule import write_rule
 from mosaic.crypto.grants import GrantWrong, is_signed
-from mosaic.hive import app_check, keeping
+from mosaic.hive import app_check, keeping, offers
+from mosaic.hive.compose_files import ComposeFile, compose_file
 from mosaic.hive.finding import find_installation
 from mosaic.hive.keys_check import PassphraseMissing
 from mosaic.hive.runtime import Hive
@@ -25,7 +27,7 @@ async def read_policy(hive: Hive, who: AccountId, installation: str) -> api.Poli
         return found, _granted(tx, who, found), write_rule(keeping.rule_of(tx, found.id))
 
     found, granted, keep = await hive.read(look)
-    return api.Policy(found.name, granted, await hive.in_thread(lambda: _asks(hive, found)), keep)
+    return api.Policy(found.name, granted, await _asks(hive, found), keep)
 
 
 async def set_policy(hive: Hive, who: AccountId, installation: str, grant: PolicyGrant) -> api.Policy:
@@ -37,7 +39,7 @@ async def set_policy(hive: Hive, who: AccountId, installation: str, grant: Polic
     """
     wanted = set(in_order(grant.keys))
     seen = await hive.read(lambda tx: find_installation(tx, who, installation))
-    asks = await hive.in_thread(lambda: _asks(hive, seen))
+    asks = await _asks(hive, seen)
 
     def change(tx: Tx) -> Installation | None:
         found = find_installation(tx, who, seen.id)
@@ -63,9 +65,22 @@ def require_signed(tx: Tx, who: AccountId, name: str, grant: PolicyGrant) -> Non
         raise GrantWrong(name)
 
 
-def _asks(hive: Hive, found: Installation) -> list[str]:
-    bundle = hive.bundles.get(found.app_digest)
-    return asks_for(app_check.compose_of(bundle, installation=found.id, name=found.name, config=found.config))
+async def _asks(hive: Hive, found: Installation) -> list[str]:
+    """Return what its app asks for, and what a newer version of it does: that is granted before it is updated."""
+    asked = await hive.in_thread(lambda: _of_file(found, compose_file(hive.bundles, found.app_digest)))
+    offer = await offers.newer(hive, found)
+    if offer is None:
+        return asked
+    try:
+        choice = await offers.take(hive, found, offer.digest)
+        return sorted({*asked, *await hive.in_thread(lambda: _of_file(found, choice.file))})
+    except MosaicError:
+        # Whoever updates is told what is wrong with it.
+        return asked
+
+
+def _of_file(found: Installation, file: ComposeFile) -> list[str]:
+    return asks_for(app_check.compose_of(file, installation=found.id, name=found.name, config=found.config))
 
 
 def _granted(tx: Tx, who: AccountId, found: Installation) -> list[str]:

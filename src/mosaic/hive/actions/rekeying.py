@@ -10,9 +10,10 @@ from mosaic.core.errors import Conflict, NotFound
 from mosaic.core.ids import AccountId, InstallationId
 from mosaic.core.placement import Moving, Phase, Placement
 from mosaic.crypto.tokens import new_id
-from mosaic.hive import roll_call, succession, wishes
+from mosaic.hive import roll_call, succession, updates, wishes
 from mosaic.hive.actions.going_back import DeviceAway
 from mosaic.hive.app_check import require_installable
+from mosaic.hive.compose_files import compose_file
 from mosaic.hive.finding import find_installation
 from mosaic.hive.forecast import require_ready
 from mosaic.hive.present import sight
@@ -117,6 +118,7 @@ async def cancel_rekeying(hive: Hive, who: AccountId, name: str) -> api.Rekeying
 
 def _require_ready(tx: Tx, found: Installation, before: Placement, seen: Sight) -> None:
     wishes.require_none(tx, found)
+    updates.require_none(tx, found)
     succession.require_none(tx, found)
     if before.phase is not Phase.SETTLED:
         raise Moving(before.phase)
@@ -124,14 +126,16 @@ def _require_ready(tx: Tx, found: Installation, before: Placement, seen: Sight) 
     if home is None or home.id not in seen.connected:
         raise DeviceAway(home.name if home else before.home, found.name)
     require_ready(home, seen)
-    if not any(each.kind == "data" and each.newest for each in volumes.of_installation(tx, found.id)):
+    data = volumes.data_of(tx, found.id)
+    if data is None or data.newest is None:
         raise NothingToRekey(found.name)
 
 
 def _check_app(hive: Hive, found: Installation) -> None:
     """Return when its app could be installed again as it is. Raises what an install would."""
     asked = api.Install(found.app, name=found.name, config=found.config, grant=found.grant)
-    require_installable(hive.bundles.get(found.app_digest), asked, installation=found.id, name=found.name)
+    file = compose_file(hive.bundles, found.app_digest)
+    require_installable(file, asked, installation=found.id, name=found.name)
 
 
 def _shown(tx: Tx, found: Succession, older: Installation) -> api.Rekeying:

@@ -16,8 +16,9 @@ from mosaic.crypto.password import check_password, hash_password
 from mosaic.hive import roll_call
 from mosaic.hive.actions.people import KeysChanged
 from mosaic.hive.keys_check import KeysUnusable, PassphraseDiffers, PassphraseMissing, check_new_root
+from mosaic.hive.links import tokens
 from mosaic.hive.runtime import Hive
-from mosaic.wire import api
+from mosaic.wire import api, root_key
 
 _ENVELOPE = re.compile(r"(?:[0-9a-f]{2}){1,512}", re.ASCII)
 
@@ -45,20 +46,22 @@ def require_present_root(tx: Tx, who: AccountId, root_id: str) -> None:
         raise RootKeyRenewed
 
 
-async def root_reach(hive: Hive, who: AccountId) -> api.RootReach:
+async def root_reach(hive: Hive, who: AccountId) -> root_key.RootReach:
     """Return all that the account's root key wraps, and for which Devices it is wrapped."""
 
-    def look(tx: Tx) -> api.RootReach:
+    def look(tx: Tx) -> root_key.RootReach:
         account = accounts.get(tx, who)
         names = {one.id: one.name for one in installations.of_account(tx, who)}
-        return api.RootReach(
+        return root_key.RootReach(
             keys=account.keys if account else None,
             seeds=[
-                api.WrappedSeed(one.id, one.wrapped_seed, names.get(one.installation, ""))
+                root_key.WrappedSeed(one.id, one.wrapped_seed, names.get(one.installation, ""))
                 for one in volumes.of_account(tx, who)
             ],
             devices=[
-                api.DeviceRoot(one.id, one.name, one.wrapping_key, one.root_for_device)
+                root_key.DeviceRoot(
+                    one.id, one.name, one.wrapping_key, one.root_for_device, one.signing_key, one.key_proof
+                )
                 for one in devices.of_account(tx, who)
                 if one.admission is not None
             ],
@@ -67,7 +70,7 @@ async def root_reach(hive: Hive, who: AccountId) -> api.RootReach:
     return await hive.read(look)
 
 
-async def renew_root(hive: Hive, who: AccountId, change: api.RenewRoot) -> api.Account:
+async def renew_root(hive: Hive, who: AccountId, change: root_key.RenewRoot) -> api.Account:
     """Replace the account's root key and all that hangs on it, after the passphrase was proved."""
     account = await hive.read(lambda tx: accounts.get(tx, who))
     if account is None or account.keys is None or account.auth_verifier is None:
@@ -91,6 +94,7 @@ async def renew_root(hive: Hive, who: AccountId, change: api.RenewRoot) -> api.A
         volumes.wrap_again(tx, {VolumeId(volume): seed for volume, seed in change.seeds.items()})
         devices.give_root(tx, who, {DeviceId(device): root for device, root in change.devices.items()})
         reach = f"{_counted(change.devices, 'Device')} and {_counted(change.seeds, 'volume')}"
+        tokens.root_was_renewed(tx, who, now_ns=now_ns)
         text = f"The root key was renewed, for {reach}."
         events.add(tx, Happened(who, "root-key-renewed", who, text), now_ns=now_ns)
         return {each.id for each in devices.of_account(tx, who)}
@@ -100,7 +104,7 @@ async def renew_root(hive: Hive, who: AccountId, change: api.RenewRoot) -> api.A
     return api.Account(account.id, account.name, change.new.keys)
 
 
-def _require_all(tx: Tx, who: AccountId, change: api.RenewRoot) -> None:
+def _require_all(tx: Tx, who: AccountId, change: root_key.RenewRoot) -> None:
     """Return when nothing was made, admitted or removed since it was read. Raises KeysChanged."""
     kept = {one.id for one in volumes.of_account(tx, who)}
     admitted = {one.id for one in devices.of_account(tx, who) if one.admission is not None}

@@ -1,27 +1,26 @@
 """Moves, the trash, and the way back from it."""
 
 from mosaic.adapters.sql import devices, events, installations, placements, restores
+from mosaic.adapters.sql.devices import Device
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.installations import Installation
+from mosaic.adapters.sql.updates import open_one as open_update
 from mosaic.core import placement
 from mosaic.core.errors import Conflict, Refused
 from mosaic.core.failover import TRASH_NS
 from mosaic.core.health import duration_words
 from mosaic.core.ids import AccountId, InstallationId
-from mosaic.core.placement import Placement
-from mosaic.hive import names, succession, wishes
+from mosaic.core.placement import Phase, Placement
+from mosaic.hive import names, succession, updates, wishes
 from mosaic.hive.actions.installations import InstallationNameTaken, change_placement, changed
 from mosaic.hive.finding import InstallationUnknown, find_device, find_installation
-from mosaic.hive.forecast import LossNotAccepted, require_ready
+from mosaic.hive.forecast import LOSS_SLACK_SECONDS, LossNotAccepted, require_ready
 from mosaic.hive.present import sight
 from mosaic.hive.present.installations import last_replicated_ns, lose_seconds, one_installation, trash_entry
 from mosaic.hive.present.sight import Sight
 from mosaic.hive.runtime import Hive
 from mosaic.wire import api
-
-_LOSS_SLACK_SECONDS = 60.0
-"""Time goes on between the forecast and the owner's answer."""
 
 
 class NothingReplicated(Refused):
@@ -69,26 +68,34 @@ async def move(hive: Hive, who: AccountId, installation: str, wish: api.Move) ->
         target = find_device(tx, who, wish.to)
         if not wish.force:
             wishes.require_none(tx, found)
-
-        def step(before: Placement) -> Placement:
-            if wish.force:
-                if target.id != before.home:
-                    _require_accepted(tx, found, before, wish.lose_seconds, seen)
-                after = placement.force_move(before, target.id, seen.now_ns)
-            else:
-                after = placement.move(before, target.id, seen.now_ns)
-            if after != before:
-                require_ready(target, seen)
-                if not wish.force:
-                    _require_connected(tx, found, before, seen)
-            return after
-
-        if not change_placement(tx, found.id, step):
+            updates.require_none(tx, found)
+        home = wishes.placement_of(tx, found.id).home
+        if not change_placement(tx, found.id, lambda before: _moved(tx, found, before, target, wish, seen)):
             return
+        if wishes.placement_of(tx, found.id).home != home:
+            updates.left_its_device(tx, found.id, now_ns=seen.now_ns)
         installations.remember_failure(tx, found.id, None)
         _tell_move(tx, who, found, target.name, seen, force=wish.force)
 
     return await changed(hive, who, installation, change)
+
+
+def _moved(tx: Tx, found: Installation, before: Placement, target: Device, wish: api.Move, seen: Sight) -> Placement:
+    """Return the placement at the beginning of the move. Raises why it cannot begin."""
+    if _is_without_device(tx, before):
+        # What would be lost with that Device was accepted when it was removed.
+        after = placement.force_move(before, target.id, seen.now_ns)
+    elif wish.force:
+        if target.id != before.home:
+            _require_accepted(tx, found, before, wish.lose_seconds, seen)
+        after = placement.force_move(before, target.id, seen.now_ns)
+    else:
+        after = placement.move(before, target.id, seen.now_ns)
+    if after != before:
+        require_ready(target, seen)
+        if not wish.force:
+            _require_connected(tx, found, before, seen)
+    return after
 
 
 async def cancel_move(hive: Hive, who: AccountId, installation: str) -> api.Installation:
@@ -112,6 +119,9 @@ async def uninstall(hive: Hive, who: AccountId, installation: str) -> api.TrashE
         open_one = restores.open_one(tx, found.id)
         if open_one is not None:
             wishes.end_failed(tx, found, open_one, "it was uninstalled", now_ns=now_ns)
+        update = open_update(tx, found.id)
+        if update is not None:
+            updates.end_cut_short(tx, found, update, "it was uninstalled", now_ns=now_ns)
         text = f"{found.name} is in the trash for 30 days."
         events.add(tx, Happened(who, "uninstalled", found.id, text), now_ns=now_ns)
         after = placements.get(tx, found.id)
@@ -150,6 +160,7 @@ async def restore_from_trash(
         if elsewhere:
             _require_accepted(tx, found, before, wish.lose_seconds, seen)
             change_placement(tx, found.id, lambda now: placement.force_from_trash(now, device.id, seen.now_ns))
+            updates.left_its_device(tx, found.id, now_ns=seen.now_ns)
         else:
             change_placement(tx, found.id, lambda now: placement.restore_from_trash(now, device.id, seen.now_ns))
         text = f"{name or found.name} comes back on {device.name}."
@@ -175,8 +186,14 @@ def _require_accepted(tx: Tx, found: Installation, before: Placement, accepted: 
     if lease.newest and any(head is None for head in lease.newest.values()):
         raise NothingReplicated(found.name)
     lose = lose_seconds(newest_ns, seen.now_ns)
-    if lose is not None and (accepted is None or lose > accepted + _LOSS_SLACK_SECONDS):
+    if lose is not None and (accepted is None or lose > accepted + LOSS_SLACK_SECONDS):
         raise LossNotAccepted(f"up to {duration_words(int(lose))} of writing")
+
+
+def _is_without_device(tx: Tx, before: Placement) -> bool:
+    """Whether it is installed, and the Device that it belonged on was removed."""
+    home = devices.get(tx, before.home)
+    return before.phase is not Phase.TRASHED and (home is None or home.removed)
 
 
 def _require_connected(tx: Tx, found: Installation, before: Placement, seen: Sight) -> None:

@@ -26,6 +26,7 @@ from mosaic.hive.keys_check import PassphraseMissing
 from mosaic.hive.signed_in import Session, SessionTokenUnknown, device_session, require_admitted
 from mosaic.wire.account import AccountKeys
 from mosaic.wire.assignment import VolumeAssignment
+from mosaic.wire.device_keys import KeyProof
 from mosaic.wire.enrol import Enrol, Enrolled, JoinSecret, NewVolume
 from mosaic.wire.recollection import MAX_BYTES, Recollection
 from mosaic.wire.recollection import PATH as RECOLLECTION
@@ -73,15 +74,26 @@ async def myself(hive: TheHive, session: Session) -> Enrolled:
     """Return what the Device was told when it joined, as it is now."""
 
     def look(tx: Tx) -> Enrolled:
-        device = devices.get(tx, session.holder.device)
-        account = accounts.get(tx, session.account)
-        if device is None or account is None:
-            raise SessionTokenUnknown
-        if account.keys is None:
-            raise PassphraseMissing
-        return enrolment.enrolled(device, account.keys)
+        return enrolment.enrolled(*_known(tx, session))
 
     return await hive.read(look)
+
+
+@put("/api/device/keys", status_code=204, dependencies=_SESSION)
+async def tell_keys(data: JSONBody[KeyProof], hive: TheHive, session: Session) -> None:
+    """Keep what the Device says of its keys; before it is admitted, too: whoever admits it looks at it."""
+
+    def change(tx: Tx) -> None:
+        device, keys = _known(tx, session)
+        enrolment.require_proof(
+            data,
+            signing_key=device.signing_key,
+            wrapping_key=device.wrapping_key,
+            owner_key=keys.owner_key,
+        )
+        devices.put_key_proof(tx, device.id, data)
+
+    await hive.write(change)
 
 
 @put("/api/device/installations/{installation:str}/volumes/{kind:str}", dependencies=_SESSION)
@@ -156,4 +168,15 @@ async def recollect(request: Asked, hive: TheHive, session: Session) -> None:
     await roll_call.hear(hive, session.holder.device, session.account, told)
 
 
-handlers = [keys_for_joining, enrol, myself, register, bundle, recollect]
+handlers = [keys_for_joining, enrol, myself, tell_keys, register, bundle, recollect]
+
+
+def _known(tx: Tx, session: SpeaksFor) -> tuple[devices.Device, AccountKeys]:
+    """Return the Device of a session, and its account's keys. Raises SessionTokenUnknown, PassphraseMissing."""
+    device = devices.get(tx, session.holder.device)
+    account = accounts.get(tx, session.account)
+    if device is None or account is None:
+        raise SessionTokenUnknown
+    if account.keys is None:
+        raise PassphraseMissing
+    return device, account.keys

@@ -7,7 +7,7 @@ can never come in after a later grant (G1). Accepted heads are kept for good.
 from litestar import get, post
 from litestar.params import FromPath, FromQuery
 
-from mosaic.adapters.sql import events, heads, placements, volumes
+from mosaic.adapters.sql import events, heads, placements, restores, volumes
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.events import Happened
 from mosaic.adapters.sql.sessions import SpeaksFor
@@ -17,7 +17,7 @@ from mosaic.core.lease import OfferedHead, accept_head
 from mosaic.core.placement import Placement
 from mosaic.crypto import signing
 from mosaic.crypto.hashing import head_hash
-from mosaic.hive import past, roll_call, wishes
+from mosaic.hive import past, roll_call, updates, wishes
 from mosaic.hive.api.objects import require_own
 from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
@@ -138,6 +138,10 @@ def _accept(
         _tell(tx, known.installation, before, session, now_ns)
         if wish is not None:
             wishes.fulfil(tx, known.installation, wish, head, now_ns=now_ns)
+        # What it goes back to counts with the head that has it, and with no other.
+        goes_back = wish is not None or restores.open_one(tx, known.installation) is not None
+        hear = updates.hear_head if goes_back else updates.adopt_head
+        hear(tx, known.installation, head, now_ns=now_ns)
     return known.installation
 
 

@@ -7,14 +7,15 @@ from mosaic.hive import actions, views
 from mosaic.hive.http import TheHive
 from mosaic.hive.signed_in import Owner
 from mosaic.wire import api
+from mosaic.wire.approval import Approval
 from mosaic.wire.grants import PolicyGrant
 from mosaic.wire.keeping import Keeping, SetKeeping
 
 
 @get("/api/catalog")
-async def list_catalog(hive: TheHive, who: Owner) -> list[api.CatalogApp]:  # noqa: ARG001 - asks who it is, no more
+async def list_catalog(hive: TheHive, who: Owner) -> list[api.CatalogApp]:
     """Return the apps that can be installed, and those that can't with the reason."""
-    return await views.list_catalog(hive)
+    return await views.list_catalog(hive, who.account)
 
 
 @get("/api/installations")
@@ -65,6 +66,12 @@ async def set_open(
 ) -> api.Installation:
     """Bind its ports beyond loopback, or on loopback only."""
     return await actions.set_open(hive, who.account, installation, open_ports=data.open)
+
+
+@put("/api/installations/{installation:str}/approval")
+async def approve(installation: FromPath[str], data: JSONBody[Approval], hive: TheHive, who: Owner) -> api.Installation:
+    """Approve the version that it runs."""
+    return await actions.approve(hive, who.account, installation, data)
 
 
 @get("/api/installations/{installation:str}/policy")
@@ -171,6 +178,7 @@ async def list_volumes(hive: TheHive, who: Owner) -> list[api.Volume]:
 
 handlers = [
     list_catalog, list_installations, install, get_installation, uninstall, start, stop, restart, set_open,
+    approve,
     read_policy, set_policy, read_keeping, set_keeping, go_back, fork, stay, move, cancel_move, move_forecast,
     read_logs, list_trash, restore,
     list_volumes,

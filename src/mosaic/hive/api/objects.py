@@ -24,7 +24,7 @@ from mosaic.hive import roll_call
 from mosaic.hive.finding import VolumeUnknown
 from mosaic.hive.http import Asked, TheHive
 from mosaic.hive.runtime import Hive
-from mosaic.hive.signed_in import Reader, Session, require_admitted
+from mosaic.hive.signed_in import Reader, Session, require_admitted, require_not_removed
 from mosaic.wire.blobs import MAX_OBJECT_BYTES, ObjectList
 
 _DELETABLE = ("p-", "h-")
@@ -67,6 +67,8 @@ async def put_object(
     store = hive.blobs.volume(VolumeId(volume))
     async with hive.uploads.place(request.headers.get("Content-Length", "")):
         content = await hive.uploads.take(request.stream())
+        # It may have taken minutes, and the Device been removed meanwhile.
+        await hive.read(lambda tx: require_not_removed(tx, session))
         existed = await hive.in_thread(lambda: _put(store, name, content))
     return Response(None, status_code=200 if existed else 201)
 

@@ -8,7 +8,7 @@ from mosaic import __version__
 from mosaic.hive import actions, views
 from mosaic.hive.http import Asked, TheHive, address_of
 from mosaic.hive.signed_in import Owner, signed_in
-from mosaic.wire import api
+from mosaic.wire import api, root_key
 from mosaic.wire.enrol import HiveIdentity
 
 _WHO = {"who": Provide(signed_in)}
@@ -21,7 +21,7 @@ async def identity(hive: TheHive, nonce: FromQuery[str] = "") -> HiveIdentity:
     ca_pem = hive.address.ca_pem
     signature = hive.key.sign_identity(nonce, ca_pem)
     public_url = hive.address.url if hive.config.url else None
-    return HiveIdentity(hive.key.public, nonce, ca_pem, signature, __version__, public_url)
+    return HiveIdentity(hive.key.public, nonce, ca_pem, signature, __version__, public_url, hive.clock.wall_ns())
 
 
 @get("/api/setup")
@@ -61,13 +61,13 @@ async def set_keys(data: JSONBody[api.SetKeys], hive: TheHive, who: Owner) -> ap
 
 
 @get("/api/account/root", dependencies=_WHO)
-async def root_reach(hive: TheHive, who: Owner) -> api.RootReach:
+async def root_reach(hive: TheHive, who: Owner) -> root_key.RootReach:
     """Return all that hangs on the root key."""
     return await actions.root_reach(hive, who.account)
 
 
 @put("/api/account/root", dependencies=_WHO)
-async def renew_root(data: JSONBody[api.RenewRoot], hive: TheHive, who: Owner) -> api.Account:
+async def renew_root(data: JSONBody[root_key.RenewRoot], hive: TheHive, who: Owner) -> api.Account:
     """Replace the root key and all that hangs on it, after the passphrase was proved."""
     return await actions.renew_root(hive, who.account, data)
 

@@ -4,10 +4,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mosaic.adapters.sql import accounts, devices, installations, origins, placements, restores, roll_calls, volumes
+from msgspec import structs
+
+from mosaic.adapters.sql import (
+    accounts,
+    device_upgrades,
+    devices,
+    installations,
+    origins,
+    placements,
+    restores,
+    roll_calls,
+    volumes,
+)
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
-from mosaic.adapters.sql.restores import Restore
+from mosaic.adapters.sql.updates import open_one as open_update
 from mosaic.adapters.sql.volumes import Volume
 from mosaic.core import failover
 from mosaic.core.failover import Assigned
@@ -15,9 +27,9 @@ from mosaic.core.goal import Goal
 from mosaic.core.ids import DeviceId, InstallationId
 from mosaic.core.lease import Holder
 from mosaic.core.placement import Placement
-from mosaic.hive import wishes
+from mosaic.hive import updates, wishes
 from mosaic.hive.channel.sights import Heard, mentioned, seen
-from mosaic.hive.identity import HiveKey
+from mosaic.hive.links import assigned as assigned_links
 from mosaic.wire import store_envelope
 from mosaic.wire.account import AccountKeys
 from mosaic.wire.assignment import Assignment, Origin, VolumeAssignment
@@ -25,14 +37,18 @@ from mosaic.wire.assignment import Assignment, Origin, VolumeAssignment
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a Device should be told. `revisions` are the placements' own; `root_id` names the account's root key."""
+    """What a Device should be told. `revisions` are the placements' own; `root_id` names the account's root key.
+
+    `upgrades`: its owner opted in to its automatic upgrades.
+    """
 
     items: list[Assignment]
     revisions: Mapping[InstallationId, int]
     root_id: str = ""
+    upgrades: bool = False
 
 
-def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKey, *, now_ns: int) -> Told | None:
+def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], *, now_ns: int) -> Told | None:
     """Return everything that the Device should hold; None while the owner has not admitted it, or in a roll call."""
     if roll_calls.is_on(tx):
         return None
@@ -54,21 +70,23 @@ def assignments(tx: Tx, to: Holder, heard: Mapping[DeviceId, Heard], key: HiveKe
         goals = failover.goals(placement, sights(placement, installation_id, heard), now_ns)
         if to.device in goals:
             kept = [volume_assignment(one, installation, keys) for one in volumes.of_installation(tx, installation_id)]
-            wish = restores.open_one(tx, installation_id) if _may_go_back(to.device, placement, goals) else None
+            is_there = _may_change(to.device, placement, goals)
+            wish = restores.open_one(tx, installation_id) if is_there else None
+            update = open_update(tx, installation_id) if is_there and wish is None else None
+            version = updates.version_of(tx, installation, wish.app_digest) if wish else installation
+            item = _assignment(version, placement, goals[to.device], to, kept)
             items.append(
-                _assignment(
-                    installation,
-                    placement,
-                    goals[to.device],
-                    to,
-                    kept,
-                    key,
-                    wish,
-                    _origin(tx, installation_id, goals[to.device]),
+                structs.replace(
+                    item,
+                    going_back=wishes.assigned(wish, installation) if wish else None,
+                    update=updates.assigned(tx, update) if update else None,
+                    origin=_origin(tx, installation_id, goals[to.device]),
+                    link=assigned_links.of(tx, installation_id, goals[to.device].goal),
                 )
             )
             revisions[installation_id] = placement.revision
-    return Told(items, revisions, keys.root_id if keys else "")
+    upgrades = device_upgrades.get(tx, to.device).is_on
+    return Told(items, revisions, keys.root_id if keys else "", upgrades)
 
 
 def sights(
@@ -89,11 +107,12 @@ def _origin(tx: Tx, installation: InstallationId, assigned: Assigned) -> Origin 
     source = volumes.get(tx, origin.volume) if origin is not None else None
     if origin is None or source is None:
         return None
-    begun = any(each.kind == "data" and each.newest for each in volumes.of_installation(tx, installation))
+    data = volumes.data_of(tx, installation)
+    begun = data is not None and data.newest is not None
     return None if begun else Origin(source.id, source.wrapped_seed, origin.head)
 
 
-def _may_go_back(device: DeviceId, placement: Placement, goals: Mapping[DeviceId, Assigned]) -> bool:
+def _may_change(device: DeviceId, placement: Placement, goals: Mapping[DeviceId, Assigned]) -> bool:
     return device == placement.home and goals[device].goal in (Goal.RUN, Goal.STOP)
 
 
@@ -103,9 +122,6 @@ def _assignment(
     assigned: Assigned,
     to: Holder,
     kept: Iterable[VolumeAssignment],
-    key: HiveKey,
-    wish: Restore | None,
-    origin: Origin | None,
 ) -> Assignment:
     # Between a new session's welcome and its first report the lease is still the older session's.
     holds = assigned.epoch is not None and placement.lease.holder == to
@@ -113,23 +129,21 @@ def _assignment(
         installation=installation.id,
         name=installation.name,
         app=installation.app,
-        app_digest=wish.app_digest if wish else installation.app_digest,
+        app_digest=installation.app_digest,
         config_revision=installation.config_revision,
         goal=assigned.goal.value,
         epoch=str(assigned.epoch) if holds else None,
         failover=placement.lease.policy.value,
         volumes=list(kept),
-        images=installation.images if wish is None or wish.app_digest == installation.app_digest else {},
+        images=installation.images,
         config=installation.config,
         grants=installation.grant.keys if installation.grant else [],
         grant_proof=installation.grant.signature if installation.grant else "",
         ports=installation.ports,
         open=installation.open,
-        domain=domain(installation),
-        link_token=key.link_token(installation.id) if assigned.goal in (Goal.RUN, Goal.PREPARE) else "",
         restart_count=installation.restart_count,
-        going_back=wishes.assigned(wish, installation) if wish else None,
-        origin=origin,
+        catalog=installation.catalog or "",
+        approval=installation.approval or "",
     )
 
 
@@ -152,8 +166,3 @@ def _envelope(volume: Volume, installation: Installation, keys: AccountKeys | No
         app_digest=installation.app_digest,
         keys=keys,
     )
-
-
-def domain(installation: Installation) -> str:
-    """Return the name that the app is reached by until it has a public one."""
-    return f"{installation.name}.localhost"

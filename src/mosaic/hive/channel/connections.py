@@ -12,7 +12,7 @@ from mosaic.hive.channel.sights import Heard
 from mosaic.hive.waking import Waking
 from mosaic.wire.assignment import Assignment
 from mosaic.wire.channel import Assignments, Goodbye
-from mosaic.wire.command import Command, CommandBody, CommandResult
+from mosaic.wire.command import SPOKEN_SINCE_EVER, Command, CommandBody, CommandResult
 
 _REVISIONS_KEPT = 32
 _NO_CLOCK_SAYS = 2**62
@@ -20,12 +20,13 @@ _NO_CLOCK_SAYS = 2**62
 
 @dataclass
 class Connection:
-    """One open channel. `changed` is woken when the Device should be sent something."""
+    """One open channel. `changed` is woken when the Device should be sent something; `knows` are kinds of commands."""
 
     device: DeviceId
     session: SessionId
     account: AccountId
     token: str = field(repr=False)
+    knows: frozenset[str] = SPOKEN_SINCE_EVER
     changed: Waking = field(default_factory=Waking)
     goodbye: Goodbye | None = None
     answered: Waking = field(default_factory=Waking)
@@ -37,6 +38,9 @@ class Connection:
     _items: list[Assignment] | None = None
     _revisions: Mapping[InstallationId, int] | None = None
     _root_id: str = ""
+    _upgrades: bool = False
+    _must_report: bool = False
+    _must_answer: bool = False
 
     @property
     def holder(self) -> Holder:
@@ -44,21 +48,28 @@ class Connection:
         return Holder(self.device, self.session)
 
     def tell(
-        self, items: list[Assignment], revisions: Mapping[InstallationId, int], now_ns: int, *, root_id: str = ""
+        self,
+        items: list[Assignment],
+        revisions: Mapping[InstallationId, int],
+        now_ns: int,
+        *,
+        root_id: str = "",
+        upgrades: bool = False,
     ) -> Assignments | None:
         """Return the message to send, None when the Device was told just this already.
 
         Revisions begin at the time, so that an answer to what an earlier run
         of the Hive said is never taken for an answer to this one.
         """
-        if (items, revisions, root_id) == (self._items, self._revisions, self._root_id):
+        known = (self._items, self._revisions, self._root_id, self._upgrades)
+        if (items, revisions, root_id, upgrades) == known:
             return None
-        self._items, self._revisions, self._root_id = items, dict(revisions), root_id
+        self._items, self._revisions, self._root_id, self._upgrades = items, dict(revisions), root_id, upgrades
         self._revision = max(self._revision + 1, now_ns // 1000)
         self._told[self._revision] = self._revisions
         for old in sorted(self._told)[:-_REVISIONS_KEPT]:
             del self._told[old]
-        return Assignments(self._revision, items, root_id)
+        return Assignments(self._revision, items, root_id, upgrades)
 
     def catch_up(self, revision: int) -> bool:
         """Hear which revision the Device has; return whether it must be told again.
@@ -77,19 +88,39 @@ class Connection:
         """Return the placements' revisions that the Device knew when it had seen the Assignments of `revision`."""
         return self._told.get(revision, {})
 
-    def order(self, body: CommandBody, *, expires_ns: int) -> str:
-        """Queue a command and return its id."""
+    def order(self, body: CommandBody, *, expires_ns: int, command: str = "", audit: str = "") -> str:
+        """Queue a command under an id, one of its own without it, and return that."""
         self._order_seq += 1
-        command = Command(secrets.token_hex(8), self._order_seq, expires_ns, body)
-        self._orders.append(command)
-        self._answers[command.id] = None
+        ordered = Command(command or secrets.token_hex(8), self._order_seq, expires_ns, body, audit)
+        self._orders.append(ordered)
+        self._answers[ordered.id] = None
         self.changed.wake()
-        return command.id
+        return ordered.id
 
     def take_orders(self) -> list[Command]:
         """Return the commands that wait to be sent, and forget them."""
         orders, self._orders = self._orders, []
         return orders
+
+    def ask_for_report(self) -> None:
+        """Have the Device asked for a whole report."""
+        self._must_report = True
+        self.changed.wake()
+
+    def takes_report(self) -> bool:
+        """Return whether the Device is to be asked for a whole report, and forget it."""
+        asked, self._must_report = self._must_report, False
+        return asked
+
+    def answer_report(self) -> None:
+        """Have the Device told that its report was heard."""
+        self._must_answer = True
+        self.changed.wake()
+
+    def takes_answer(self) -> bool:
+        """Return whether the Device is to be told that its report was heard, and forget it."""
+        asked, self._must_answer = self._must_answer, False
+        return asked
 
     async def result(self, command_id: str, *, seconds: float) -> CommandResult | None:
         """Wait for the answer to a command; None when none came in time. One that comes later is dropped."""
@@ -174,9 +205,7 @@ class Connections:
         self._superseded.discard(device)
         connection = self._open.pop(device, None)
         if connection is not None:
-            connection.end(
-                Goodbye("device-removed", "this device was removed", "run `mosaic device run` with a new join token")
-            )
+            connection.end(removed())
 
     def end_all(self) -> None:
         """End every channel: this Hive stops, and the Devices shall come again."""
@@ -189,6 +218,15 @@ class Connections:
             connection = self._open.get(device)
             if connection is not None:
                 connection.changed.wake()
+
+
+def removed() -> Goodbye:
+    """Return what a Device is told that was removed. Its key is never taken again."""
+    return Goodbye(
+        "device-removed",
+        "this device was removed from its account",
+        "to use the machine again: `mosaic device run --new-identity` with a new join token",
+    )
 
 
 def superseded() -> Goodbye:

@@ -18,10 +18,12 @@ from mosaic.core.lease import Holder
 from mosaic.core.session import SessionSuperseded, admit
 from mosaic.crypto import tokens
 from mosaic.hive.channel.connections import Connection
+from mosaic.hive.channel.connections import removed as removed_goodbye
 from mosaic.hive.channel.connections import superseded as superseded_goodbye
 from mosaic.hive.identity import device_proved
 from mosaic.hive.runtime import Hive
 from mosaic.wire.channel import PROTOCOL_MAX, PROTOCOL_MIN, Challenge, Goodbye, Hello, Proof, Welcome
+from mosaic.wire.command import SPOKEN_SINCE_EVER
 
 REPORT_SECONDS = 30.0
 _SESSION = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
@@ -44,6 +46,7 @@ class Challenged:
     session: SessionId
     nonce: str
     message: Challenge
+    knows: frozenset[str]
 
 
 async def challenge(hive: Hive, hello: Hello) -> Challenged:
@@ -65,13 +68,13 @@ async def challenge(hive: Hive, hello: Hello) -> Challenged:
         raise TurnedAway(
             Goodbye("device-unknown", "this Hive does not know the device", "join it with a new join token")
         )
-    if device.removed:
-        raise TurnedAway(Goodbye("device-removed", "this device was removed", "join it again with a new join token"))
+    # One that was removed is told so after both have proved their keys: what it does then, nobody else may bring about.
     session = SessionId(hello.session)
     nonce = secrets.token_hex(32)
     signature = hive.key.sign_channel(hello.nonce, device.id, session)
     message = Challenge(min(hello.protocol_max, PROTOCOL_MAX), hive.key.public, nonce, signature)
-    return Challenged(device, session, nonce, message)
+    knows = SPOKEN_SINCE_EVER | frozenset(hello.commands)
+    return Challenged(device, session, nonce, message, knows)
 
 
 async def welcome(hive: Hive, asked: Challenged, proof: Proof) -> Connection:
@@ -93,18 +96,28 @@ async def welcome(hive: Hive, asked: Challenged, proof: Proof) -> Connection:
     async with hive.joining:
         try:
             await hive.write(lambda tx: _begin(tx, holder, tokens.hash_token(token), now_ns), worth="later")
+        except _Removed:
+            raise TurnedAway(removed_goodbye()) from None
         except SessionSuperseded:
             hive.connections.note_superseded(asked.device.id)
             raise TurnedAway(superseded_goodbye()) from None
         except MosaicError as error:
             raise TurnedAway(Goodbye("hive-busy", error.message, error.hint, retry=True)) from error
-        connection = Connection(asked.device.id, asked.session, asked.device.account, token)
+        connection = Connection(asked.device.id, asked.session, asked.device.account, token, asked.knows)
         hive.connections.attach(connection)
     return connection
 
 
+class _Removed(Exception):
+    """The Device was removed, perhaps since it was challenged."""
+
+
 def _begin(tx: Tx, holder: Holder, token_hash: str, now_ns: int) -> None:
-    admit(sessions.lock(tx, holder.device), holder.session)
+    known = sessions.lock(tx, holder.device)
+    device = devices.get(tx, holder.device)
+    if device is None or device.removed:
+        raise _Removed
+    admit(known, holder.session)
     sessions.begin(tx, holder, token_hash, now_ns=now_ns)
 
 
@@ -112,4 +125,4 @@ def welcome_message(hive: Hive, connection: Connection, *, admitted: bool, recov
     """Return what the Device is told once, and again when the owner has admitted it."""
     now_ns = hive.clock.wall_ns()
     machine = hive.config.machine
-    return Welcome(connection.token, admitted, REPORT_SECONDS, machine, hive.term, now_ns, recovering)
+    return Welcome(connection.token, admitted, REPORT_SECONDS, machine, hive.term, now_ns, recovering, heartbeats=True)

@@ -1,13 +1,14 @@
 """What a Device's report says about one installation, as the decisions in core need it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mosaic.core import epoch as epochs
 from mosaic.core.epoch import Epoch
 from mosaic.core.failover import Report as Seen
 from mosaic.core.ids import HeadHash, InstallationId, SessionId, VolumeId
 from mosaic.core.lease import Lease
+from mosaic.wire.heartbeat import Heartbeat, said_again
 from mosaic.wire.report import InstallationReport, Report, VolumeReport
 
 MOST = 2**62
@@ -21,13 +22,25 @@ class Heard:
     """The newest report of a Device's newest session since the Hive started.
 
     `answers` maps each installation to the revision of its placement that the
-    Device had been told when it reported.
+    Device had been told when it reported. `digest` is what heartbeats call the report; "" when they do not.
+    `boot_ns` is when by the clock that never jumps, by which its age is told.
     """
 
     session: SessionId
     at_ns: int
     report: Report
     answers: Mapping[InstallationId, int]
+    digest: str = ""
+    boot_ns: int | None = None
+
+
+def heard_again(
+    before: Heard | None, session: SessionId, beat: Heartbeat, *, now_ns: int, boot_ns: int | None = None
+) -> Heard | None:
+    """Return what was heard by a heartbeat; None when the report that it names is not known here."""
+    if before is None or before.session != session or not beat.digest or before.digest != beat.digest:
+        return None
+    return replace(before, at_ns=now_ns, boot_ns=boot_ns, report=said_again(before.report, beat))
 
 
 def mentioned(report: Report) -> set[InstallationId]:

@@ -78,7 +78,10 @@ def of(installation: Installation, devices: Sequence[Device]) -> Overview:
 def _services(report: InstallationReport | None) -> list["condition.ServiceSight"]:
     if report is None:
         return []
-    return [condition.ServiceSight(one.service, one.state, one.health, one.exit_code) for one in report.services]
+    return [
+        condition.ServiceSight(one.service, one.state, one.health, one.exit_code, is_link=one.link)
+        for one in report.services
+    ]
 
 
 def _current(installation: Installation) -> list[VolumeReport]:
@@ -103,9 +106,10 @@ def saved_elsewhere(installation: Installation) -> int | None:
 
 def _addresses(name: str, report: InstallationReport, device: str) -> list[Address]:
     found = []
-    if report.url is not None:
-        link = report.url if report.url.startswith(_PUBLIC_SCHEMES) else None
-        found.append(Address(report.url, link, f"by name, on {device} itself"))
+    own = [(url, f"by name, on {device} itself") for url in (report.url, report.secure_url) if url is not None]
+    for url, reach in [*own, *((url, "from the network") for url in report.network_urls)]:
+        # A Device says what it likes: only what a browser opens as a page becomes a link.
+        found.append(Address(url, url if url.startswith(_PUBLIC_SCHEMES) else None, reach))
     for port in report.ports:
         local = port.host_ip in _LOOPBACK or port.host_ip.startswith("127.")
         host = "127.0.0.1" if local else device

@@ -8,10 +8,11 @@ and gets problem details.
 from litestar import Response
 from litestar.exceptions import HTTPException
 
+from mosaic.adapters.problem_answers import answer_http
 from mosaic.core.errors import MosaicError
 from mosaic.hive.console import render
 from mosaic.hive.http import Asked
-from mosaic.hive.problems import answer_http, answer_unexpected, status_of
+from mosaic.hive.problems import answer_unexpected, status_of
 from mosaic.hive.signed_in import SignedIn
 
 _FOR_PROGRAMS = ("/api", "/schema")

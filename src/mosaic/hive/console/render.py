@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from litestar import Response
 
 from mosaic import __version__
-from mosaic.hive.console import assets, overview, shapes, words
+from mosaic.hive.console import assets, linking, overview, shapes, words
 from mosaic.hive.console.headers import HEADERS
+from mosaic.hive.console.stages import stage_words
 from mosaic.hive.signed_in import SignedIn
+from mosaic.hive.updates import version_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,6 +66,15 @@ def _environment() -> "Environment":
         look_service=shapes.of_service,
         look_replica=shapes.of_replica,
         saved_elsewhere=overview.saved_elsewhere,
+        version_words=version_words,
+        stage_words=stage_words,
+        look_link=linking.of_link,
+        why_link=linking.why,
+        there=linking.is_there,
+        look_name=linking.of_name,
+        proofs=linking.to_prove,
+        look_finding=linking.of_finding,
+        check_words=linking.check_words,
     )
     return made
 

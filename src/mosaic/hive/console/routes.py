@@ -10,18 +10,22 @@ from litestar.di import Provide
 from mosaic.core.errors import MosaicError
 from mosaic.hive.console import assets, problems
 from mosaic.hive.console.pages import (
+    acting,
     activity,
+    approving,
     apps,
     catalog,
     devices,
     door,
     going_back,
     home,
+    links,
     live,
     moving,
     nowhere,
     setup,
     trash,
+    updating,
 )
 from mosaic.hive.signed_in import signed_in_or_login
 
@@ -29,7 +33,8 @@ _signed_in = Router(
     path="/",
     route_handlers=[
         *home.handlers, *apps.handlers, *moving.handlers, *going_back.handlers, *catalog.handlers, *devices.handlers,
-        *trash.handlers, *activity.handlers, *live.handlers, *setup.handlers, *door.handlers,
+        *acting.handlers, *approving.handlers, *trash.handlers, *updating.handlers, *activity.handlers, *live.handlers,
+        *setup.handlers, *door.handlers, *links.handlers,
     ],
     dependencies={"who": Provide(signed_in_or_login)},
 )  # fmt: skip

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from mosaic.hive.console.shapes import is_under_way, under_way
-from mosaic.hive.console.words import number, stopped
+from mosaic.hive.console.words import day, number, stopped
 from mosaic.wire.api import Account, Device, Health, Installation
+from mosaic.wire.link_api import Link
 
 SHOWN = 5
 
@@ -78,9 +79,11 @@ def _going(one: Installation, names: dict[str, str]) -> str:
     return f"{one.name} is {under_way(one).lower()}."
 
 
-def asks(account: Account, devices: Sequence[Device], installations: Sequence[Installation]) -> list[Ask]:
+def asks(
+    account: Account, devices: Sequence[Device], installations: Sequence[Installation], links: Sequence[Link] = ()
+) -> list[Ask]:
     """Return what needs attention, worst first."""
-    found = [*_keys(account), *_devices(devices), *_apps(installations)]
+    found = [*_keys(account), *_devices(devices), *_apps(installations), *_links(links)]
     return sorted(found, key=lambda ask: _SEVERITY[ask.tone])
 
 
@@ -128,6 +131,19 @@ def _apps(installations: Sequence[Installation]) -> Iterator[Ask]:
             truth = f"{one.name} has {number(kept)} set-aside {'snapshot' if kept == 1 else 'snapshots'}"
             why = "What was written elsewhere before another device took over is kept until you decide."
             yield Ask("h-warn", "is-warn", truth, why, f"{link}#data", "See it")
+
+
+def _links(links: Sequence[Link]) -> Iterator[Ask]:
+    for one in links:
+        page = f"/apps/{quote(one.app)}/link"
+        for at in one.gateways:
+            if at.problem:
+                yield Ask("h-warn", "is-warn", f"The link of {one.app}", stopped(at.problem), page, "See it")
+        for name in one.names:
+            if name.state == "amber" and name.ends_ns is not None:
+                truth = f"Nothing proves any more that {name.name} is yours"
+                why = f"It leads to {one.app} until {day(name.ends_ns)}. Put the record back."
+                yield Ask("h-warn", "is-warn", truth, why, page, "See it")
 
 
 def _needs_reader(health: Health) -> bool:

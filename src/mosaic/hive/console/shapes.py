@@ -56,7 +56,7 @@ def of_health(health: Health) -> Look:
 
 def is_under_way(installation: Installation) -> bool:
     """Say whether a Device works on it or the Hive moves it."""
-    if installation.phase != "settled":
+    if installation.phase not in ("settled", "parked"):
         return True
     report = installation.reports.get(installation.device)
     return report is not None and report.phase in _UNDER_WAY

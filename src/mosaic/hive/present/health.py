@@ -27,10 +27,20 @@ def app_health(
     if problem is not None:
         return health.Health(health.Colour.AMBER, "Needs you", f"{problem}.", f"See more: `mosaic show {name}`.")
     services = [
-        ServiceSight(each.service, each.state, each.health, each.exit_code)
+        ServiceSight(each.service, each.state, each.health, each.exit_code, is_link=each.link)
         for each in (report.services if report else [])
     ]
     return condition.app_health(name, services, wanted=wanted)
+
+
+def without_device(name: str) -> health.Health:
+    """Say how an app is whose Device was removed: stopped, with its data in the stores."""
+    return health.Health(
+        health.Colour.AMBER,
+        "Needs you",
+        f"The device that {name} was on was removed, and it is stopped since; its data is kept.",
+        f"Say where it goes: `mosaic move {name} --to DEVICE`.",
+    )
 
 
 def data_health(volumes: Sequence[VolumeReport], now_ns: int) -> health.Health:

@@ -4,28 +4,32 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from mosaic.adapters.sql import devices, drills, heads, installations, placements, restores, volumes
+from mosaic.adapters.sql import devices, drills, heads, installations, placements, restores, updates, volumes
 from mosaic.adapters.sql.devices import Device
 from mosaic.adapters.sql.engine import Tx
 from mosaic.adapters.sql.installations import Installation
+from mosaic.adapters.sql.updates import Update
 from mosaic.adapters.sql.volumes import Volume
 from mosaic.core.failover import TRASH_NS
 from mosaic.core.ids import AccountId, DeviceId, HeadHash, InstallationId
-from mosaic.core.placement import Phase, Placement, Wish
+from mosaic.core.placement import Phase, Placement, Wish, is_parked
 from mosaic.hive.present.devices import device_health, newest_report
-from mosaic.hive.present.health import app_health, data_health, on_wire
+from mosaic.hive.present.health import app_health, data_health, on_wire, without_device
 from mosaic.hive.present.sight import Sight
+from mosaic.hive.present.updates import updating_of
 from mosaic.wire import api
 from mosaic.wire.report import InstallationReport, VolumeReport
+
+_PARKED = "parked"
 
 
 def all_installations(tx: Tx, account: AccountId, sight: Sight) -> list[api.Installation]:
     """Return what is installed, by name."""
     known = {device.id: device for device in devices.of_account(tx, account)}
     where = placements.of_account(tx, account)
-    back = _going_back(tx, account)
+    back, wishes = _going_back(tx, account), updates.of_account(tx, account)
     return [
-        replace(installation(each, where[each.id], known, sight), going_back=back.get(each.id))
+        _with_wishes(installation(each, where[each.id], known, sight), back.get(each.id), wishes.get(each.id))
         for each in installations.of_account(tx, account)
         if where[each.id].phase is not Phase.TRASHED
     ]
@@ -35,7 +39,12 @@ def one_installation(tx: Tx, known: Installation, sight: Sight) -> api.Installat
     """Return one installation."""
     placement = placements.of_account(tx, known.account)[known.id]
     shown = installation(known, placement, {each.id: each for each in devices.of_account(tx, known.account)}, sight)
-    return replace(shown, going_back=_going_back(tx, known.account).get(known.id))
+    return _with_wishes(shown, _going_back(tx, known.account).get(known.id), updates.newest(tx, known.id))
+
+
+def _with_wishes(shown: api.Installation, back: api.GoingBack | None, wish: Update | None) -> api.Installation:
+    report = shown.reports.get(shown.device)
+    return replace(shown, going_back=back, updating=updating_of(wish, report) if wish else None)
 
 
 def _going_back(tx: Tx, account: AccountId) -> dict[InstallationId, api.GoingBack]:
@@ -80,13 +89,17 @@ def installation(
         if volume.installation == known.id and of_account[device].admission is not None
         for conflict in volume.conflicts
     ]
-    home = device_health(of_account[placement.home], sight)
-    found = app_health(
-        known.name,
-        reports.get(placement.home),
-        home,
-        wanted=placement.wish is Wish.RUN,
-        problem=placement.problem,
+    home = of_account.get(placement.home)
+    found = (
+        without_device(known.name)
+        if home is None
+        else app_health(
+            known.name,
+            reports.get(placement.home),
+            device_health(home, sight),
+            wanted=placement.wish is Wish.RUN,
+            problem=placement.problem,
+        )
     )
     return api.Installation(
         installation=known.id,
@@ -94,7 +107,7 @@ def installation(
         app=known.app,
         app_digest=known.app_digest,
         wanted="run" if placement.wish is Wish.RUN else "stop",
-        phase=placement.phase.value,
+        phase=_PARKED if is_parked(placement) and home is None else placement.phase.value,
         device=placement.home,
         target=placement.other,
         epoch=str(placement.lease.epoch),
@@ -108,6 +121,9 @@ def installation(
         data_health=on_wire(data_health(kept, sight.now_ns)),
         since_ns=placement.since_ns,
         set_aside=set_aside,
+        label=known.label,
+        catalog=known.catalog,
+        follows=known.follows,
     )
 
 
@@ -127,6 +143,12 @@ def trash(tx: Tx, account: AccountId, sight: Sight) -> list[api.TrashEntry]:
         if where[each.id].phase is Phase.TRASHED and sight.now_ns < where[each.id].since_ns + TRASH_NS
     ]
     return sorted(entries, key=lambda entry: -entry.uninstalled_ns)
+
+
+def home_report(tx: Tx, known: Installation, sight: Sight) -> InstallationReport | None:
+    """Return what the Device that it belongs on last said about it."""
+    where = placements.get(tx, known.id)
+    return _report_on(known.id, devices.get(tx, where.home) if where else None, sight)
 
 
 def _report_on(installation: InstallationId, device: Device | None, sight: Sight) -> InstallationReport | None:

@@ -37,7 +37,7 @@ def read_xattrs(file: int | bytes) -> Xattrs:
     try:
         names = os.listxattr(file) if isinstance(file, int) else os.listxattr(file, follow_symlinks=False)
         kept = sorted(name for name in names if _is_kept(name))
-        xattrs = tuple((os.fsencode(name), _value(file, name)) for name in kept)
+        xattrs = tuple((os.fsencode(name), value) for name in kept if (value := _value(file, name)) is not None)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
             return ()
@@ -97,8 +97,14 @@ def _is_kept(name: str) -> bool:
     return name.startswith(_KEPT_PREFIXES) or name in _KEPT
 
 
-def _value(file: int | bytes, name: str) -> bytes:
-    return os.getxattr(file, name) if isinstance(file, int) else os.getxattr(file, name, follow_symlinks=False)
+def _value(file: int | bytes, name: str) -> bytes | None:
+    """Return an attribute, None when it was taken off since they were listed."""
+    try:
+        return os.getxattr(file, name) if isinstance(file, int) else os.getxattr(file, name, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.ENODATA:
+            return None
+        raise
 
 
 def _write_xattr(file: int | bytes, name: bytes, value: bytes) -> Iterator[str]:

@@ -57,6 +57,8 @@ _FIND_MANY = """
 SELECT blob, pack, key_version, salt, position, start, length, plain_length, flags FROM blobs JOIN packs USING (number)
 WHERE blob IN ({}) ORDER BY state, number
 """
+_UNREAD = "SELECT pack FROM packs WHERE salt = x'' AND state != ?"
+"""Packs of which not even the header is known; what was needed of a mended one lies in others."""
 _HAVING = "SELECT blob FROM blobs JOIN packs USING (number) WHERE blob IN ({}) AND state = {}"
 _MOST_WORDS = 500
 
@@ -92,7 +94,8 @@ class ChunkIndex:
 
         Reads the footers of packs that it does not know yet. One that is gone
         or has a damaged footer is reported once and is then among `damaged`:
-        only files in it are affected.
+        only files in it are affected. A footer that could not be read is read
+        again each time: it may have been the answer that was wrong, not the pack.
 
         Raises:
             Unavailable: the store did not answer; call again.
@@ -100,6 +103,7 @@ class ChunkIndex:
         there = {pack: entry.size for entry in store.list(packs.PREFIX) if (pack := packs.pack_of(entry.name))}
         marked = mended(store)
         have: dict[bytes, int] = dict(self._rows.execute("SELECT pack, size FROM packs"))
+        unread = {pack for (pack,) in self._rows.execute(_UNREAD, (MENDED,))}
         condemned = {pack for (pack,) in self._rows.execute("SELECT pack FROM condemned")}
         missed = [pack for pack, size in have.items() if size != _GONE and pack not in there]
         gone = [pack for pack in missed if pack not in condemned]
@@ -108,11 +112,14 @@ class ChunkIndex:
         added: list[bytes] = []
         damaged: list[bytes] = []
         for pack, size in there.items():
-            if have.get(pack) == size:
+            is_known = have.get(pack) == size
+            if is_known and pack not in unread:
                 continue
             try:
                 head, places = fetch_footer(store, keys, pack, size=size)
             except (Corrupt, NotFound):
+                if is_known:
+                    continue
                 state = CONDEMNED if pack in condemned else MENDED if pack in marked else DAMAGED
                 self._put(PackHead(pack, 0, b""), (), size=size, state=state)
                 if pack not in condemned:

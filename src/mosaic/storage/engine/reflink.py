@@ -6,10 +6,24 @@ Elsewhere the data (not the holes) is copied by the kernel, or by hand.
 import errno
 import fcntl
 import os
+import tempfile
+from pathlib import Path
 
 _FICLONE = 0x40049409
 _CANNOT = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM, errno.EBADF)
 _STEP_BYTES = 4 * 1024 * 1024
+
+
+def shares_blocks(folder: Path) -> bool:
+    """Return whether files in a folder can be cloned without copying their blocks."""
+    with tempfile.TemporaryFile(dir=folder) as source, tempfile.TemporaryFile(dir=folder) as target:
+        source.write(b"probe")
+        source.flush()
+        try:
+            fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+        except OSError:
+            return False
+        return True
 
 
 def clone(source: int, target: int) -> None:

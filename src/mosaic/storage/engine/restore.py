@@ -16,6 +16,7 @@ from mosaic.storage.engine.fill import Filler
 from mosaic.storage.engine.index import ChunkIndex
 from mosaic.storage.engine.listing import Listed, walk
 from mosaic.storage.engine.nodes import NodeMap
+from mosaic.storage.engine.nodeset import NodeSet
 from mosaic.storage.engine.older_copy import Base
 from mosaic.storage.engine.records import NodeType
 from mosaic.storage.engine.roots import OnProgress, Progress, Restoration, RootRef, Skipped, ignore_progress, shown
@@ -124,6 +125,7 @@ class _Run:
         self._on_progress = on_progress
         self._linked: dict[int, tuple[Components, bytes]] = {}
         self._parent: tuple[Components, int] | None = None
+        self._remembered = NodeSet()
         self.filler = Filler(tree, fetcher, base, self._complete, self._damage)
         self.damaged: set[str] = set()
         self.lost: list[Skipped] = []
@@ -191,7 +193,9 @@ class _Run:
         for what in write_attributes(file, listed.node, owned=owned):
             self.lost.append(Skipped(shown(b"/".join(listed.path)), what))
         status = os.fstat(file) if isinstance(file, int) else os.stat(file, follow_symlinks=False)  # noqa: PTH116 (may be a descriptor)
-        self._nodes.put(listed.number, status)
+        if self._remembered.add(listed.number):
+            # A file that moved while a fuzzy snapshot was made may be in it twice: here these are two files.
+            self._nodes.put(listed.number, status)
 
     def _within(self, parent: Components) -> int:
         """Return a descriptor of a directory, the last one kept open: names of one directory come together."""

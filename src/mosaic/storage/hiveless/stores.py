@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mosaic.adapters.mount_tables import own_table
 from mosaic.adapters.s3.location import S3Location
 from mosaic.core.errors import Refused
 from mosaic.core.ids import DeviceId, VolumeId
@@ -16,7 +17,7 @@ from mosaic.storage.hiveless.address import StoreAddress, parse_address, write_a
 from mosaic.storage.hiveless.credentials import find_credentials
 from mosaic.storage.records import Hiveless, VolumeRecord
 from mosaic.storage.stores.address import FolderAddress
-from mosaic.storage.stores.machine_of import is_own_host, lies_here, read_mounts
+from mosaic.storage.stores.machine_of import is_own_host, lies_here
 from mosaic.storage.stores.marked_folder import MarkedFolder, mark_folder, read_mark
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Stores:
 
 def is_here(address: StoreAddress) -> bool:
     """Return whether a store is on this very machine, which makes it no replica. Asks for names in the network."""
-    return lies_here(address, mounts=read_mounts(), is_own=is_own_host)
+    return lies_here(address, mounts=own_table(), is_own=is_own_host)
 
 
 def place_of(hiveless: Hiveless) -> StorePlace:

@@ -5,11 +5,11 @@ known, a file system of an unknown kind for instance, counts as this machine,
 so that nothing is called a replica that is none (G2).
 """
 
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from mosaic.adapters.mount_tables import nearest
 from mosaic.storage.stores.address import Address, DeviceAddress, FolderAddress
 
 _NETWORK_KINDS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "ceph", "fuse.ceph", "fuse.glusterfs"}
@@ -43,11 +43,6 @@ def is_own_host(host: str) -> bool:
     return any(_can_be_bound(family, address[0]) for family, _, _, _, address in found)
 
 
-def read_mounts() -> str:
-    """Return what is mounted where, as the kernel says it."""
-    return Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-
-
 def _can_be_bound(family: int, host: str | int) -> bool:
     # Only the addresses of this machine's own interfaces can be.
     try:
@@ -65,16 +60,8 @@ def _folder_lies_here(path: Path, mounts: str, is_own: IsOwn) -> bool:
 
 def _mount_of(path: Path, mounts: str) -> tuple[str, str]:
     """Return the kind and the source of the newest mount that the path lies in."""
-    best, kind, source = Path("/"), "", ""
-    for line in mounts.splitlines():
-        left, found, right = line.partition(" - ")
-        fields, described = left.split(" "), right.split(" ")
-        if not found or len(fields) < 5 or len(described) < 2:
-            continue
-        point = Path(_unescaped(fields[4]))
-        if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
-            best, kind, source = point, described[0], _unescaped(described[1])
-    return kind, source
+    mount = nearest(path, mounts)
+    return (mount.kind, mount.source) if mount is not None else ("", "")
 
 
 def _server_of(source: str) -> str:
@@ -84,9 +71,3 @@ def _server_of(source: str) -> str:
     host = source.rpartition(":/")[0] or source
     host = host.rpartition("@")[2].split(",")[0]
     return host.removeprefix("[").removesuffix("]")
-
-
-def _unescaped(text: str) -> str:
-    for code, sign in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, sign)
-    return os.fsdecode(os.fsencode(text))

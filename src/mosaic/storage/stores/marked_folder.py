@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mosaic.adapters.blobs import FolderBlobs, ObjectDamaged, StoreUnavailable
+from mosaic.adapters.mount_tables import own_table
 from mosaic.adapters.private_file import write_private
 from mosaic.core.errors import Refused
 from mosaic.core.ids import VolumeId
 from mosaic.storage.engine.store import Store
-from mosaic.storage.stores.machine_of import is_on_network, read_mounts
+from mosaic.storage.stores.machine_of import is_on_network
 from mosaic.wire.blobs import ObjectEntry
 
 _MARK = "mosaic-store"
@@ -86,7 +87,7 @@ class MarkedFolder:
     @property
     def is_on_network(self) -> bool:
         """Whether a server has to answer before anything can be read."""
-        return is_on_network(self._path, mounts=read_mounts())
+        return is_on_network(self._path, mounts=own_table())
 
 
 class MarkedStore:

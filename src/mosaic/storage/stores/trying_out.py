@@ -13,6 +13,7 @@ import msgspec
 
 from mosaic.adapters.blobs import FolderStore, ObjectExists, StoreUnavailable
 from mosaic.adapters.machine import machine_name
+from mosaic.adapters.mount_tables import own_table
 from mosaic.adapters.s3.address import parse_key
 from mosaic.adapters.s3.bucket import Found, S3Bucket
 from mosaic.adapters.s3.failures import ConditionFailed, ConditionsUnknown
@@ -21,7 +22,7 @@ from mosaic.adapters.s3.self_test import Conditions, find_conditions
 from mosaic.core.errors import MosaicError
 from mosaic.storage.engine.store import Store
 from mosaic.storage.stores.address import DeviceAddress, FolderAddress, parse_address
-from mosaic.storage.stores.machine_of import is_own_host, lies_here, read_mounts
+from mosaic.storage.stores.machine_of import is_own_host, lies_here
 from mosaic.storage.stores.marked_folder import FolderUnusable, MarkedFolder, mark_folder
 from mosaic.storage.stores.opening import connect_device, s3_credentials
 from mosaic.storage.stores.pairing import fetch_certificate, parse_pairing
@@ -80,7 +81,7 @@ def try_again(record: AddedStore, key: StoreKey | None, *, now_ns: int) -> Tried
         url=record.url,
         added_ns=record.added_ns,
         checked_ns=now_ns,
-        same_machine=is_this_machine or lies_here(address, mounts=read_mounts(), is_own=is_own_host),
+        same_machine=is_this_machine or lies_here(address, mounts=own_table(), is_own=is_own_host),
         create_only=conditions.create_only,
         compare_and_swap=conditions.compare_and_swap,
         mark=record.mark,

@@ -22,6 +22,9 @@ async def installation(hive: Hive, who: SignedIn, name: str) -> Response[str]:
     devices = await views.list_devices(hive, who.account)
     volumes = [one for one in await views.list_volumes(hive, who.account) if one.installation == found.installation]
     view = overview.of(found, devices)
+    link = next(
+        (one for one in await actions.list_links(hive, who.account) if one.installation == found.installation), None
+    )
     return render.page(
         "installation.html",
         who=who,
@@ -30,6 +33,7 @@ async def installation(hive: Hive, who: SignedIn, name: str) -> Response[str]:
         devices=devices,
         volumes=volumes,
         names=names_of(devices),
+        link=link,
     )
 
 

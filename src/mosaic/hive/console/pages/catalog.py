@@ -6,7 +6,8 @@ from litestar.response import Redirect
 from mosaic.core.errors import MosaicError, NotFound
 from mosaic.hive import actions, names, views
 from mosaic.hive.console import forms, render
-from mosaic.hive.console.pages.lookup import to_app
+from mosaic.hive.console.pages.approving import approval_in
+from mosaic.hive.console.pages.lookup import to_app, written
 from mosaic.hive.console.pages.moving import why_not
 from mosaic.hive.http import Asked
 from mosaic.hive.problems import status_of
@@ -27,7 +28,7 @@ class AppUnknown(NotFound):
 @get("/catalog")
 async def catalog(hive: Hive, who: SignedIn, q: str = "") -> Response[str]:
     """List what can be installed, what can't and why."""
-    apps = await views.list_catalog(hive)
+    apps = await views.list_catalog(hive, who.account)
     installations = await views.list_installations(hive, who.account)
     wanted = q.casefold().strip()
     found = [app for app in apps if wanted in f"{app.app} {app.title} {app.summary}".casefold()]
@@ -37,23 +38,27 @@ async def catalog(hive: Hive, who: SignedIn, q: str = "") -> Response[str]:
         apps=found,
         total=len(apps),
         query=q,
-        installed={installation.app: installation.name for installation in installations},
+        installed={(one.catalog, one.app): one.name for one in installations},
+        sources=await views.list_catalogs(hive, who.account),
+        parted=_parted,
     )
 
 
-@get("/catalog/{app:str}")
-async def plan(hive: Hive, who: SignedIn, app: str) -> Response[str]:
+@get(["/catalog/{app:str}", "/catalog/{source:str}/{app:str}"])
+async def plan(hive: Hive, who: SignedIn, app: str, source: str = "") -> Response[str]:
     """Show the plan: where it runs, what it keeps, how it is reached. Changes nothing."""
-    return await _plan(hive, who, app, name="", device="", problem=None)
+    return await _plan(hive, who, _whole(source, app), name="", device="", problem=None)
 
 
-@post("/catalog/{app:str}")
-async def install(request: Asked, hive: Hive, who: SignedIn, app: str) -> Response[str] | Redirect:
+@post(["/catalog/{app:str}", "/catalog/{source:str}/{app:str}"])
+async def install(request: Asked, hive: Hive, who: SignedIn, app: str, source: str = "") -> Response[str] | Redirect:
     """Install it, or show the plan again with what was refused."""
+    app = _whole(source, app)
     form = await forms.read(request, who)
     name, device = form.text("name"), form.text("device")
     try:
-        made = await actions.install(hive, who.account, Install(app=app, name=name or None, device=device or None))
+        wish = Install(app=app, name=name or None, device=device or None, approval=approval_in(form))
+        made = await actions.install(hive, who.account, wish)
     except MosaicError as refusal:
         return await _plan(hive, who, app, name=name, device=device, problem=refusal)
     return to_app(made.name)
@@ -62,23 +67,38 @@ async def install(request: Asked, hive: Hive, who: SignedIn, app: str) -> Respon
 async def _plan(
     hive: Hive, who: SignedIn, app: str, *, name: str, device: str, problem: MosaicError | None
 ) -> Response[str]:
-    found = await _find(hive, app)
+    found = await _find(hive, who, app)
     devices = await views.list_devices(hive, who.account)
     installations = await views.list_installations(hive, who.account)
+    _, called = _parted(app)
+    account = await views.account(hive, who.account)
     return render.page(
         "install.html",
         who=who,
         status=status_of(problem) if problem else 200,
         app=found,
+        called=called,
+        keys=written(account.keys) if account.keys else "",
         choices=[(one, why_not(one, None)) for one in devices],
         chosen=device or next((one.device for one in devices if why_not(one, None) is None), ""),
-        name=name or names.free(app, {one.name for one in installations}),
+        name=name or names.free(called, {one.name for one in installations}),
         problem=problem,
     )
 
 
-async def _find(hive: Hive, app: str) -> CatalogApp:
-    for one in await views.list_catalog(hive):
+def _whole(source: str, app: str) -> str:
+    """Return the name by which an app is installed, from its parts in an address."""
+    return f"{source}/{app}" if source else app
+
+
+def _parted(app: str) -> tuple[str, str]:
+    """Return the source in an app's name, empty without one, and what it is called there."""
+    source, _, plain = app.rpartition("/")
+    return source, plain
+
+
+async def _find(hive: Hive, who: SignedIn, app: str) -> CatalogApp:
+    for one in await views.list_catalog(hive, who.account):
         if one.app == app:
             return one
     raise AppUnknown(app)

@@ -2,7 +2,7 @@
 
 from litestar import Response, get
 
-from mosaic.hive import views
+from mosaic.hive import actions, views
 from mosaic.hive.console import render, sentences
 from mosaic.hive.console.feed import recent
 from mosaic.hive.console.pages.lookup import names_of
@@ -18,7 +18,10 @@ async def home(hive: Hive, who: SignedIn) -> Response[str]:
     account = await views.account(hive, who.account)
     devices = await views.list_devices(hive, who.account)
     installations = await views.list_installations(hive, who.account)
-    asks = sentences.asks(account, devices, installations)
+    there = {one.installation for one in installations}
+    # An app in the trash keeps its link, and asks for nothing.
+    links = [one for one in await actions.list_links(hive, who.account) if one.installation in there]
+    asks = sentences.asks(account, devices, installations, links)
     return render.page(
         "home.html",
         who=who,
@@ -29,6 +32,7 @@ async def home(hive: Hive, who: SignedIn) -> Response[str]:
         devices=devices,
         names=names_of(devices),
         installations=installations,
+        links=links,
         lately=await recent(hive, who.account, limit=_LATELY),
     )
 

@@ -59,6 +59,8 @@ def why_not(device: Device, app: Installation | None) -> str | None:
         return "It is here now"
     if not device.admitted:
         return "It waits to be admitted"
+    if device.leaving:
+        return "It is being removed"
     if not device.has_root_key:
         return "It has no key to open the data with"
     if not device.connected:

@@ -3,7 +3,7 @@
 document.addEventListener("click", async ({ target }) => {
   const button = target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
+  await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trimEnd());
   const said = button.querySelector("[data-label]") ?? button;
   const before = said.textContent;
   said.textContent = "Copied";

@@ -154,7 +154,7 @@ export async function writeRecovery(code) {
   return (base32(code) + base32(sum).slice(0, 4)).match(/.{4}/g).join("-");
 }
 
-function base32(bytes) {
+export function base32(bytes) {
   let written = "", held = 0, bits = 0;
   for (const byte of bytes) {
     held = (held << 8) | byte;
@@ -210,4 +210,13 @@ export async function unlock(keys, passphrase, argon2id) {
 export async function admission(ownerSeed, account, subject) {
   const signed = text.encode(`mosaic admission v1\0${account}\n${subject}`);
   return { subject, signature: hex(await sign(ownerSeed, signed)) };
+}
+
+/** The owner's word that this very version of an app may run. */
+export async function approval(ownerSeed, account, app, digest) {
+  // A line feed in one of them would make two of it.
+  if (![account, app, digest].every((word) => /^[!-~]+$/.test(word)))
+    throw new Refusal("This app has a name that cannot be signed for.", "Give its folder a name of lower-case letters, digits and hyphens.");
+  const signed = text.encode(`mosaic approval v1\0${account}\n${app}\n${digest}`);
+  return { digest, signature: hex(await sign(ownerSeed, signed)) };
 }

@@ -1,6 +1,6 @@
 /* The worker in which a passphrase is turned into keys, so that the page never stands still.
 
-   Decides: which three jobs there are. One worker does one job and is ended by the
+   Decides: which jobs there are. One worker does one job and is ended by the
    page afterwards, so that nothing of the passphrase outlives it. */
 
 import "../vendor/argon2.umd.min.js";
@@ -25,6 +25,13 @@ const jobs = {
     const admission = await keys.admission(opened.ownerSeed, account, secretHash);
     forget(opened);
     return { admission };
+  },
+
+  async approve({ passphrase, accountKeys, account, app, digest }) {
+    const opened = await keys.unlock(accountKeys, passphrase, argon2id);
+    const approval = await keys.approval(opened.ownerSeed, account, app, digest);
+    forget(opened);
+    return approval;
   },
 };
 

@@ -1,0 +1,14 @@
+"""How a gateway group's tables came to be: `upgrade` brings those of any earlier Mosaic to this one."""
+
+from pathlib import Path
+
+from mosaic.adapters.sql import steps
+from mosaic.adapters.sql.engine import Database
+
+NEWEST = "0001"
+_STEPS = steps.Steps(Path(__file__).parent, "gw_alembic_version", NEWEST, "gateway")
+
+
+def upgrade(database: Database) -> None:
+    """Take every step that is missing, in one transaction. Doing it twice is fine. Raises DatabaseTooNew."""
+    steps.upgrade(database, _STEPS)

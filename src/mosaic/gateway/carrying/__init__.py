@@ -1,0 +1,1 @@
+"""What carries a gateway's bytes, joined to the contracts of `gateway.parts`: `opening` is its door."""

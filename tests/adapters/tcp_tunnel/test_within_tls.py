@@ -1,0 +1,62 @@
+"""The tunnel within TLS: the same promises, to a gateway whose name is proven."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mosaic.adapters.tcp_tunnel.client import Probe
+from mosaic.adapters.tcp_tunnel.within_tls import TlsDialing
+from support.tcp_pairs import noise, open_files, read, read_to_end, reset, send
+from support.tunnel_world import NAME, SECONDS, tunnel_world_within_tls, until
+
+pytestmark = pytest.mark.long
+
+
+def test_megabytes_pass_both_ways_whole_and_an_end_passes_for_one_direction_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        said = noise(3_000_000)
+        async with tunnel_world_within_tls(tmp_path) as (world, port, authority):
+            client = world.client(host="localhost", port=port, connect=TlsDialing(authority).connect, ping_seconds=1)
+            async with world.linked(client):
+                assert await world.asked(said) == b"tls:" + said
+                answers = await asyncio.gather(*(world.asked(b"%d" % number) for number in range(40)))
+                assert answers == [b"tls:%d" % number for number in range(40)]
+
+    asyncio.run(asyncio.wait_for(main(), SECONDS))
+
+
+def test_a_reset_passes_both_ways_and_nothing_is_left_open(tmp_path: Path) -> None:
+    async def main() -> None:
+        before = open_files()
+        async with tunnel_world_within_tls(tmp_path) as (world, port, authority):
+            client = world.client(host="localhost", port=port, connect=TlsDialing(authority).connect, ping_seconds=1)
+            async with world.linked(client):
+                visitor = await world.visit()
+                await send(visitor, b"half a")
+                assert await read(visitor, 10) == b"tls:half a"
+                reset(visitor)
+                await until(lambda: client.open == world.server.standing()[NAME].open == 0)
+                other = await world.visit()
+                assert await read(other, 4) == b"tls:"
+            with other, pytest.raises(ConnectionResetError):
+                await read_to_end(other)
+        await until(lambda: open_files() == before)
+
+    asyncio.run(asyncio.wait_for(main(), SECONDS))
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_gateway_whose_name_is_not_proven_is_told_nothing(tmp_path: Path, trusted: bool) -> None:
+    async def main() -> None:
+        async with tunnel_world_within_tls(tmp_path) as (world, port, authority):
+            # The right authority for another name, or the right name from nobody that is trusted.
+            host, connect = ("127.0.0.1", TlsDialing(authority)) if trusted else ("localhost", TlsDialing())
+            client = world.client(host=host, port=port, connect=connect.connect)
+            running = asyncio.create_task(client.run())
+            await until(lambda: Probe.SILENT in world.probes)
+            assert world.server.standing() == {}
+            running.cancel()
+            await asyncio.wait({running})
+
+    asyncio.run(asyncio.wait_for(main(), SECONDS))
