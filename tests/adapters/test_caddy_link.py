@@ -13,8 +13,8 @@ from mosaic.adapters import caddy, caddy_link
 from mosaic.adapters.caddy_link import CHECK_PATH, Certificates, Place, Serving
 from mosaic.core.expose import Exposed, parse
 from mosaic.core.link_guards import BasicUser, ForwardAuth, Guards
-from support.acme_authority import free_port
 from support.link_sites import STRANGER, AskedApp, Site, a_place, ask_on, asked_app, running_site
+from support.unshared import free_port
 from support.waiting import eventually
 
 NAME = "chat.example.org"

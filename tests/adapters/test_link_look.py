@@ -19,10 +19,10 @@ from mosaic.core.ids import LinkId
 from mosaic.core.link_routes import CHALLENGE_PORT, TLS_PORT, Route
 from mosaic.core.link_sights import Shown
 from mosaic.crypto import ca, shown_certificate
-from support.acme_authority import free_port
 from support.link_ends import answering_link, mute_link, serving_context
 from support.link_sites import asked_app, running_site
 from support.tunnel_ends import unused_address
+from support.unshared import free_port
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long

@@ -15,6 +15,7 @@ import pytest
 from mosaic.adapters.lan_interfaces import LanInterface, lan_interfaces
 from mosaic.adapters.multicast_names import NamesOnNetwork
 from mosaic.core import multicast_dns as dns
+from support.unshared import free_port
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long
@@ -28,14 +29,6 @@ class Machine:
 
     names: NamesOnNetwork
     held: dict[str, str] = field(default_factory=dict)
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port
 
 
 @contextlib.contextmanager
@@ -73,7 +66,7 @@ def address_of(name: str, port: int) -> str | None:
 
 
 def test_a_name_answers_while_it_is_wanted() -> None:
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     with machine("127.0.0.77", port, "notes") as made:
         eventually(lambda: made.held == {"notes": "notes.local"})
         eventually(lambda: address_of("notes.local", port) == "127.0.0.77")
@@ -84,7 +77,7 @@ def test_a_name_answers_while_it_is_wanted() -> None:
 
 
 def test_the_second_machine_takes_the_next_name_and_keeps_it() -> None:
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     with machine("127.0.0.77", port, "notes") as first:
         eventually(lambda: first.held == {"notes": "notes.local"})
         with machine("127.0.0.78", port, "notes") as second:
@@ -94,7 +87,7 @@ def test_the_second_machine_takes_the_next_name_and_keeps_it() -> None:
 
 
 def test_whoever_listens_hears_that_a_name_was_taken_back() -> None:
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((dns.GROUP, port))
@@ -117,14 +110,14 @@ def test_a_process_with_many_open_files_has_names_too() -> None:
         with contextlib.ExitStack() as opened:
             for _ in range(1100):
                 opened.enter_context(Path(os.devnull).open())
-            with machine("127.0.0.77", free_port(), "notes") as made:
+            with machine("127.0.0.77", free_port(socket.SOCK_DGRAM), "notes") as made:
                 eventually(lambda: made.held == {"notes": "notes.local"})
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_nonsense_ends_nothing() -> None:
-    port = free_port()
+    port = free_port(socket.SOCK_DGRAM)
     with machine("127.0.0.77", port, "notes") as made:
         eventually(lambda: made.held == {"notes": "notes.local"})
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rude:

@@ -9,6 +9,7 @@ import pytest
 
 from mosaic.adapters import web_probe
 from mosaic.adapters.web_probe import probe
+from support.unshared import free_port
 
 pytestmark = pytest.mark.long
 
@@ -70,9 +71,7 @@ def test_something_that_greets_first_is_well() -> None:
 
 
 def test_a_port_that_nobody_has_is_not_well() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert not probe(port).is_well
+    assert not probe(free_port()).is_well
 
 
 def test_something_that_never_answers_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """The gateway of `mosaic up --gateway` as it runs: its Hive finds it by HTTPS, and a link is reached."""
 
-import random
 import shlex
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,11 +17,11 @@ from mosaic.core.ids import LinkId
 from mosaic.crypto import ca, link_tokens
 from mosaic.hive.config import OwnGateway
 from mosaic.wire.link_api import AddLink, Link, LinkGateway
-from support.acme_authority import free_port
 from support.fake_device import FakeDevice
 from support.gateway_world import Session, make_link
 from support.running_hive import Owner, running_hive
 from support.tcp_link import reaches, tcp_link
+from support.unshared import free_port, own_network
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.acme, pytest.mark.long]
@@ -46,10 +45,11 @@ def layout(tmp_path: Path) -> Layout:
     for name, text in (("chain", issued.certificate_pem), ("key", issued.key_pem), ("root", authority.certificate_pem)):
         (tmp_path / f"{name}.pem").write_text(text)
     made = Layout(tmp_path)
-    tls, api = free_port(), free_port()
+    tls, api, plain, tunnel = (free_port() for _ in range(4))
     words = [
-        *("--listen", f"127.0.0.1:{api}", "--listen-tls", f"127.0.0.1:{tls}", "--listen-plain", "127.0.0.1:0"),
-        *("--listen-tunnel", "127.0.0.1:0", "--tcp-network", f"127.{random.randrange(65, 128)}.0.0/16"),
+        *("--listen", f"127.0.0.1:{api}", "--listen-tls", f"127.0.0.1:{tls}"),
+        *("--listen-plain", f"127.0.0.1:{plain}", "--listen-tunnel", f"127.0.0.1:{tunnel}"),
+        *("--network", "10.100.0.0/22", "--tcp-network", own_network()),
         *("--cert", str(tmp_path / "chain.pem"), "--key", str(tmp_path / "key.pem")),
     ]
     url, root = f"https://localhost:{tls}", str(tmp_path / "root.pem")

@@ -20,8 +20,8 @@ from mosaic.core.device_upgrade import Journal, Program
 from mosaic.device.upgrading import journal as journals
 from mosaic.device.upgrading.replacing import Time, replace_device
 from support import small_systemd
-from support.acme_authority import free_port
 from support.fake_versions import make_version
+from support.unshared import free_port
 from support.waiting import eventually
 
 UNIT = "[Service]\nExecStart={python} -m mosaic.cli.main {words}\nRestart=always\n"

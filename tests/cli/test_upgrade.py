@@ -28,11 +28,11 @@ from mosaic.core.errors import MosaicError
 from mosaic.core.vital_signs import VitalSigns, awaited, wrong
 from mosaic.hive.config import HiveConfig
 from mosaic.wire.api import LoggedIn, Setup
-from support.acme_authority import free_port
 from support.fake_device import FakeDevice, TurnedAway
 from support.migrated import write_migrated
 from support.newer_mosaic import write_newer
 from support.running_hive import PASSWORD, Owner, RunningHive, made_keys, write_app
+from support.unshared import free_port
 from support.waiting import eventually
 
 SUPERVISE = """

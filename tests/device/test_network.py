@@ -27,6 +27,7 @@ from mosaic.wire.report import Report
 from support.device_world import World, assignment, wants
 from support.running_device import running_device
 from support.running_hive import COMPOSE, PASSPHRASE, Owner, write_app
+from support.unshared import free_port
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long
@@ -74,9 +75,7 @@ class OneNetwork:
 @contextmanager
 def one_network(folder: Path, *works: Work) -> Iterator[OneNetwork]:
     """Yield one that runs."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(socket.SOCK_DGRAM)
     with Records(folder / "ledger") as records:
         made = OneNetwork(records, port, list(works))
         thread = Thread(target=lambda: anyio.run(made.run))

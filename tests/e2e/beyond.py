@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.world import EXAMPLES, World, free_port
+from e2e.world import EXAMPLES, World
 from mosaic.adapters import process
 from mosaic.adapters.gateway_client import fingerprint_of
 from mosaic.crypto import ca
@@ -30,6 +30,7 @@ from support.netns.hub import Hub
 from support.netns.machine_at_home import machine_at_home
 from support.netns.place import Place
 from support.ran import Json
+from support.unshared import free_port
 
 GATEWAY, AUTHORITY, VISITOR, HOME = (f"198.19.77.{number}" for number in (2, 3, 4, 9))
 """Of the addresses that RFC 2544 sets apart; the hub has .1."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.world import EXAMPLES, World, free_port
+from e2e.world import EXAMPLES, World
+from support.unshared import free_port
 
 BROKEN = {
     "not-yaml": "services: [\n  this: is not\n: yaml",

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.world import EXAMPLES, MOSAIC, World, answers, eventually, free_port
+from e2e.world import EXAMPLES, MOSAIC, World, answers, eventually
 from mosaic.adapters import process
 from mosaic.adapters.api_client import HiveClient
 from mosaic.core.device_container import JOIN, PASSPHRASE
 from mosaic.wire.api import LoggedIn, Setup
 from support.contained_device import ContainedDevice
+from support.unshared import free_port
 
 
 @contextmanager

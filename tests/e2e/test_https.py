@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.world import World, eventually, free_port
+from e2e.world import World, eventually
 from mosaic.adapters import api_client
 from mosaic.adapters.api_client import HiveClient, HiveSilent
 from mosaic.wire.api import LoggedIn, Setup
+from support.unshared import free_port
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 

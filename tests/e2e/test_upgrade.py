@@ -18,7 +18,7 @@ import pytest
 
 from e2e.publishers import DEVICE_COMPOSE, CommandLinePublisher
 from e2e.ships import asked_all_the_time
-from e2e.world import World, eventually, fetch, free_port, read_notes, write_note
+from e2e.world import World, eventually, fetch, read_notes, write_note
 from mosaic.adapters.oci.credentials import NoCredentials
 from mosaic.adapters.oci.registries import Registries
 from mosaic.cli.up import versions
@@ -30,6 +30,7 @@ from support.installed_mosaic import build_wheel, make_beside, put_into, write_l
 from support.ran import Ran
 from support.registry_server import registry_server
 from support.target_world import served
+from support.unshared import free_port
 
 pytestmark = [pytest.mark.engine, pytest.mark.registry, pytest.mark.timeout(600)]
 

@@ -281,14 +281,6 @@ def read_notes(address: str) -> dict[str, list[bytes]]:
     return found
 
 
-def free_port() -> int:
-    """Return a port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def listener() -> Iterator[int]:
     """A port that something listens on."""

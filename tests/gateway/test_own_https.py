@@ -13,10 +13,11 @@ import pytest
 
 from mosaic.adapters.child_log import MOST_BYTES
 from mosaic.crypto import ca
-from support.acme_authority import acme_authority, free_port
+from support.acme_authority import acme_authority
 from support.gateway_process import GatewayProcess, gateway_process
 from support.gateway_world import DOMAIN, make_link, start
 from support.tcp_link import reaches, tcp_link
+from support.unshared import free_port
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.acme, pytest.mark.long]

@@ -19,7 +19,8 @@ from mosaic.hive import public_front
 from mosaic.hive.config import Acme, HiveConfig
 from mosaic.hive.public_front import PublicNameNeeded
 from mosaic.wire.api import LoggedIn, Setup
-from support.acme_authority import Authority, acme_authority, free_port
+from support.acme_authority import Authority, acme_authority
+from support.unshared import free_port
 from support.waiting import eventually
 
 PASSWORD = "correct horse"

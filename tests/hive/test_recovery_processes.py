@@ -17,9 +17,9 @@ from mosaic.crypto import unwrap
 from mosaic.hive.config import HiveConfig
 from mosaic.wire.api import Account, LoggedIn, Login, Setup
 from mosaic.wire.hive_backup import HiveKit, HiveState, KitRequest
-from support.acme_authority import free_port
 from support.fake_device import FakeDevice
 from support.running_hive import PASSPHRASE, PASSWORD, Owner, RunningHive, made_keys, write_app
+from support.unshared import free_port
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long

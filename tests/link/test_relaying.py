@@ -13,10 +13,10 @@ from anyio import to_thread
 from mosaic.core.expose import RawPort
 from mosaic.link.relaying import granted, relaying
 from mosaic.wire.links import PublicPort
-from support.acme_authority import free_port
 from support.link_sites import proxy_header
 from support.raw_ports_world import PortWorld
 from support.streams import Stream
+from support.unshared import free_port
 from support.waiting import eventually
 
 PATIENCE_SECONDS = 60

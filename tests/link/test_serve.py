@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mosaic.adapters.caddy import Caddy
 from mosaic.link import health
-from support.acme_authority import free_port
 from support.link_gateway import gateway_double
-from support.link_sites import Site, asked_app
+from support.link_sites import Site, asked_app, listens
+from support.unshared import free_port
 from support.visitors import asked
 from support.waiting import eventually
 
@@ -58,7 +57,8 @@ def test_on_the_lan_it_becomes_caddy_and_keeps_no_secret(tmp_path: Path) -> None
         )
         running = subprocess.Popen(words("-c", PROGRAM, str(tmp_path), str(port)), env=told)
         try:
-            eventually(lambda: Caddy(tmp_path / "admin.sock").answers() or running.poll() is not None)
+            # Its admin socket answers before its servers listen.
+            eventually(lambda: listens(("127.0.0.1", port)) or running.poll() is not None)
             assert asked(port, "notes.localhost", "/x")[0] == 200
             assert Path(f"/proc/{running.pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"run", b"--config"]
             assert b"s3cret" not in Path(f"/proc/{running.pid}/environ").read_bytes()

@@ -13,11 +13,11 @@ from mosaic.storage.config import FollowPace
 from mosaic.storage.serve import serving
 from mosaic.wire.storage import Replica, StateRequest
 from mosaic.wire.stores import Limit, Share, StoreAdd
-from support.acme_authority import free_port
 from support.fake_hive_blobs import FakeHive
 from support.s3_servers import CREDENTIALS, Server, moto, rclone
 from support.storage_daemon import VOLUME, TestDaemon, place, running
 from support.trees import tree_difference
+from support.unshared import free_port
 from support.waiting import eventually
 
 pytestmark = pytest.mark.btrfs

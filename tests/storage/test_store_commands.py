@@ -8,8 +8,8 @@ import pytest
 
 from mosaic.cli.main import run
 from mosaic.cli.units import parse_size
-from support.acme_authority import free_port
 from support.storage_daemon import TestDaemon
+from support.unshared import free_port
 
 Type = Callable[..., tuple[int, str]]
 

@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import os
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,14 +12,8 @@ from pathlib import Path
 
 from mosaic.adapters import process
 from mosaic.crypto import ca
+from support.unshared import free_port
 from support.waiting import eventually
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

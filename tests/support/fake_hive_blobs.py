@@ -32,6 +32,7 @@ from mosaic.wire.blobs import (
     Retained,
 )
 from mosaic.wire.problem import Problem
+from support.unshared import free_port
 
 _ROUTE = re.compile(r"/api/volumes/([0-9a-f]{64})/(objects|heads|retained|read-leases)(?:/([^/]+))?")
 
@@ -84,7 +85,7 @@ class FakeHive:
         self.may_read = threading.Event()
         self.may_read.set()
         self._server: ThreadingHTTPServer | None = None
-        self._address = ("127.0.0.1", 0)
+        self._address = ("127.0.0.1", free_port())  # it is stopped, and comes back there
 
     @property
     def url(self) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from mosaic.adapters import process
 from mosaic.adapters.clock import SystemClock
 from mosaic.adapters.sql.engine import open_url
 from support.gateway_world import DOMAIN, PushingHive
+from support.unshared import free_port, own_network
 from support.waiting import eventually
 
 MOSAIC = (sys.executable, "-m", "mosaic.cli.main")
@@ -113,10 +113,9 @@ def gateway_process(
 
 def _everywhere_free() -> list[str]:
     """Return options by which it meets no other gateway of this machine."""
-    own = f"127.{random.randrange(65, 128)}.{random.randrange(0, 256, 4)}.0/22"
+    api, tls, plain, tunnel = (f"127.0.0.1:{free_port()}" for _ in range(4))
     return [
         *("--public-host", "127.0.0.1", "--wireguard-port", "0"),
-        *("--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0"),
-        *("--listen-plain", "127.0.0.1:0", "--listen-tunnel", "127.0.0.1:0"),
-        *("--network", "10.100.0.0/22", "--tcp-network", own),
+        *("--listen", api, "--listen-tls", tls, "--listen-plain", plain, "--listen-tunnel", tunnel),
+        *("--network", "10.100.0.0/22", "--tcp-network", own_network()),
     ]

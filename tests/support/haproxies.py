@@ -1,9 +1,7 @@
 """HAProxies of tests' own: a folder, free ports, and a process that ends with the test."""
 
-import contextlib
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from mosaic.adapters.haproxy import program
 from mosaic.adapters.haproxy.configuration import Settings
 from mosaic.adapters.haproxy.router import HaproxyRouter
 from mosaic.adapters.haproxy.running import HaproxyProcess, settings_here
+from support.unshared import free_port
 
 HOST = "127.0.0.1"
 
@@ -63,19 +62,10 @@ class OneHaproxy:
 def haproxy() -> Iterator[OneHaproxy]:
     """Yield one that runs, with the usual settings."""
     # A UNIX socket's path may have 107 characters, and pytest's folders are deep.
-    with TemporaryDirectory(prefix="m-ha-") as folder, contextlib.ExitStack() as closing:
-        tls, plain = (closing.enter_context(_bound()) for _ in range(2))
-        one = OneHaproxy(Path(folder), settings_here([tls.getsockname()], [plain.getsockname()]))
-        closing.close()
+    with TemporaryDirectory(prefix="m-ha-") as folder:
+        one = OneHaproxy(Path(folder), settings_here([(HOST, free_port())], [(HOST, free_port())]))
         one.start()
         try:
             yield one
         finally:
             one.process.stop()
-
-
-def _bound() -> socket.socket:
-    """Return a socket whose port is free, and stays so for whoever binds it next."""
-    bound = socket.socket()
-    bound.bind((HOST, 0))
-    return bound

@@ -16,7 +16,7 @@ from pathlib import Path
 from mosaic.adapters import caddy
 from mosaic.adapters.caddy import Caddy, Json
 from mosaic.adapters.caddy_link import Place
-from support.acme_authority import free_port
+from support.unshared import free_port
 from support.waiting import eventually
 
 PATIENCE_SECONDS = 60
@@ -227,7 +227,7 @@ def running_site(folder: Path, place: Place, configuration: Json) -> Iterator[Si
         eventually(
             lambda: (
                 child.poll() is not None
-                or (Caddy(folder / "admin.sock").answers() and all(_listens(door) for door in doors))
+                or (Caddy(folder / "admin.sock").answers() and all(listens(door) for door in doors))
             ),
             seen=lambda: log.read_text(),
         )
@@ -245,7 +245,8 @@ def _doors(configuration: Json) -> list[tuple[str, int]]:
     return [(host.strip("[]") or "127.0.0.1", int(port)) for host, _, port in listens]
 
 
-def _listens(door: tuple[str, int]) -> bool:
+def listens(door: tuple[str, int]) -> bool:
+    """Return whether a server takes connections there."""
     with contextlib.suppress(OSError), socket.create_connection(door, timeout=PATIENCE_SECONDS):
         return True
     return False

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.acme_authority import free_port
 from support.s3_servers import listens
+from support.unshared import free_port
 from support.waiting import eventually
 
 PROGRAM = "docker-registry"

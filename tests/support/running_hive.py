@@ -311,13 +311,17 @@ def running_hive(
     database_url: str | None = None,
     resolvers: tuple[str, ...] = (),
     own_gateway: OwnGateway | None = None,
+    port: int = 0,
 ) -> Iterator[RunningHive]:
-    """A Hive with one app in its catalog, that is stopped at the end. Without `clock` time stands still at noon."""
+    """A Hive with one app in its catalog, that is stopped at the end. Without `clock` time stands still at noon.
+
+    Started again it is elsewhere, unless it has a port.
+    """
     write_app(folder / "catalog")
     config = HiveConfig(
         state=folder / "hive",
         machine="the-hive's-machine",
-        port=0,
+        port=port,
         catalogs=(folder / "catalog",),
         setup_code=SETUP_CODE,
         database_url=database_url,

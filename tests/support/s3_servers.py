@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 from mosaic.adapters.s3.bucket import S3Bucket
 from mosaic.adapters.s3.location import S3Credentials, S3Location
-from support.acme_authority import free_port
+from support.unshared import free_port
 from support.waiting import eventually
 
 CREDENTIALS = S3Credentials("a-key-id", "the-secret-of-the-key")

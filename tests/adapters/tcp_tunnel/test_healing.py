@@ -16,6 +16,7 @@ from mosaic.crypto.secret import Secret
 from support import virtual_time
 from support.tcp_pairs import open_files, read, read_to_end, send
 from support.tunnel_world import NAME, SECONDS, serving, tunnel_world, until
+from support.unshared import free_port
 
 pytestmark = pytest.mark.long
 
@@ -24,8 +25,7 @@ def test_a_gateway_that_dies_and_comes_back_has_its_link_back() -> None:
     async def main() -> None:
         async with tunnel_world() as world:
             first = TunnelServer(world.find, lambda _: True)
-            listener = listen("127.0.0.1", 0)
-            port = listener.getsockname()[1]
+            listener = listen("127.0.0.1", port := free_port())
             client = TunnelClient(
                 "127.0.0.1",
                 port,
@@ -193,8 +193,7 @@ def test_a_gateway_that_says_nothing_any_more_is_given_up_with_all_that_waits_th
 def test_a_gateway_that_is_not_there_is_tried_ever_less_often() -> None:
     async def main(time: virtual_time.VirtualTime) -> None:
         probes = list[Probe]()
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
+        port = free_port()
         credentials = Credentials(NAME, Secret(bytes(32)))
         client = TunnelClient("127.0.0.1", port, credentials, {}, probes.append, draw=lambda: 0.9)
         running = asyncio.create_task(client.run())

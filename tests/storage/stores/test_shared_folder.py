@@ -34,8 +34,8 @@ from mosaic.storage.stores.share_server import ShareNotOpen, ShareServer
 from mosaic.storage.stores.shared_folder import SharedBlobs
 from mosaic.storage.stores.store_records import StoreKey
 from mosaic.wire import stores as wire
-from support.acme_authority import free_port
 from support.storage_daemon import place
+from support.unshared import free_port
 from support.waiting import eventually
 
 VOLUME = VolumeId("ab" * 32)

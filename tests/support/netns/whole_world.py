@@ -20,7 +20,7 @@ from mosaic.adapters import process
 from mosaic.adapters.look_from_outside import Seen, look, no_trust
 from mosaic.crypto import ca
 from mosaic.link import health
-from support.acme_authority import Authority, acme_authority, free_port
+from support.acme_authority import Authority, acme_authority
 from support.gateway_process import GatewayProcess
 from support.gateway_world import DOMAIN, MadeLink, PushingHive, make_link
 from support.link_sites import asked_app
@@ -34,6 +34,7 @@ from support.netns.tunnel_network import (
     TunnelNetwork,
     tunnel_network,
 )
+from support.unshared import free_port
 from support.waiting import eventually
 
 AUTHORITY_HOST, AUTHORITY_OUTER = "acme.example.org", "198.18.0.20"
