@@ -149,6 +149,9 @@ async def _tell(state: Path, words: Sequence[str]) -> None:
             tasks.start_soon(front.run)
             while front.port is None:
                 await anyio.sleep(0.02)
+            # Its port is known a little before its routes are kept. Where they cannot be, names answer all the same.
+            with contextlib.suppress(OSError):
+                await front.refresh()
             print(f"{_TOLD} {front.port}", flush=True)
 
 

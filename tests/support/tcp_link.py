@@ -48,7 +48,7 @@ class TcpLink:
             self.probes.append,
             draw=random.random,
             connect=TlsDialing(self._authority).connect if self._authority else dial,
-            ping_seconds=0.2,
+            ping_seconds=1.0,
         )
         try:
             await client.run()

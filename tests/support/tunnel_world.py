@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path as File
 
-from mosaic.adapters.tcp_tunnel.client import MOST_OPEN, Connect, Credentials, Probe, TunnelClient
+from mosaic.adapters.tcp_tunnel.client import MOST_OPEN, PING_SECONDS, Connect, Credentials, Probe, TunnelClient
 from mosaic.adapters.tcp_tunnel.dialing import dial
 from mosaic.adapters.tcp_tunnel.hello import introduce
 from mosaic.adapters.tcp_tunnel.served import Limits, Place
@@ -111,7 +111,7 @@ class World:
     def client(
         self,
         *,
-        ping_seconds: float = 0.2,
+        ping_seconds: float = PING_SECONDS,
         name: str = NAME,
         host: str = "127.0.0.1",
         port: int | None = None,
@@ -203,6 +203,16 @@ async def tunnel_world(limits: Limits | None = None) -> AsyncIterator[World]:
 @asynccontextmanager
 async def tunnel_world_within_tls(folder: File) -> AsyncIterator[tuple[World, int, str]]:
     """A gateway that takes links within TLS as `localhost`, the port, and the authority that vouches for it."""
+    async with (
+        tunnel_world(Limits(wait_seconds=SECONDS)) as world,
+        served_within_tls(folder, world) as (port, authority),
+    ):
+        yield world, port, authority
+
+
+@asynccontextmanager
+async def served_within_tls(folder: File, world: World) -> AsyncIterator[tuple[int, str]]:
+    """Have a gateway take links within TLS as `localhost`, too: the port, and the authority that vouches for it."""
     now = datetime.now(UTC)
     authority = ca.make_ca("the gateway's", now)
     issued = ca.issue(authority, ["localhost"], now)
@@ -211,14 +221,12 @@ async def tunnel_world_within_tls(folder: File) -> AsyncIterator[tuple[World, in
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "chain.pem", folder / "key.pem")
     context.set_alpn_protocols([ALPN, "http/1.1"])
-    async with tunnel_world(Limits(wait_seconds=SECONDS)) as world:
-        listener = listen("127.0.0.1", 0)
-        serving = asyncio.create_task(serve_within_tls(world.server, listener, context))
-        try:
-            yield world, listener.getsockname()[1], authority.certificate_pem
-        finally:
-            serving.cancel()
-            await asyncio.wait({serving})
+    serving = asyncio.create_task(serve_within_tls(world.server, listener := listen("127.0.0.1", 0), context))
+    try:
+        yield listener.getsockname()[1], authority.certificate_pem
+    finally:
+        serving.cancel()
+        await asyncio.wait({serving})
 
 
 @asynccontextmanager

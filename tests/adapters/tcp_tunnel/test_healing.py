@@ -137,7 +137,7 @@ def test_a_link_that_comes_while_visitors_wait_is_asked_for_as_many() -> None:
 
 def test_a_link_that_was_superseded_is_told_by_its_probe() -> None:
     async def main() -> None:
-        async with tunnel_world() as world, world.linked():
+        async with tunnel_world() as world, world.linked(world.client(ping_seconds=0.5)):
             await until(lambda: Probe.NEWEST in world.probes)
             world.newest = False
             await until(lambda: Probe.SUPERSEDED in world.probes)
@@ -265,8 +265,8 @@ def test_a_link_that_begins_anew_has_what_waited_before_closed_and_its_visitors_
 def test_a_registration_whose_link_has_gone_gives_its_address_back_after_a_while() -> None:
     async def main() -> None:
         async with tunnel_world(Limits(linger_seconds=0.1)) as world:
-            async with world.linked():
-                await until(lambda: len(world.probes) > 4)
+            async with world.linked(world.client(ping_seconds=0.5)):
+                await until(lambda: len(world.probes) > 2)
                 assert await world.asked(b"hello") == b"tls:hello"
             await until(lambda: not world.server.standing())
             with pytest.raises(ConnectionError):

@@ -1,6 +1,7 @@
 """The tunnel within TLS: the same promises, to a gateway whose name is proven."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from mosaic.adapters.tcp_tunnel.client import Probe
 from mosaic.adapters.tcp_tunnel.within_tls import TlsDialing
 from support.tcp_pairs import noise, open_files, read, read_to_end, reset, send
-from support.tunnel_world import NAME, SECONDS, tunnel_world_within_tls, until
+from support.tunnel_world import NAME, SECONDS, served_within_tls, tunnel_world, tunnel_world_within_tls, until
 
 pytestmark = pytest.mark.long
 
@@ -17,7 +18,7 @@ def test_megabytes_pass_both_ways_whole_and_an_end_passes_for_one_direction_alon
     async def main() -> None:
         said = noise(3_000_000)
         async with tunnel_world_within_tls(tmp_path) as (world, port, authority):
-            client = world.client(host="localhost", port=port, connect=TlsDialing(authority).connect, ping_seconds=1)
+            client = world.client(host="localhost", port=port, connect=TlsDialing(authority).connect)
             async with world.linked(client):
                 assert await world.asked(said) == b"tls:" + said
                 answers = await asyncio.gather(*(world.asked(b"%d" % number) for number in range(40)))
@@ -30,7 +31,7 @@ def test_a_reset_passes_both_ways_and_nothing_is_left_open(tmp_path: Path) -> No
     async def main() -> None:
         before = open_files()
         async with tunnel_world_within_tls(tmp_path) as (world, port, authority):
-            client = world.client(host="localhost", port=port, connect=TlsDialing(authority).connect, ping_seconds=1)
+            client = world.client(host="localhost", port=port, connect=TlsDialing(authority).connect)
             async with world.linked(client):
                 visitor = await world.visit()
                 await send(visitor, b"half a")
@@ -42,6 +43,26 @@ def test_a_reset_passes_both_ways_and_nothing_is_left_open(tmp_path: Path) -> No
             with other, pytest.raises(ConnectionResetError):
                 await read_to_end(other)
         await until(lambda: open_files() == before)
+
+    asyncio.run(asyncio.wait_for(main(), SECONDS))
+
+
+def test_who_serves_no_longer_ends_what_came_by_it_and_leaves_nothing_running(tmp_path: Path) -> None:
+    async def main() -> None:
+        before, wrong = asyncio.all_tasks(), list[object]()
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: wrong.append(told))
+        async with tunnel_world() as world, contextlib.AsyncExitStack() as serving:
+            port, authority = await serving.enter_async_context(served_within_tls(tmp_path, world))
+            client = world.client(host="localhost", port=port, connect=TlsDialing(authority).connect)
+            async with world.linked(client):
+                with await world.visit() as visitor:
+                    assert await read(visitor, 4) == b"tls:"
+                    await serving.aclose()
+                    with pytest.raises(ConnectionResetError):
+                        await read_to_end(visitor)
+                await until(lambda: not world.server.standing()[NAME].linked)
+        await until(lambda: asyncio.all_tasks() == before)
+        assert wrong == []
 
     asyncio.run(asyncio.wait_for(main(), SECONDS))
 

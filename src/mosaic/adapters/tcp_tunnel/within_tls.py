@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Protocol
 
 from mosaic.adapters.gateway_trust import trusting_alone
@@ -38,9 +38,7 @@ class TlsDialing:
             reader, writer = await asyncio.open_connection(host, port, ssl=self._trust, limit=_PIECE_BYTES)
         with _aborting(writer):
             ours, theirs = await _pair()
-        relay = asyncio.create_task(_relay(reader, writer, theirs))
-        self._relays.add(relay)
-        relay.add_done_callback(self._relays.discard)
+        _begin(_relay(reader, writer, theirs), writer, self._relays)
         return ours
 
 
@@ -58,22 +56,51 @@ async def serve_within_tls(
     *,
     whose: Callable[[object], object] = lambda source: source,
 ) -> None:
-    """Take links' connections within TLS until cancelled.
+    """Take links' connections within TLS until cancelled; then end them all.
 
     `whose` returns of where a connection came from (as accept() says) whose it is, where something stands before us.
     """
 
-    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    relays: set[asyncio.Task[None]] = set()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError), _aborting(writer):
             ours, theirs = await _pair()
             server.take(ours, whose(writer.get_extra_info("peername")))
             await _relay(reader, writer, theirs)
 
+    def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if accepting.is_serving():
+            _begin(lead(reader, writer), writer, relays)
+        else:
+            # Its handshake took longer than we were here.
+            writer.transport.abort()
+
     accepting = await asyncio.start_server(
         met, sock=listener, ssl=context, ssl_handshake_timeout=_HELLO_SECONDS, limit=_PIECE_BYTES
     )
-    async with accepting:
-        await accepting.serve_forever()
+    try:
+        # Not serve_forever(): once cancelled it may wait for connections to end by themselves.
+        await asyncio.Event().wait()
+    finally:
+        accepting.close()
+        for relay in relays:
+            relay.cancel()
+        if relays:
+            await asyncio.wait(relays)
+
+
+def _begin(relay: Coroutine[None, None, None], writer: asyncio.StreamWriter, relays: set[asyncio.Task[None]]) -> None:
+    """Run it as a task that is held until it ends. Where that is cancelled, also before it began, `writer` is cut."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        relays.discard(task)
+        if task.cancelled():
+            writer.transport.abort()
+
+    begun = asyncio.create_task(relay)
+    relays.add(begun)
+    begun.add_done_callback(ended)
 
 
 @contextlib.contextmanager
@@ -113,7 +140,8 @@ async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, inn
     ]
     whole = False
     try:
-        keep_alive(writer.get_extra_info("socket"))
+        if (connection := writer.get_extra_info("socket")) is not None:  # None once it is lost
+            keep_alive(connection)
         await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
         whole = all(way.done() and way.exception() is None for way in ways)
     except OSError:
@@ -123,17 +151,27 @@ async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, inn
             way.cancel()
         try:
             await asyncio.gather(*ways, return_exceptions=True)
+            if whole:
+                await _close(writer, inner_writer)
         finally:
-            # Also when it is cancelled once more.
-            _end(writer, inner_writer, whole=whole)
+            # Also when it is cancelled once more. What is closed already stays as it is.
+            _reset(writer, inner_writer)
 
 
-def _end(writer: asyncio.StreamWriter, inner_writer: asyncio.StreamWriter, *, whole: bool) -> None:
-    """Close both connections, or reset them."""
-    if whole:
-        writer.close()
-        inner_writer.close()
-        return
+async def _close(writer: asyncio.StreamWriter, inner_writer: asyncio.StreamWriter) -> None:
+    """Close both connections, and return when all is sent and the other side has said the same, or is silent for 30 s.
+
+    Nothing else holds them: where the loop ended first, they would be left open.
+    """
+    for each in (writer, inner_writer):
+        each.close()
+    for each in (writer, inner_writer):
+        with contextlib.suppress(OSError):
+            await each.wait_closed()
+
+
+def _reset(writer: asyncio.StreamWriter, inner_writer: asyncio.StreamWriter) -> None:
+    """Reset both connections."""
     with contextlib.suppress(OSError):
         inner_writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     writer.transport.abort()
