@@ -21,11 +21,12 @@ from support.gateway_process import GatewayProcess, gateway_process
 from support.gateway_world import DOMAIN, make_link, start
 from support.link_sites import proxy_header
 from support.streams import SECONDS, Stream
+from support.unshared import ten_raw_ports
 from support.waiting import eventually
 
 pytestmark = pytest.mark.long
 
-FIRST = 21000 + random.randrange(700) * 10
+FIRST = ten_raw_ports()
 RANGE = f"{FIRST}-{FIRST + 9}"
 
 

@@ -13,6 +13,7 @@ from mosaic.core.link_routes import TLS_PORT
 from mosaic.core.raw_ports import PortKey, PortTarget, RawProtocol
 from support.streams import SECONDS, Stream
 from support.tunnel_ends import TunnelEnd
+from support.unshared import ten_raw_ports
 from support.waiting import eventually
 
 LINK = LinkId("abcdefghijkl")
@@ -78,7 +79,7 @@ class PortWorld:
         if inner is None:
             inner = TLS_PORT if protocol == "tcp" else INNER
         for _ in range(20):
-            port = 20000 + secrets.randbelow(9000)
+            port = ten_raw_ports()
             self.relay.put({(protocol, port): PortTarget(link, address, inner)})
             if (protocol, port) in self.relay.there():
                 return port

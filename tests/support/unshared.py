@@ -32,6 +32,11 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     raise AssertionError(f"{_TRIES} ports one after the other are taken")
 
 
+def ten_raw_ports() -> int:
+    """Return the first of ten of the ports that gateways open, given to nobody else until 999 other tens were."""
+    return 20000 + _turn("raw-ports") % 1000 * 10
+
+
 def own_network() -> str:
     """Return a /22 of loopback, from 127.65.0.0 on, that is given to nobody else until 4,031 others were."""
     number = _turn("networks") % (63 * 64)
