@@ -2,12 +2,20 @@
 
 import asyncio
 import contextlib
+import socket
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mosaic.adapters.tcp_tunnel.client import Probe
 from mosaic.adapters.tcp_tunnel.within_tls import TlsDialing
+from mosaic.core.tunnel_frames import LENGTH_BYTES, write_datagram
+from mosaic.core.tunnel_place import ALPN
+from mosaic.crypto import ca
+from support.link_ends import serving_context
+from support.own_descriptors import own_descriptors
 from support.tcp_pairs import noise, open_files, read, read_to_end, reset, send
 from support.tunnel_world import NAME, SECONDS, served_within_tls, tunnel_world, tunnel_world_within_tls, until
 
@@ -45,6 +53,38 @@ def test_a_reset_passes_both_ways_and_nothing_is_left_open(tmp_path: Path) -> No
         await until(lambda: open_files() == before)
 
     asyncio.run(asyncio.wait_for(main(), SECONDS))
+
+
+def test_a_connection_whose_other_side_never_says_that_it_ends_is_closed_with_its_loop(tmp_path: Path) -> None:
+    authority = ca.make_ca("the gateway's", datetime.now(UTC))
+    context = serving_context(tmp_path, authority, "localhost")
+    context.set_alpn_protocols([ALPN])
+    both_said, over = threading.Event(), threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        plain, _ = listener.accept()
+        with context.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False) as connection:
+            connection.sendall(write_datagram(b""))
+            assert connection.recv(LENGTH_BYTES) == write_datagram(b"")
+            assert connection.recv(1) == b""
+            both_said.set()
+            over.wait(SECONDS)
+
+    async def main(port: int) -> None:
+        connection = await TlsDialing(authority.certificate_pem).connect("localhost", port)
+        with connection:
+            assert await read_to_end(connection) == b""
+        await until(both_said.is_set)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=serve, args=(listener,))
+        serving.start()
+        before = own_descriptors()
+        asyncio.run(asyncio.wait_for(main(listener.getsockname()[1]), SECONDS))
+        # The server's own end is still open.
+        assert own_descriptors() == before + 1
+        over.set()
+        serving.join(SECONDS)
 
 
 def test_who_serves_no_longer_ends_what_came_by_it_and_leaves_nothing_running(tmp_path: Path) -> None:
