@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mosaic.adapters.mount_tables import Located, located, mounts, namespace_of, table_of
+from mosaic.adapters.mount_tables import Located, located, mounts, namespace_of, read, table_of
 
 MACHINE = """\
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -66,6 +66,13 @@ def test_who_has_something_else_mounted_does_not(number: str, within: str) -> No
 def test_what_is_mounted_is_read_whatever_is_in_its_name(line: str, source: str) -> None:
     (found,) = mounts(f"nonsense\n{line}\n41 22\n")
     assert (found.source, found.is_shared) == (source, "shared:" in line)
+
+
+def test_a_path_of_any_bytes_is_one_mount(tmp_path: Path) -> None:
+    table, path = tmp_path / "mountinfo", "/a\rb\fc\u2028d".encode() + b"\xff"
+    table.write_bytes(b"41 22 0:51 " + path + b" " + path + b" rw shared:1 - ext4 /dev/vda1 rw\n")
+    (found,) = mounts(read(table))
+    assert os.fsencode(found.within) == os.fsencode(found.point) == path
 
 
 @pytest.mark.parametrize("ask", [table_of, namespace_of])

@@ -55,7 +55,8 @@ class Located:
 
 def mounts(table: str) -> Iterator[Mount]:
     """Yield every mount, the oldest first. Lines of another form are left out."""
-    for line in table.splitlines():
+    # Not by splitlines(): of all that may look like the end of a line, the kernel writes only this one differently.
+    for line in table.split("\n"):
         before, found, after = line.partition(" - ")
         fields, described = before.split(" "), after.split(" ")
         if not found or len(fields) < _FIELDS or len(described) < 2:
@@ -100,7 +101,7 @@ def own_table() -> str:
 
 def read(file: Path) -> str:
     """Return a mount table whose paths may have any bytes. Raises OSError."""
-    return file.read_text(errors="surrogateescape")
+    return file.read_bytes().decode(errors="surrogateescape")
 
 
 def table_of(process: Path) -> str | None:
